@@ -1,0 +1,238 @@
+"""`PairDataset`: pairs and pixels, handed out in batches."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from typing_extensions import Self
+
+from siamese_verify.augmentation import Augmentation
+from siamese_verify.files import PathLike
+from siamese_verify.images import Pixels, Preprocessing, find_photographs, load_images
+from siamese_verify.pairs import PairList, Photo
+
+Indices = npt.NDArray[np.int64]
+
+
+class PairDataset:
+    """Pairs of photographs, decoded and ready for `fit`, `evaluate` and `predict`.
+
+    Each photograph is decoded once, however many pairs it is in, and kept as uint8.
+
+    Args:
+        pairs: Who is compared with whom.
+        images_root: The folder that holds a folder of photographs for each person.
+        preprocessing: How photographs are decoded; by default the report's 105 x 105, grey.
+        cache: Folder in which the decoded pixels are kept for later runs; see `load_images`.
+        verbose: Whether to show the progress of decoding.
+
+    Attributes:
+        pairs: The `PairList`.
+        labels: int32 array `(n,)`: 1 = same, 0 = different.
+        preprocessing: The `Preprocessing`.
+        images: uint8 array `(photographs, height, width, channels)`. The parts of a split share
+            it, so that it may hold photographs of other pairs too.
+        indices: int64 array `(n, 2)`: which of `images` are each pair's left and right.
+
+    Raises:
+        ValueError: If `pairs` is empty.
+        FileNotFoundError: If photographs are missing; names them, before any is decoded.
+        ImageError: If a file cannot be decoded; names it.
+    """
+
+    def __init__(
+        self,
+        pairs: PairList,
+        images_root: PathLike,
+        preprocessing: Preprocessing | None = None,
+        *,
+        cache: PathLike | None = None,
+        verbose: bool = True,
+    ):
+        if not len(pairs):
+            raise ValueError("`pairs` is empty: there is nothing to compare.")
+        photos = pairs.photographs
+        self.preprocessing = preprocessing or Preprocessing()
+        self.images: Pixels = load_images(
+            find_photographs(images_root, photos), self.preprocessing, cache=cache, verbose=verbose
+        )
+        self._photos = photos
+        self._set_pairs(pairs)
+
+    def _set_pairs(self, pairs: PairList) -> None:
+        row = {photo: i for i, photo in enumerate(self._photos)}
+        self.pairs = pairs
+        self.labels = pairs.labels
+        self.indices: Indices = np.array([(row[p.left], row[p.right]) for p in pairs], np.int64)
+
+    @classmethod
+    def from_lfw(
+        cls,
+        pairs_file: PathLike,
+        images_root: PathLike,
+        image_size: tuple[int, int] = (105, 105),
+        *,
+        channels: int = 1,
+        center_crop: tuple[int, int] | None = None,
+        max_pixels: int = Preprocessing.max_pixels,
+        cache: PathLike | None = None,
+        verbose: bool = True,
+    ) -> Self:
+        """Reads a pair file in LFW's format and the photographs that it names.
+
+        Args:
+            pairs_file: See `PairList.from_lfw`.
+            images_root: The folder that holds a folder of photographs for each person.
+            image_size: Height and width to which photographs are resized.
+            channels: 1 (grey) or 3 (RGB).
+            center_crop: Height and width of the part of each file to keep; by default all.
+            max_pixels: The most pixels that a file may hold.
+            cache: Folder in which the decoded pixels are kept for later runs.
+            verbose: Whether to show the progress of decoding.
+
+        Returns:
+            The data set, in the order of the file.
+
+        Raises:
+            PairFileError: If the pair file cannot be read.
+            ValueError, FileNotFoundError, ImageError: See the class.
+
+        Example:
+            >>> train = PairDataset.from_lfw("lfw/pairsDevTrain.txt", "lfw/lfw2", verbose=False)
+            >>> (left, right), label = next(iter(train.batches(4)))
+            >>> left.shape, left.dtype, label.shape
+            (TensorShape([4, 105, 105, 1]), tf.float32, TensorShape([4]))
+        """
+        preprocessing = Preprocessing(tuple(image_size), channels, center_crop, max_pixels)
+        pairs = PairList.from_lfw(pairs_file)
+        return cls(pairs, images_root, preprocessing, cache=cache, verbose=verbose)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"PairDataset({self.pairs!r}, image_size={self.preprocessing.image_size})"
+
+    def split(
+        self, fraction: float, *, seed: int = 0, by: Literal["pair", "person"] = "pair"
+    ) -> tuple[Self, Self]:
+        """Splits off a part, such as the validation pairs, without decoding anything again.
+
+        Args:
+            fraction: Share of the pairs to split off.
+            seed: The same seed gives the same split.
+            by: `"pair"` or `"person"`; see `PairList.split`.
+
+        Returns:
+            The rest and the part.
+        """
+        rest, part = self.pairs.split(fraction, seed=seed, by=by)
+        return self._with_pairs(rest), self._with_pairs(part)
+
+    def _with_pairs(self, pairs: PairList) -> Self:
+        other = copy.copy(self)
+        other._set_pairs(pairs)
+        return other
+
+    def photographs(self) -> tuple[Pixels, list[Photo]]:
+        """The photographs of these pairs, each once: their pixels, and whose they are."""
+        rows = np.unique(self.indices)
+        return self.images[rows], [self._photos[row] for row in rows.tolist()]
+
+    def batches(
+        self,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        augment: bool | Augmentation = False,
+        buffer: int | None = None,
+        *,
+        initial_epoch: int = 0,
+    ) -> tf.data.Dataset:
+        """The pairs in batches, for `fit`, `evaluate` and `predict`.
+
+        Args:
+            batch_size: Pairs in a batch; the last one may be smaller.
+            shuffle: Whether each epoch has its own random order.
+            seed: Of order and augmentation; the same seed gives the same epochs.
+            augment: For training only: True for `Augmentation()`, or one of your own. Each image
+                of a pair is changed on its own.
+            buffer: Shuffle as `tf.data` does with a buffer of so many pairs, as in the report
+                (1,000). By default the whole list is shuffled.
+            initial_epoch: The epoch with which the first iteration starts, as in `fit`, so that a
+                resumed run sees the batches that an uninterrupted one would.
+
+        Returns:
+            A `tf.data.Dataset` of `((left, right), label)`: float32 images in [0, 1] of shape
+            `(batch, height, width, channels)` and int32 labels `(batch,)`.
+
+        Raises:
+            ValueError: If an argument is out of range.
+        """
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
+        if buffer is not None and (buffer < 1 or not shuffle):
+            raise ValueError(
+                "`buffer` must be at least 1 and goes with shuffle=True. "
+                f"Received: buffer={buffer}, shuffle={shuffle}"
+            )
+        augmentation = Augmentation() if augment is True else augment or None
+        epochs = itertools.count(initial_epoch)
+
+        def one_epoch() -> Iterator[tuple[Any, ...]]:
+            rng = np.random.default_rng((seed, next(epochs)))
+            order = _order(len(self), buffer or len(self), rng) if shuffle else np.arange(len(self))
+            for start in range(0, len(self), batch_size):
+                chosen = order[start : start + batch_size]
+                left, right = self.indices[chosen].T
+                batch_seed = rng.integers(2**31, size=2, dtype=np.int32)
+                yield self.images[left], self.images[right], self.labels[chosen], batch_seed
+
+        pixels = tf.TensorSpec((None, *self.preprocessing.shape), tf.uint8)
+        signature = (pixels, pixels, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((2,), tf.int32))
+        n_batches = -(-len(self) // batch_size)
+        return (
+            tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
+            .map(lambda *batch: _to_inputs(*batch, augmentation), tf.data.AUTOTUNE)
+            .apply(tf.data.experimental.assert_cardinality(n_batches))
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+
+def _order(n: int, buffer: int, rng: np.random.Generator) -> Indices:
+    """A random order: of all at once, or of a stream through a buffer as `tf.data` shuffles."""
+    if buffer >= n:
+        return rng.permutation(n)
+    held = np.arange(buffer)
+    order = np.empty(n, np.int64)
+    slots = rng.integers(buffer, size=n - buffer)
+    for i, slot in enumerate(slots.tolist()):
+        order[i] = held[slot]
+        held[slot] = buffer + i
+    order[n - buffer :] = rng.permutation(held)
+    return order
+
+
+def _to_inputs(
+    left: tf.Tensor,
+    right: tf.Tensor,
+    label: tf.Tensor,
+    seed: tf.Tensor,
+    augmentation: Augmentation | None,
+) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
+    if augmentation is None:
+        return (_to_unit(left), _to_unit(right)), label
+    images = augmentation(_to_unit(tf.concat([left, right], axis=0)), seed)
+    half = tf.shape(left)[0]
+    left, right = (tf.ensure_shape(part, left.shape) for part in (images[:half], images[half:]))
+    return (left, right), label
+
+
+def _to_unit(pixels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(pixels, tf.float32) / 255

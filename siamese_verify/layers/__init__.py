@@ -1,0 +1,1 @@
+"""Keras layers: the tower that embeds an image, and the heads that score a pair."""

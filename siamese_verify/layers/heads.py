@@ -1,0 +1,149 @@
+"""Heads: from two embeddings to the score of a pair. In every one, higher is more alike.
+
+All take the left and right embeddings, each `(..., size)`, and give `(..., 1)`. The dimensions
+before the last may be broadcast: `(m, 1, size)` and `(1, n, size)` give the scores of all m x n
+pairs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+from typing_extensions import override
+
+Tensor = Any
+Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class WeightedL1Head(keras.layers.Layer):
+    """Sigmoid over the learned, weighted component-wise L1 distance.
+
+    `score = sigmoid(sum_j alpha_j |left_j - right_j| + bias)`, in (0, 1): an estimate of the
+    probability that the pair is the same. Trained with label 1 = same, the weights `alpha` become
+    negative, so that a larger distance gives a lower score.
+
+    Args:
+        l2: L2 penalty on the weights; 0 for none.
+        **kwargs: Keras's own, such as `name`.
+
+    Call arguments:
+        inputs: Left and right embeddings, each `(..., size)`.
+
+    Output shape:
+        `(..., 1)`.
+
+    Raises:
+        ValueError: If `l2` is negative.
+
+    Example:
+        >>> head = WeightedL1Head()
+        >>> head((np.zeros((2, 8)), np.zeros((2, 8)))).shape
+        TensorShape([2, 1])
+
+    Reference:
+        Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition",
+        2015, section 3.1 (prediction p).
+    """
+
+    def __init__(self, l2: float = 0.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        if l2 < 0:
+            raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
+        self.l2 = l2
+
+    @override
+    def build(self, input_shape: tuple[Shape, Shape]) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(_embedding_size(self, input_shape), 1),
+            initializer="glorot_uniform",
+            regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+        )
+        self.bias = self.add_weight(name="bias", shape=(1,), initializer="zeros")
+
+    @override
+    def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
+        left, right = inputs
+        return ops.sigmoid(ops.matmul(ops.abs(left - right), self.kernel) + self.bias)
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l2": self.l2}
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class EuclideanHead(keras.layers.Layer):
+    """The negative Euclidean distance: `score = -||left - right||`, at most 0.
+
+    Trained with `ContrastiveLoss`. It has no weights.
+
+    Call arguments:
+        inputs: Left and right embeddings, each `(..., size)`.
+
+    Output shape:
+        `(..., 1)`.
+
+    Example:
+        >>> float(EuclideanHead()((np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])))[0, 0])
+        -5.0
+
+    Reference:
+        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", 2006,
+        equation 1 (the distance).
+    """
+
+    @override
+    def build(self, input_shape: tuple[Shape, Shape]) -> None:
+        _embedding_size(self, input_shape)
+
+    @override
+    def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
+        left, right = inputs
+        squared = ops.sum(ops.square(left - right), axis=-1, keepdims=True)
+        # The root has no gradient at 0: there the distance is 0, and so is its gradient.
+        positive = squared > 0
+        return -ops.where(positive, ops.sqrt(ops.where(positive, squared, 1.0)), 0.0)
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class CosineHead(keras.layers.Layer):
+    """The cosine of the angle between the embeddings, in [-1, 1]; 0 where one is all zeros.
+
+    It has no weights.
+
+    Call arguments:
+        inputs: Left and right embeddings, each `(..., size)`.
+
+    Output shape:
+        `(..., 1)`.
+
+    Example:
+        >>> float(CosineHead()((np.array([[1.0, 0.0]]), np.array([[2.0, 0.0]])))[0, 0])
+        1.0
+    """
+
+    @override
+    def build(self, input_shape: tuple[Shape, Shape]) -> None:
+        _embedding_size(self, input_shape)
+
+    @override
+    def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
+        left, right = (ops.normalize(embedding, axis=-1) for embedding in inputs)
+        return ops.clip(ops.sum(left * right, axis=-1, keepdims=True), -1.0, 1.0)
+
+
+def _embedding_size(head: keras.layers.Layer, input_shape: tuple[Shape, Shape]) -> int:
+    if len(input_shape) != 2 or input_shape[0][-1] != input_shape[1][-1]:
+        raise ValueError(
+            f"{type(head).__name__} takes two embeddings of the same size. "
+            f"Received: shapes {input_shape}"
+        )
+    size = input_shape[0][-1]
+    if size is None:
+        raise ValueError(
+            f"{type(head).__name__} needs embeddings of a known size. Received: {input_shape}"
+        )
+    return size

@@ -1,0 +1,225 @@
+"""The pair files of Labeled Faces in the Wild: names of photographs, lines, counts, folds."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.files import PathLike
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_UNSAFE_NAME = re.compile(r"\.{0,2}|[A-Za-z]:.*|.*[/\\\0].*", re.DOTALL)
+_A_PAIR = "'NAME i j' (same) or 'NAME i NAME j' (different), separated by tabs or spaces"
+
+
+class PairFileError(ValueError):
+    """A line of a pair file that cannot be read: tells the file, the line, what was expected."""
+
+    def __init__(self, path: PathLike, line_number: int, line: str | bytes, expected: str):
+        super().__init__(f"{os.fspath(path)}, line {line_number}: {line!r}: expected {expected}.")
+        self.path = os.fspath(path)
+        self.line_number = line_number
+        self.line = line
+
+
+class PairListWarning(UserWarning):
+    """Something in a pair list that needs a look, though the list can be used."""
+
+
+class Photo(NamedTuple):
+    """One photograph: `file` in the folder named `person`.
+
+    Example:
+        >>> Photo.lfw("Wendy_Kennedy", 1).path
+        'Wendy_Kennedy/Wendy_Kennedy_0001.jpg'
+    """
+
+    person: str
+    file: str
+
+    @classmethod
+    def lfw(cls, person: str, number: int) -> Photo:
+        """The photograph that LFW calls `person` `number`: the number padded to four digits."""
+        return cls(person, f"{person}_{number:04d}.jpg")
+
+    @property
+    def path(self) -> str:
+        """The path below the folder of all photographs, with `/` between its parts."""
+        return f"{self.person}/{self.file}"
+
+    @property
+    def number(self) -> int:
+        """The photograph's number in LFW's naming.
+
+        Raises:
+            ValueError: If the file is not named as in LFW.
+        """
+        digits = self.file.removeprefix(f"{self.person}_").removesuffix(".jpg")
+        if not _NUMBER.fullmatch(digits) or self != Photo.lfw(self.person, int(digits)):
+            raise ValueError(
+                f"{self.path!r} is not named as in LFW's pair files: expected "
+                f"'{self.person}_NNNN.jpg', with a number from 0001."
+            )
+        return int(digits)
+
+
+class Pair(NamedTuple):
+    """Two photographs and their label: 1 = the same person, 0 = different people."""
+
+    left: Photo
+    right: Photo
+    label: int
+
+
+def read_pairs(path: PathLike) -> tuple[list[Pair], npt.NDArray[np.int32] | None]:
+    """Reads a pair file; see `PairList.from_lfw`.
+
+    Returns:
+        The pairs and, for a View 2 file, the fold of each.
+    """
+    lines = _decoded_lines(path)
+    fields = _fields(lines[0][1])
+    if len(fields) > 2:
+        pairs = [(n, _parse_pair(path, n, line)) for n, line in lines]
+        folds = None
+    else:
+        if not all(_NUMBER.fullmatch(field) for field in fields):
+            raise PairFileError(path, *lines[0], f"a count of same pairs, or {_A_PAIR}")
+        pairs = [(n, _parse_pair(path, n, line)) for n, line in lines[1:]]
+        n_folds, n_same = (int(field) for field in (["1", *fields])[-2:])
+        _check_counts(path, *lines[0], n_folds, n_same, [pair.label for _, pair in pairs])
+        has_folds = len(fields) == 2
+        folds = np.repeat(np.arange(n_folds, dtype=np.int32), 2 * n_same) if has_folds else None
+    _report_problems(path, pairs)
+    return [pair for _, pair in pairs], folds
+
+
+def format_pairs(pairs: Sequence[Pair], folds: npt.NDArray[np.int32] | None) -> str:
+    """The text of a pair file, which `read_pairs` reads as equal; see `PairList.to_lfw`."""
+    if not pairs:
+        raise ValueError("An empty list cannot be written: a pair file holds at least one pair.")
+    lines = [*_count_line([pair.label for pair in pairs], folds), *map(_format_pair, pairs)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _decoded_lines(path: PathLike) -> list[tuple[int, str]]:
+    """The lines that are not blank, with their numbers."""
+    lines = []
+    # Not str.splitlines, which also cuts names at characters such as U+2028.
+    for number, raw in enumerate(Path(path).read_bytes().split(b"\n"), start=1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            raise PairFileError(path, number, raw, f"UTF-8 ({error.reason})") from error
+        if line.strip(" \t"):
+            lines.append((number, line))
+    if not lines:
+        raise PairFileError(path, 1, "", "pairs, but the file is empty")
+    return lines
+
+
+def _fields(line: str) -> list[str]:
+    return re.split(r"[ \t]+", line.strip(" \t"))
+
+
+def _parse_pair(path: PathLike, number: int, line: str) -> Pair:
+    # Tabs first: names that hold spaces are read where tabs separate the fields.
+    fields = [field.strip(" ") for field in line.split("\t")]
+    if len(fields) not in (3, 4):
+        fields = _fields(line)
+    if len(fields) not in (3, 4):
+        raise PairFileError(path, number, line, f"{_A_PAIR}; got {len(fields)} fields")
+    right_person = fields[2] if len(fields) == 4 else fields[0]
+    left = _parse_photo(path, number, line, fields[0], fields[1])
+    right = _parse_photo(path, number, line, right_person, fields[-1])
+    return Pair(left, right, int(len(fields) == 3))
+
+
+def _parse_photo(path: PathLike, number: int, line: str, name: str, digits: str) -> Photo:
+    if _UNSAFE_NAME.fullmatch(name):
+        expected = "a name that is no path: no separator, '..', drive or NUL byte"
+        raise PairFileError(path, number, line, f"{expected}; got {name!r}")
+    if not _NUMBER.fullmatch(digits) or int(digits) < 1:
+        raise PairFileError(path, number, line, f"a photograph number from 1; got {digits!r}")
+    return Photo.lfw(name, int(digits))
+
+
+def _check_counts(
+    path: PathLike, number: int, line: str, n_folds: int, n_same: int, labels: list[int]
+) -> None:
+    if n_folds < 1 or n_same < 1:
+        raise PairFileError(path, number, line, "a count of at least 1")
+    expected = f"{n_same:,} same and {n_same:,} different pairs to follow"
+    if n_folds > 1:
+        expected = f"{n_folds} folds, in each {expected}"
+    same = sum(labels)
+    if len(labels) != 2 * n_folds * n_same:
+        got = f"{same:,} same and {len(labels) - same:,} different"
+        raise PairFileError(path, number, line, f"{expected}; got {got}")
+    for fold, same in enumerate(np.reshape(labels, (n_folds, -1)).sum(axis=1).tolist(), start=1):
+        if same != n_same:
+            got = f"{same:,} same and {2 * n_same - same:,} different in fold {fold}"
+            raise PairFileError(path, number, line, f"{expected}; got {got}")
+
+
+def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
+    """Warns of pairs that are listed twice, contradict each other or themselves."""
+    problems = []
+    seen: dict[frozenset[Photo], tuple[int, int]] = {}
+    for number, (left, right, label) in pairs:
+        names = f"{left.path} and {right.path}"
+        if left == right:
+            problems.append(f"line {number}: {names} are one photograph")
+        if label == 0 and left.person == right.person:
+            problems.append(f"line {number}: {names} are listed as different, but by one name")
+        first, first_label = seen.setdefault(frozenset((left, right)), (number, label))
+        if first_label != label:
+            problems.append(
+                f"lines {first} and {number}: {names} are listed as same and as different"
+            )
+        elif first != number:
+            problems.append(f"lines {first} and {number}: {names} are listed twice")
+    if problems:
+        more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
+        shown = "".join(f"\n  {problem}" for problem in problems[:10])
+        warnings.warn(
+            f"{os.fspath(path)} holds {len(problems)} questionable pairs:{shown}{more}",
+            PairListWarning,
+            stacklevel=4,
+        )
+
+
+def _format_pair(pair: Pair) -> str:
+    for photo in (pair.left, pair.right):
+        if re.search(r"[\t\r\n]|^ | $", photo.person) or _UNSAFE_NAME.fullmatch(photo.person):
+            raise ValueError(f"The name {photo.person!r} cannot stand in a pair file.")
+    left, right = pair.left, pair.right
+    if pair.label == 0:
+        return f"{left.person}\t{left.number}\t{right.person}\t{right.number}"
+    if left.person != right.person:
+        raise ValueError(f"A same pair is of one name in a pair file. Received: {pair}")
+    return f"{left.person}\t{left.number}\t{right.number}"
+
+
+def _count_line(labels: list[int], folds: npt.NDArray[np.int32] | None) -> list[str]:
+    """The first line; none where LFW's counts cannot express the list."""
+    if folds is None:
+        return [str(sum(labels))] if 2 * sum(labels) == len(labels) else []
+    n_folds = int(folds.max()) + 1
+    n_same, per_fold = sum(labels) // n_folds, np.bincount(folds, weights=labels)
+    if not np.array_equal(folds, np.repeat(np.arange(n_folds), 2 * n_same)) or np.any(
+        per_fold != n_same
+    ):
+        raise ValueError(
+            "A View 2 file holds one fold after another, each of as many same as different pairs. "
+            f"Received: folds of {np.bincount(folds).tolist()} pairs, of which "
+            f"{per_fold.astype(int).tolist()} are same."
+        )
+    return [f"{n_folds}\t{n_same}"]

@@ -1,0 +1,136 @@
+"""`SiameseModel`: one tower for both images, and a head that scores the pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+from typing_extensions import Self, override
+
+from siamese_verify.images import scale
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class SiameseModel(keras.Model):
+    """Scores pairs of images: higher is more alike.
+
+    Both images of a pair pass the tower in one batch, so that batch norm has one set of
+    statistics for both and the tower runs once.
+
+    Args:
+        tower: From images to embeddings: a `ConvTower`, or any other Keras model or layer that
+            gives `(batch, size)`.
+        head: From two embeddings to a score: a `WeightedL1Head`, `EuclideanHead`, `CosineHead`,
+            or a layer of your own called in the same way.
+        **kwargs: Keras's own, such as `name`.
+
+    Call arguments:
+        inputs: Left and right images, each `(batch, height, width, channels)`, floats in [0, 1].
+
+    Output shape:
+        `(batch, 1)`.
+
+    Raises:
+        ValueError: If the tower gives anything but one vector for each image.
+
+    Example:
+        >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+        >>> model = SiameseModel(tower, WeightedL1Head())
+        >>> model.compile("adam", loss="binary_crossentropy", metrics=["accuracy"])
+        >>> images = np.zeros((4, 16, 16, 1), np.float32)
+        >>> model.predict((images, images), verbose=0).shape
+        (4, 1)
+
+    Reference:
+        Bromley et al., "Signature Verification using a 'Siamese' Time Delay Neural Network", 1993;
+        Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition", 2015.
+    """
+
+    def __init__(self, tower: keras.Model, head: keras.layers.Layer, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.tower = tower
+        self.head = head
+        if tower.built and hasattr(tower, "input_shape"):
+            self.build((tower.input_shape, tower.input_shape))
+
+    @override
+    def build(self, input_shape: Any) -> None:
+        image_shape = tuple(input_shape[0])
+        if not self.tower.built:
+            self.tower.build(image_shape)
+        embedding = self.tower.compute_output_spec(keras.KerasTensor(image_shape))
+        if len(getattr(embedding, "shape", ())) != 2:
+            raise ValueError(
+                "A tower gives one vector for each image, of shape (batch, size). "
+                f"Received: tower {self.tower.name!r} with output {embedding}. "
+                "A pooling or flatten layer may be missing."
+            )
+        if not self.head.built:
+            self.head.build((embedding.shape, embedding.shape))
+        self.built = True
+
+    @override
+    def call(self, inputs: tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
+        left, right = inputs
+        embeddings = self.tower(ops.concatenate([left, right], axis=0), training=training)
+        n = ops.shape(left)[0]
+        return self.head((embeddings[:n], embeddings[n:]))
+
+    def embed(self, images: npt.ArrayLike, batch_size: int = 128) -> npt.NDArray[np.float32]:
+        """The embeddings of images, each of which is then compared without passing the tower again.
+
+        `model.head((left, right))` scores them.
+
+        Args:
+            images: `(n, height, width, channels)`, uint8, or floats in [0, 1].
+            batch_size: Images that pass the tower at once.
+
+        Returns:
+            float32 array `(n, size)`.
+
+        Raises:
+            ValueError: If the images are of another type, shape or range.
+
+        Example:
+            >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+            >>> model = SiameseModel(tower, CosineHead())
+            >>> model.embed(np.zeros((5, 16, 16, 1), np.uint8)).shape
+            (5, 32)
+        """
+        images = np.asarray(images)
+        expected = tuple(self.tower.input_shape[1:])
+        if images.ndim != 1 + len(expected) or any(
+            size not in (None, given) for size, given in zip(expected, images.shape[1:], strict=True)
+        ):
+            raise ValueError(
+                f"`images` must have the shape (n, {', '.join(map(str, expected))}). "
+                f"Received: {images.shape}"
+            )
+        if not len(images):
+            return np.empty((0, self.tower.output_shape[-1]), np.float32)
+        starts = range(0, len(images), batch_size)
+        return np.concatenate(
+            [self.tower.predict_on_batch(scale(images[i : i + batch_size])) for i in starts]
+        )
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "tower": keras.saving.serialize_keras_object(self.tower),
+            "head": keras.saving.serialize_keras_object(self.head),
+        }
+
+    @classmethod
+    @override
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        parts = {
+            part: keras.saving.deserialize_keras_object(config[part], custom_objects)
+            for part in ("tower", "head")
+        }
+        return cls(**{**config, **parts})

@@ -1,0 +1,343 @@
+"""Who is compared with whom: lists of pairs, read, written, split, sampled and summarised."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from siamese_verify import lfw_format, sampling
+from siamese_verify.files import PathLike, replacing
+from siamese_verify.lfw_format import Pair, PairFileError, PairListWarning, Photo
+
+__all__ = ["Pair", "PairFileError", "PairList", "PairListWarning", "PairSummary", "Photo"]
+
+
+class PairSummary(NamedTuple):
+    """Counts of a pair list; prints as a table."""
+
+    pairs: int
+    same: int
+    different: int
+    people: int
+    photographs: int
+
+    @override
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<12}{count:>9,}" for name, count in self._asdict().items())
+
+
+class PairList(Sequence[Pair]):
+    """An immutable list of pairs of photographs.
+
+    Lists are joined with `+`; a slice is a list too.
+
+    Args:
+        pairs: The pairs, in order.
+        folds: For a list in folds (LFW View 2), the fold of each pair, counted from 0.
+
+    Attributes:
+        folds: int32 array `(n,)`, or None for a list without folds.
+
+    Raises:
+        ValueError: If a label is not 0 or 1, or `folds` and `pairs` differ in length.
+
+    Example:
+        >>> pairs = PairList([
+        ...     Pair(Photo.lfw("Ada", 1), Photo.lfw("Ada", 2), 1),
+        ...     Pair(Photo.lfw("Ada", 1), Photo.lfw("Bob", 1), 0),
+        ... ])
+        >>> pairs.people, pairs.labels.tolist()
+        (('Ada', 'Bob'), [1, 0])
+        >>> print(pairs.summary())
+        pairs               2
+        same                1
+        different           1
+        people              2
+        photographs         3
+
+    Reference:
+        Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild", 2007: View 1, View 2.
+    """
+
+    def __init__(self, pairs: Iterable[Pair], folds: Iterable[int] | None = None):
+        self._pairs = tuple(pairs)
+        self.folds = None if folds is None else np.array(list(folds), np.int32)
+        if self.folds is not None and len(self.folds) != len(self._pairs):
+            raise ValueError(
+                "`folds` must give one fold for each pair. "
+                f"Received: {len(self._pairs)} pairs, {len(self.folds)} folds."
+            )
+        for pair in self._pairs:
+            if pair.label not in (0, 1):
+                raise ValueError(f"A label is 1 (same) or 0 (different). Received: {pair}")
+
+    @override
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    @override
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._pairs)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> PairList: ...
+    @override
+    def __getitem__(self, index: int | slice) -> Pair | PairList:
+        return PairList(self._pairs[index]) if isinstance(index, slice) else self._pairs[index]
+
+    def __add__(self, other: PairList) -> PairList:
+        return PairList(self._pairs + other._pairs)
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PairList):
+            return NotImplemented
+        same_folds = (self.folds is None) == (other.folds is None) and (
+            self.folds is None or np.array_equal(self.folds, other.folds)
+        )
+        return self._pairs == other._pairs and same_folds
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._pairs)
+
+    @override
+    def __repr__(self) -> str:
+        return f"PairList({len(self.same):,} same, {len(self.different):,} different)"
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """int32 array `(n,)`: 1 = same, 0 = different."""
+        return np.array([pair.label for pair in self], np.int32)
+
+    @property
+    def same(self) -> PairList:
+        """The pairs of one person each (genuine pairs), in order."""
+        return PairList(pair for pair in self if pair.label == 1)
+
+    @property
+    def different(self) -> PairList:
+        """The pairs of two people each (impostor pairs), in order."""
+        return PairList(pair for pair in self if pair.label == 0)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The names of all people, each once, sorted."""
+        return tuple(sorted({photo.person for photo in self.photographs}))
+
+    @property
+    def photographs(self) -> tuple[Photo, ...]:
+        """The photographs of all pairs, each once, sorted."""
+        return tuple(sorted({photo for pair in self for photo in pair[:2]}))
+
+    def paths(self, images_root: PathLike) -> list[tuple[Path, Path]]:
+        """The two paths of each pair below `images_root`, in order."""
+        root = Path(images_root)
+        return [(root / pair.left.path, root / pair.right.path) for pair in self]
+
+    def summary(self) -> PairSummary:
+        """How many pairs, same and different, of how many people and photographs."""
+        same = int(self.labels.sum())
+        people, photographs = len(self.people), len(self.photographs)
+        return PairSummary(len(self), same, len(self) - same, people, photographs)
+
+    @classmethod
+    def from_lfw(cls, path: PathLike) -> PairList:
+        r"""Reads a pair file in one of LFW's formats.
+
+        View 1 (`pairsDevTrain.txt`): the number N of same pairs, then N lines `NAME i j` and N
+        lines `NAME i NAME j`. View 2 (`pairs.txt`): `FOLDS N`, then as many lines for each fold.
+        Either also without that first line. Fields are separated by tabs or spaces, lines end in
+        LF or CRLF, names are UTF-8. Blank lines are passed over.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The pairs in the file's order, with the folds of a View 2 file.
+
+        Raises:
+            PairFileError: If the file is empty or not in this format, or a name could lead out
+                of the folder of photographs. Tells the file, the line and what was expected.
+
+        Warns:
+            PairListWarning: If a pair is listed twice, or as same and as different, or is of one
+                photograph with itself, or is listed as different under one name.
+
+        Example:
+            >>> _ = Path("pairs.txt").write_text("1\nAda\t1\t2\nAda\t1\tBob\t1\n")
+            >>> PairList.from_lfw("pairs.txt")
+            PairList(1 same, 1 different)
+        """
+        return cls(*lfw_format.read_pairs(path))
+
+    def to_lfw(self, path: PathLike) -> None:
+        """Writes the list in LFW's format, so that `from_lfw` reads an equal list.
+
+        A list with folds becomes a View 2 file, one with as many same as different pairs a View 1
+        file; any other has no count line, since LFW's counts cannot express it.
+
+        Args:
+            path: The file; replaced only when the new one is complete.
+
+        Raises:
+            ValueError: If the list is empty, a photograph is not named as in LFW, a name cannot
+                stand in such a file, or the folds are not alike.
+        """
+        text = lfw_format.format_pairs(self, self.folds)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(text.encode())
+
+    @classmethod
+    def sample(cls, images_root: PathLike, size: int | None = None, *, seed: int = 0) -> PairList:
+        """Draws pairs from a folder that holds one folder of photographs for each person.
+
+        Half of the pairs are same, half different, and no pair is drawn twice. The same pairs are
+        spread over the people as evenly as their photographs allow; each different pair is of two
+        people drawn at random. So nobody stands out for having many photographs.
+
+        Args:
+            images_root: The folder. What has no image file's ending (`.jpg`, `.jpeg`, `.png`,
+                `.bmp`, `.gif`) is passed over.
+            size: Number of pairs, even. By default as many as are possible, but at most two for
+                each photograph.
+            seed: The same seed and folder give the same pairs.
+
+        Returns:
+            The same pairs, then the different pairs.
+
+        Raises:
+            ValueError: If `size` is not a positive even number, or more than the folder allows.
+        """
+        people = sampling.find_people(images_root)
+        same, different = sampling.sample_pairs(people, size, np.random.default_rng(seed))
+        return cls(
+            Pair(Photo(*left), Photo(*right), label)
+            for label, drawn in ((1, same), (0, different))
+            for left, right in drawn
+        )
+
+    def split(
+        self, fraction: float, *, seed: int = 0, by: Literal["pair", "person"] = "pair"
+    ) -> tuple[PairList, PairList]:
+        """Splits off a part, such as the validation pairs.
+
+        By pair, the part holds `fraction` of the same and of the different pairs, drawn at
+        random; people of one side may stand on the other too. By person, nobody stands on both
+        sides: pairs of one person from each side are left out, and a warning says how many. People
+        whom pairs connect stay together as far as possible, so that few pairs are cut apart, and
+        are chosen such that the part holds about `fraction` of the same and of the different pairs.
+
+        Args:
+            fraction: Share of the pairs to split off, in (0, 1).
+            seed: The same seed gives the same split.
+            by: `"pair"` or `"person"`.
+
+        Returns:
+            The rest and the part, each in the order of this list and without folds.
+
+        Raises:
+            ValueError: If an argument is out of range, or a side would be empty.
+
+        Warns:
+            PairListWarning: By person, if pairs are left out: how many, and what each side holds.
+
+        Example:
+            >>> pair = Pair(Photo.lfw("Ada", 1), Photo.lfw("Ada", 2), 1)
+            >>> train, validation = PairList([pair] * 20).split(0.15)
+            >>> len(train), len(validation)
+            (17, 3)
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"`fraction` must be between 0 and 1. Received: fraction={fraction}")
+        if by not in ("pair", "person"):
+            raise ValueError(f"`by` must be 'pair' or 'person'. Received: by={by!r}")
+        rng = np.random.default_rng(seed)
+        sides = self._sides_by_pair if by == "pair" else self._sides_by_person
+        side = sides(fraction, rng)
+        rest = PairList(pair for pair, s in zip(self, side, strict=True) if s == 0)
+        part = PairList(pair for pair, s in zip(self, side, strict=True) if s == 1)
+        if not rest or not part:
+            raise ValueError(
+                f"This split leaves a side empty: {len(rest)} and {len(part)} pairs. Use another "
+                f"fraction or more pairs. Received: fraction={fraction}, by={by!r}, {self!r}"
+            )
+        if left_out := len(self) - len(rest) - len(part):
+            warnings.warn(
+                f"{left_out:,} of {len(self):,} pairs straddle the cut between people and are left "
+                f"out; kept are {len(rest.same):,} same and {len(rest.different):,} different on "
+                f"one side, {len(part.same):,} same and {len(part.different):,} different on the "
+                "other.",
+                PairListWarning,
+                stacklevel=2,
+            )
+        return rest, part
+
+    def _sides_by_pair(self, fraction: float, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+        """For each pair 0 (the rest) or 1 (the part), stratified by label."""
+        side = np.zeros(len(self), np.int32)
+        for label in (0, 1):
+            indices = rng.permutation(np.flatnonzero(self.labels == label))
+            side[indices[: round(fraction * len(indices))]] = 1
+        return side
+
+    def _sides_by_person(self, fraction: float, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+        """For each pair 0 (the rest), 1 (the part), or -1 (straddles the cut)."""
+        part = _choose_people(self, fraction, rng)
+        n_in_part = [(p.left.person in part) + (p.right.person in part) for p in self]
+        return np.array([0, -1, 1], np.int32)[n_in_part]
+
+
+def _choose_people(pairs: PairList, fraction: float, rng: np.random.Generator) -> set[str]:
+    """People who, among themselves, make up about `fraction` of the same and different pairs."""
+    pairs_of: dict[str, list[Pair]] = {person: [] for person in pairs.people}
+    for pair in pairs:
+        for person in {pair.left.person, pair.right.person}:
+            pairs_of[person].append(pair)
+    target = fraction * np.bincount(pairs.labels, minlength=2)
+    groups = _connected_people(pairs_of, rng)
+    part: set[str] = set()
+    held = np.zeros(2)
+    for group in groups:
+        count = np.bincount([p.label for p in {p for one in group for p in pairs_of[one]}], minlength=2)
+        if np.all(held + count <= np.ceil(target)):
+            part.update(group)
+            held += count
+    # Where whole groups do not fill the part, one is cut, person by person.
+    for person in (one for group in groups for one in group if one not in part):
+        if held.sum() >= 0.95 * target.sum():
+            break
+        part.add(person)
+        held += np.bincount(
+            [p.label for p in pairs_of[person] if {p.left.person, p.right.person} <= part],
+            minlength=2,
+        )
+    return part
+
+
+def _connected_people(
+    pairs_of: dict[str, list[Pair]], rng: np.random.Generator
+) -> list[list[str]]:
+    """Groups of people whom no pair connects with another group; in each, neighbours first."""
+    groups: list[list[str]] = []
+    seen: set[str] = set()
+    for start in rng.permutation(sorted(pairs_of)).tolist():
+        group, queue = [], deque([start])
+        while queue:
+            person = queue.popleft()
+            if person not in seen:
+                seen.add(person)
+                group.append(person)
+                queue.extend(photo.person for pair in pairs_of[person] for photo in pair[:2])
+        if group:
+            groups.append(group)
+    return groups
