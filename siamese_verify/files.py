@@ -27,8 +27,8 @@ def replacing(path: PathLike) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, since writers such as Keras's look at it.
-    unfinished = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
+    # The name's end stays, since writers such as Keras's look at it.
+    unfinished = target.with_name(f".unfinished-{os.getpid()}-{target.name}")
     try:
         yield unfinished
         os.replace(unfinished, target)

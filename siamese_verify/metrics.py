@@ -61,22 +61,30 @@ class _ScoreMetric(keras.metrics.Metric):
         """The metric over all pairs since the last reset; NaN where it is not defined."""
         self._warn_of_overflow()
         order = ops.argsort(-self.scores)
-        descending = ops.take(-self.scores, order)
-        # A threshold accepts all pairs of its score or none: each takes the sum of the last.
-        last = ops.searchsorted(descending, descending, side="right") - 1
-        genuine = ops.take(ops.cumsum(ops.take(self.genuine, order)), last)
-        impostor = ops.take(ops.cumsum(ops.take(self.impostor, order)), last)
+        descending = ops.take(self.scores, order)
+        genuine = ops.cumsum(ops.take(self.genuine, order))
+        impostor = ops.cumsum(ops.take(self.impostor, order))
+        # A threshold accepts all pairs of a score or none: it cannot stop between equal scores.
+        differs = descending[:-1] != descending[1:]
+        possible = ops.concatenate([differs, ops.ones(1, "bool")])
         valid = (self.seen <= self.capacity) & ops.logical_not(ops.any(ops.isnan(self.scores)))
-        return ops.where(valid, self._from_accepted(genuine, impostor), float("nan"))
+        value = self._from_accepted(genuine, impostor, possible)
+        return ops.where(valid, value, float("nan"))
 
-    def _from_accepted(self, genuine: Tensor, impostor: Tensor) -> Tensor:
-        """The result, from the weights `(capacity,)` accepted as the threshold goes down."""
+    def _from_accepted(self, genuine: Tensor, impostor: Tensor, possible: Tensor) -> Tensor:
+        """The metric, from what is accepted as the threshold goes down.
+
+        Args:
+            genuine: Accepted weight of genuine pairs `(capacity,)`; the last is of all of them.
+            impostor: The same of impostor pairs.
+            possible: bool `(capacity,)`: where a threshold can be.
+        """
         raise NotImplementedError
 
     def _warn_of_overflow(self) -> None:
         try:
-            seen = int(self.seen)
-        except (TypeError, AttributeError):
+            seen = int(ops.convert_to_numpy(self.seen))
+        except (TypeError, AttributeError, NotImplementedError):
             return  # in a compiled function, where the count is not known yet
         if seen > self.capacity:
             warnings.warn(
@@ -101,7 +109,7 @@ class BestThresholdAccuracy(_ScoreMetric):
     Args:
         name: Of the metric.
         capacity: The most pairs that can be seen between resets. Memory is 12 bytes for each,
-            768 KiB by default. With more pairs the result is NaN, and a warning says so.
+            192 KiB by default. With more pairs the result is NaN, and a warning says so.
         **kwargs: Keras's own: `dtype`.
 
     Example:
@@ -112,15 +120,15 @@ class BestThresholdAccuracy(_ScoreMetric):
     """
 
     def __init__(
-        self, name: str = "best_threshold_accuracy", capacity: int = 2**16, **kwargs: Any
+        self, name: str = "best_threshold_accuracy", capacity: int = 2**14, **kwargs: Any
     ):
         super().__init__(name, capacity, **kwargs)
 
     @override
-    def _from_accepted(self, genuine: Tensor, impostor: Tensor) -> Tensor:
-        correct = genuine + (impostor[-1] - impostor)
+    def _from_accepted(self, genuine: Tensor, impostor: Tensor, possible: Tensor) -> Tensor:
+        correct = ops.max(ops.where(possible, genuine + impostor[-1] - impostor, 0.0))
         # A threshold above all scores accepts nothing, and is right about all impostors.
-        return ops.maximum(ops.max(correct), impostor[-1]) / (genuine[-1] + impostor[-1])
+        return ops.maximum(correct, impostor[-1]) / (genuine[-1] + impostor[-1])
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -133,7 +141,7 @@ class EqualErrorRate(_ScoreMetric):
     Args:
         name: Of the metric.
         capacity: The most pairs that can be seen between resets. Memory is 12 bytes for each,
-            768 KiB by default. With more pairs the result is NaN, and a warning says so.
+            192 KiB by default. With more pairs the result is NaN, and a warning says so.
         **kwargs: Keras's own: `dtype`.
 
     Example:
@@ -143,19 +151,23 @@ class EqualErrorRate(_ScoreMetric):
         0.5
     """
 
-    def __init__(self, name: str = "equal_error_rate", capacity: int = 2**16, **kwargs: Any):
+    def __init__(self, name: str = "equal_error_rate", capacity: int = 2**14, **kwargs: Any):
         super().__init__(name, capacity, **kwargs)
 
     @override
-    def _from_accepted(self, genuine: Tensor, impostor: Tensor) -> Tensor:
-        # From the threshold that accepts nothing, FAR 0 and FRR 1, to that which accepts all.
-        far = ops.concatenate([ops.zeros(1, self.dtype), impostor / impostor[-1]])
-        frr = 1 - ops.concatenate([ops.zeros(1, self.dtype), genuine / genuine[-1]])
-        gap = frr - far
-        after = ops.maximum(ops.argmax(ops.cast(gap <= 0, "int32")), 1)
-        before = after - 1
-        share = gap[before] / (gap[before] - gap[after])
-        return far[before] + share * (far[after] - far[before])
+    def _from_accepted(self, genuine: Tensor, impostor: Tensor, possible: Tensor) -> Tensor:
+        far, frr = impostor / impostor[-1], 1 - genuine / genuine[-1]
+        # As the threshold goes down, FAR rises and FRR falls: they cross between the last point
+        # before and the first point after. Above all scores, FAR is 0 and FRR is 1.
+        before, after = possible & (far < frr), possible & (far >= frr)
+        far_before = ops.max(ops.where(before, far, 0.0))
+        frr_before = ops.min(ops.where(before, frr, 1.0))
+        far_after = ops.min(ops.where(after, far, 1.0))
+        frr_after = ops.max(ops.where(after, frr, 0.0))
+        gap_before, gap_after = frr_before - far_before, far_after - frr_after
+        share = gap_before / (gap_before + gap_after)
+        eer = far_before + share * (far_after - far_before)
+        return ops.where(_both_kinds(genuine, impostor), eer, float("nan"))
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -169,7 +181,7 @@ class TrueAcceptRate(_ScoreMetric):
         far: The false accept rate allowed, in [0, 1].
         name: Of the metric; by default with the rate, such as `tar_at_far_0.1`.
         capacity: The most pairs that can be seen between resets. Memory is 12 bytes for each,
-            768 KiB by default. With more pairs the result is NaN, and a warning says so.
+            192 KiB by default. With more pairs the result is NaN, and a warning says so.
         **kwargs: Keras's own: `dtype`.
 
     Raises:
@@ -183,7 +195,7 @@ class TrueAcceptRate(_ScoreMetric):
     """
 
     def __init__(
-        self, far: float = 0.1, name: str | None = None, capacity: int = 2**16, **kwargs: Any
+        self, far: float = 0.1, name: str | None = None, capacity: int = 2**14, **kwargs: Any
     ):
         if not 0 <= far <= 1:
             raise ValueError(f"`far` must be in [0, 1]. Received: far={far}")
@@ -191,13 +203,16 @@ class TrueAcceptRate(_ScoreMetric):
         self.far = far
 
     @override
-    def _from_accepted(self, genuine: Tensor, impostor: Tensor) -> Tensor:
+    def _from_accepted(self, genuine: Tensor, impostor: Tensor, possible: Tensor) -> Tensor:
         # A little tolerance, since far * n is not exact in floating point.
-        allowed = impostor <= self.far * impostor[-1] * (1 + 1e-6)
-        accepted = ops.max(ops.where(allowed, genuine, 0.0))
-        both_kinds = (genuine[-1] > 0) & (impostor[-1] > 0)
-        return ops.where(both_kinds, accepted / genuine[-1], float("nan"))
+        allowed = possible & (impostor <= self.far * impostor[-1] * (1 + 1e-6))
+        tar = ops.max(ops.where(allowed, genuine, 0.0)) / genuine[-1]
+        return ops.where(_both_kinds(genuine, impostor), tar, float("nan"))
 
     @override
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "far": self.far}
+
+
+def _both_kinds(genuine: Tensor, impostor: Tensor) -> Tensor:
+    return (genuine[-1] > 0) & (impostor[-1] > 0)

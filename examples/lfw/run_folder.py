@@ -1,0 +1,90 @@
+"""A training run in a folder: what it needs to go on after an interruption, and what it leaves."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from siamese_verify.files import replacing
+
+Row = dict[str, float]
+
+
+class RunFolder(keras.callbacks.Callback):
+    """Keeps a run so that starting it again goes on from the last finished epoch.
+
+    After each epoch it writes `history.csv`, then the best model so far (`best.keras`, lowest
+    validation EER), then the weights, optimizer and random state (`last.weights.h5`). Each file
+    is replaced whole, in an order in which a run killed in between repeats that epoch and ends as
+    if nothing had happened.
+
+    Args:
+        folder: The folder.
+        early_stopping: Put before this callback in the list. It hears of the earlier epochs
+            again, so that its patience counts them too.
+    """
+
+    def __init__(self, folder: Path, early_stopping: keras.callbacks.EarlyStopping):
+        super().__init__()
+        self.folder = folder
+        self.early_stopping = early_stopping
+        self.history: list[Row] = []
+
+    def restore(self, model: keras.Model, steps_per_epoch: int) -> int:
+        """Brings `model` to where the run was, and returns the number of finished epochs."""
+        weights = self.folder / "last.weights.h5"
+        if not weights.exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(weights)
+        epochs = int(model.optimizer.iterations) // steps_per_epoch
+        # A run killed before the weights were written has one row too many.
+        self.history = self.read_history()[:epochs]
+        return epochs
+
+    def has_stopped(self, model: keras.Model) -> bool:
+        """Whether early stopping ended the run already."""
+        self.early_stopping.set_model(model)
+        self.early_stopping.on_train_begin()
+        model.stop_training = False
+        self.on_train_begin()
+        return bool(model.stop_training)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        for epoch, row in enumerate(self.history):
+            self.early_stopping.on_epoch_end(epoch, row)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
+        self.write_history()
+        errors = [row["val_equal_error_rate"] for row in self.history]
+        if errors[-1] <= min(errors):
+            with replacing(self.folder / "best.keras") as unfinished:
+                self.model.save(unfinished, include_optimizer=False)
+        with replacing(self.folder / "last.weights.h5") as unfinished:
+            # The name must end in .weights.h5.
+            self.model.save_weights(unfinished)
+
+    def write_history(self) -> None:
+        """Writes `history.csv`, a row for each epoch."""
+        with (
+            replacing(self.folder / "history.csv") as unfinished,
+            unfinished.open("w", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, self.history[0].keys())
+            writer.writeheader()
+            writer.writerows(self.history)
+
+    def read_history(self) -> list[Row]:
+        """The rows of `history.csv`."""
+        with (self.folder / "history.csv").open(newline="") as file:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes `content` to the file `name` of this folder."""
+        with replacing(self.folder / name) as unfinished:
+            unfinished.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,199 @@
+"""Callbacks for `fit`, beside Keras's own such as `EarlyStopping`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+Logs = dict[str, Any] | None
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Adds `seconds`, the wall-clock time of each epoch with its validation, to logs and history.
+
+    Example:
+        >>> EpochSeconds()  # doctest: +ELLIPSIS
+        <siamese_verify.callbacks.EpochSeconds object at ...>
+    """
+
+    @override
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._start = time.perf_counter()
+
+    @override
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["seconds"] = time.perf_counter() - self._start
+
+
+class Koch2015Schedule(keras.callbacks.Callback):
+    """The paper's schedule for SGD: learning rate down by 1% an epoch, momentum rising linearly.
+
+    The learning rate is multiplied at the start of each epoch but the first, and kept in the
+    optimizer, so that a resumed run goes on with it. The momentum follows from the epoch.
+
+    Args:
+        epochs: Number of epochs over which momentum rises; afterwards it stays.
+        momentum: The momentum in the end, in [0, 1]. The paper chooses it for each layer.
+        initial_momentum: The momentum in the first epoch, above 0.
+        decay: Factor on the learning rate, in (0, 1].
+
+    Raises:
+        ValueError: If an argument is out of range, or the optimizer has no momentum.
+
+    Example:
+        >>> schedule = Koch2015Schedule(epochs=20)
+        >>> schedule.momentum_at(0), schedule.momentum_at(20)
+        (0.5, 0.9)
+
+    Reference:
+        Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition",
+        2015, section 3.2 (learning schedule).
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        momentum: float = 0.9,
+        initial_momentum: float = 0.5,
+        decay: float = 0.99,
+    ):
+        super().__init__()
+        if epochs < 1:
+            raise ValueError(f"`epochs` must be at least 1. Received: epochs={epochs}")
+        if not 0 < initial_momentum <= 1 or not 0 <= momentum <= 1:
+            raise ValueError(
+                "`initial_momentum` must be in (0, 1] and `momentum` in [0, 1]. Received: "
+                f"initial_momentum={initial_momentum}, momentum={momentum}"
+            )
+        if not 0 < decay <= 1:
+            raise ValueError(f"`decay` must be in (0, 1]. Received: decay={decay}")
+        self.epochs = epochs
+        self.momentum = momentum
+        self.initial_momentum = initial_momentum
+        self.decay = decay
+
+    def momentum_at(self, epoch: int) -> float:
+        """The momentum in an epoch, counted from 0."""
+        risen = min(epoch / self.epochs, 1.0)
+        return self.initial_momentum + risen * (self.momentum - self.initial_momentum)
+
+    @override
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        momentum = getattr(model.optimizer, "momentum", None)
+        if not isinstance(model.optimizer, keras.optimizers.SGD) or not momentum:
+            raise ValueError(
+                "Koch2015Schedule needs keras.optimizers.SGD with a momentum above 0, such as "
+                f"SGD(0.001, momentum=0.5). Received: {type(model.optimizer).__name__} with "
+                f"momentum={momentum}"
+            )
+
+    @override
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        optimizer = self.model.optimizer
+        if epoch > 0:
+            optimizer.learning_rate = float(optimizer.learning_rate) * self.decay
+        momentum = self.momentum_at(epoch)
+        if momentum != optimizer.momentum:
+            # Keras bakes the momentum into the compiled training step, which is made anew.
+            optimizer.momentum = momentum
+            self.model.make_train_function(force=True)
+
+    @override
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+            logs["momentum"] = float(self.model.optimizer.momentum)
+
+
+class OneShotAccuracy(keras.callbacks.Callback):
+    """Adds `val_one_shot_accuracy`: how often a person is recognised among N from one photograph.
+
+    In each trial, a probe is compared with one photograph of each of `n_way` people, of whom one
+    is the probe's; it counts if that one has the highest score, alone. The trials are the same in
+    each epoch. The paper stops training on this signal, on people not in training:
+    `keras.callbacks.EarlyStopping("val_one_shot_accuracy", mode="max", patience=20)`, after this
+    callback in the list.
+
+    Args:
+        images: Photographs `(n, height, width, channels)`, uint8, or floats in [0, 1], such as
+            `validation.photographs()` gives.
+        people: Who is on each of them.
+        n_way: Number of people in a trial, at least 2.
+        trials: Number of trials.
+        seed: Of the trials.
+
+    Raises:
+        ValueError: If an argument is out of range, there are fewer than `n_way` people, or nobody
+            has two photographs.
+
+    Example:
+        >>> images, people = np.zeros((6, 16, 16, 1), np.uint8), ["Ada", "Ada", "Bob"] * 2
+        >>> one_shot = OneShotAccuracy(images, people, n_way=2, trials=10)
+        >>> one_shot.trials.shape  # of each trial the probe, its match, then the others
+        (10, 3)
+
+    Reference:
+        Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition",
+        2015, sections 3.2 (320 trials for validation) and 4.3.
+    """
+
+    def __init__(
+        self,
+        images: npt.NDArray[Any],
+        people: Sequence[str],
+        n_way: int = 20,
+        trials: int = 320,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if len(images) != len(people):
+            raise ValueError(
+                "`people` must name who is on each of `images`. "
+                f"Received: {len(images)} images, {len(people)} people"
+            )
+        if trials < 1:
+            raise ValueError(f"`trials` must be at least 1. Received: trials={trials}")
+        self.images = images
+        self.trials = _draw_trials(people, n_way, trials, np.random.default_rng(seed))
+
+    @override
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["val_one_shot_accuracy"] = self.accuracy(self.model)
+
+    def accuracy(self, model: Any) -> float:
+        """The one-shot accuracy of a `SiameseModel`, in [0, 1]."""
+        embeddings = model.embed(self.images)
+        probes, gallery = embeddings[self.trials[:, :1]], embeddings[self.trials[:, 1:]]
+        scores = keras.ops.convert_to_numpy(model.head((probes, gallery)))[..., 0]
+        return float(np.mean(scores[:, 0] > scores[:, 1:].max(axis=1)))
+
+
+def _draw_trials(
+    people: Sequence[str], n_way: int, trials: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Rows of `[probe, match, other, other, ...]`, indices of photographs."""
+    photos = {person: np.flatnonzero(np.array(people) == person) for person in sorted(set(people))}
+    several = [person for person, indices in photos.items() if len(indices) > 1]
+    if not 2 <= n_way <= len(photos) or not several:
+        raise ValueError(
+            f"`n_way` must be from 2 to the number of people, of whom one or more must have two "
+            f"photographs. Received: n_way={n_way}, {len(photos)} people, {len(several)} of them "
+            "with two photographs or more."
+        )
+    rows = np.empty((trials, n_way + 1), np.int64)
+    for row in rows:
+        person = several[rng.integers(len(several))]
+        row[:2] = rng.choice(photos[person], 2, replace=False)
+        others = [other for other in photos if other != person]
+        chosen = rng.choice(len(others), n_way - 1, replace=False)
+        row[2:] = [rng.choice(photos[others[i]]) for i in chosen]
+    return rows

@@ -1,0 +1,83 @@
+"""Pictures of a run. Needs matplotlib: `pip install siamese-verify[plot]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.dataset import PairDataset
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_OUTCOMES = ("true positives", "true negatives", "false positives", "false negatives")
+
+
+def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Curves of loss and accuracy over the epochs, on training and validation pairs.
+
+    Args:
+        history: A row for each epoch, with `epoch`, `loss`, `val_loss`, `accuracy` and
+            `val_accuracy`.
+
+    Returns:
+        The figure; save it with its `savefig`.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    epochs = [row["epoch"] for row in history]
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def plot_outcomes(
+    pairs: PairDataset, scores: npt.ArrayLike, threshold: float, count: int = 4
+) -> Figure:
+    """The most confident pairs of each outcome: right and wrong, accepted and rejected.
+
+    Args:
+        pairs: The pairs.
+        scores: Their scores `(n,)`, higher is more alike.
+        threshold: Pairs that score as much or more are accepted as same.
+        count: The most pairs to show of each outcome.
+
+    Returns:
+        The figure; a row for each outcome, the most confident first, names and score above each.
+
+    Raises:
+        ValueError: If there is not one score for each pair.
+    """
+    from matplotlib.figure import Figure
+
+    score = np.asarray(scores, np.float64).ravel()
+    if len(score) != len(pairs):
+        raise ValueError(
+            f"Each pair needs a score. Received: {len(score)} scores, {len(pairs)} pairs"
+        )
+    accepted, same = score >= threshold, pairs.labels == 1
+    figure = Figure(figsize=(3.2 * count, 8), layout="constrained")
+    figure.suptitle(f"threshold {threshold:.3f}")
+    grid = figure.subplots(4, count, squeeze=False)
+    cases = ((True, True), (False, False), (True, False), (False, True))
+    for row, outcome, (accepts, is_same) in zip(grid, _OUTCOMES, cases, strict=True):
+        chosen = np.flatnonzero((accepted == accepts) & (same == is_same))
+        chosen = chosen[np.argsort(-np.abs(score[chosen] - threshold), kind="stable")]
+        row[0].set_ylabel(f"{outcome}\n({len(chosen)} of {len(pairs)})")
+        for axes in row:
+            axes.set(xticks=[], yticks=[], frame_on=False)
+        for axes, index in zip(row, chosen[:count].tolist(), strict=False):
+            left, right = (pairs.images[i] for i in pairs.indices[index])
+            axes.imshow(np.concatenate([left, right], axis=1).squeeze(), cmap="gray", vmax=255)
+            pair = pairs.pairs[index]
+            names = pair.left.person if is_same else f"{pair.left.person}\n{pair.right.person}"
+            axes.set_title(f"{names}\n{score[index]:.3f}", fontsize=8)
+    return figure
