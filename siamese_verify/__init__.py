@@ -1,16 +1,78 @@
 """Verification with Siamese networks: are two photographs of the same person, part, product?"""
 
-from siamese_verify.augmentation import Augmentation as Augmentation
-from siamese_verify.dataset import PairDataset as PairDataset
-from siamese_verify.images import Preprocessing as Preprocessing
-from siamese_verify.layers.heads import CosineHead as CosineHead
-from siamese_verify.layers.heads import EuclideanHead as EuclideanHead
-from siamese_verify.layers.heads import WeightedL1Head as WeightedL1Head
-from siamese_verify.layers.tower import ConvBlock as ConvBlock
-from siamese_verify.layers.tower import ConvTower as ConvTower
-from siamese_verify.losses import ContrastiveLoss as ContrastiveLoss
-from siamese_verify.metrics import BestThresholdAccuracy as BestThresholdAccuracy
-from siamese_verify.metrics import EqualErrorRate as EqualErrorRate
-from siamese_verify.metrics import TrueAcceptRate as TrueAcceptRate
-from siamese_verify.model import SiameseModel as SiameseModel
-from siamese_verify.pairs import PairList as PairList
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siamese_verify.augmentation import Augmentation
+    from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, OneShotAccuracy
+    from siamese_verify.dataset import PairDataset
+    from siamese_verify.images import Preprocessing
+    from siamese_verify.layers.heads import CosineHead, EuclideanHead, WeightedL1Head
+    from siamese_verify.layers.tower import ConvBlock, ConvTower
+    from siamese_verify.losses import ContrastiveLoss
+    from siamese_verify.metrics import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
+    from siamese_verify.model import SiameseModel
+    from siamese_verify.pairs import Pair, PairList, Photo
+
+_MODULES = {
+    "Augmentation": "augmentation",
+    "BestThresholdAccuracy": "metrics",
+    "ContrastiveLoss": "losses",
+    "ConvBlock": "layers.tower",
+    "ConvTower": "layers.tower",
+    "CosineHead": "layers.heads",
+    "EpochSeconds": "callbacks",
+    "EqualErrorRate": "metrics",
+    "EuclideanHead": "layers.heads",
+    "Koch2015Schedule": "callbacks",
+    "OneShotAccuracy": "callbacks",
+    "Pair": "pairs",
+    "PairDataset": "dataset",
+    "PairList": "pairs",
+    "Photo": "pairs",
+    "Preprocessing": "images",
+    "SiameseModel": "model",
+    "TrueAcceptRate": "metrics",
+    "WeightedL1Head": "layers.heads",
+}
+
+__all__ = [
+    "Augmentation",
+    "BestThresholdAccuracy",
+    "ContrastiveLoss",
+    "ConvBlock",
+    "ConvTower",
+    "CosineHead",
+    "EpochSeconds",
+    "EqualErrorRate",
+    "EuclideanHead",
+    "Koch2015Schedule",
+    "OneShotAccuracy",
+    "Pair",
+    "PairDataset",
+    "PairList",
+    "Photo",
+    "Preprocessing",
+    "SiameseModel",
+    "TrueAcceptRate",
+    "WeightedL1Head",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first used, so that pair lists can be read without TensorFlow.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if "keras" in sys.modules:
+    # Keras can load a saved model only if the classes in it have been imported.
+    for _module in _MODULES.values():
+        importlib.import_module(f"{__name__}.{_module}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from typing_extensions import Self
 
 from siamese_verify.augmentation import Augmentation
 from siamese_verify.files import PathLike
@@ -109,7 +109,7 @@ class PairDataset:
             >>> left.shape, left.dtype, label.shape
             (TensorShape([4, 105, 105, 1]), tf.float32, TensorShape([4]))
         """
-        preprocessing = Preprocessing(tuple(image_size), channels, center_crop, max_pixels)
+        preprocessing = Preprocessing(image_size, channels, center_crop, max_pixels)
         pairs = PairList.from_lfw(pairs_file)
         return cls(pairs, images_root, preprocessing, cache=cache, verbose=verbose)
 
@@ -195,11 +195,16 @@ class PairDataset:
                 yield self.images[left], self.images[right], self.labels[chosen], batch_seed
 
         pixels = tf.TensorSpec((None, *self.preprocessing.shape), tf.uint8)
-        signature = (pixels, pixels, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((2,), tf.int32))
+        signature = (
+            pixels,
+            pixels,
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((2,), tf.int32),
+        )
         n_batches = -(-len(self) // batch_size)
         return (
             tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
-            .map(lambda *batch: _to_inputs(*batch, augmentation), tf.data.AUTOTUNE)
+            .map(functools.partial(_to_inputs, augmentation=augmentation), tf.data.AUTOTUNE)
             .apply(tf.data.experimental.assert_cardinality(n_batches))
             .prefetch(tf.data.AUTOTUNE)
         )

@@ -347,6 +347,6 @@ def _fingerprint(paths: Sequence[PathLike], preprocessing: Preprocessing) -> str
 
 def _is_complete(kept: Path, shape: tuple[int, ...]) -> bool:
     try:
-        return np.load(kept, mmap_mode="r").shape == shape
+        return bool(np.load(kept, mmap_mode="r").shape == shape)
     except (OSError, ValueError):
         return False

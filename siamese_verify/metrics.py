@@ -119,9 +119,7 @@ class BestThresholdAccuracy(_ScoreMetric):
         0.75
     """
 
-    def __init__(
-        self, name: str = "best_threshold_accuracy", capacity: int = 2**14, **kwargs: Any
-    ):
+    def __init__(self, name: str = "best_threshold_accuracy", capacity: int = 2**14, **kwargs: Any):
         super().__init__(name, capacity, **kwargs)
 
     @override

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from siamese_verify.images import scale
 
@@ -105,7 +105,8 @@ class SiameseModel(keras.Model):
         images = np.asarray(images)
         expected = tuple(self.tower.input_shape[1:])
         if images.ndim != 1 + len(expected) or any(
-            size not in (None, given) for size, given in zip(expected, images.shape[1:], strict=True)
+            size not in (None, given)
+            for size, given in zip(expected, images.shape[1:], strict=True)
         ):
             raise ValueError(
                 f"`images` must have the shape (n, {', '.join(map(str, expected))}). "

@@ -101,10 +101,8 @@ class PairList(Sequence[Pair]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PairList):
             return NotImplemented
-        same_folds = (self.folds is None) == (other.folds is None) and (
-            self.folds is None or np.array_equal(self.folds, other.folds)
-        )
-        return self._pairs == other._pairs and same_folds
+        folds, other_folds = (None if x.folds is None else x.folds.tolist() for x in (self, other))
+        return self._pairs == other._pairs and folds == other_folds
 
     @override
     def __hash__(self) -> int:
@@ -198,7 +196,14 @@ class PairList(Sequence[Pair]):
             unfinished.write_bytes(text.encode())
 
     @classmethod
-    def sample(cls, images_root: PathLike, size: int | None = None, *, seed: int = 0) -> PairList:
+    def sample(
+        cls,
+        images_root: PathLike,
+        size: int | None = None,
+        *,
+        people: Iterable[str] | None = None,
+        seed: int = 0,
+    ) -> PairList:
         """Draws pairs from a folder that holds one folder of photographs for each person.
 
         Half of the pairs are same, half different, and no pair is drawn twice. The same pairs are
@@ -210,6 +215,7 @@ class PairList(Sequence[Pair]):
                 `.bmp`, `.gif`) is passed over.
             size: Number of pairs, even. By default as many as are possible, but at most two for
                 each photograph.
+            people: The names of the people to draw from; by default all.
             seed: The same seed and folder give the same pairs.
 
         Returns:
@@ -217,9 +223,10 @@ class PairList(Sequence[Pair]):
 
         Raises:
             ValueError: If `size` is not a positive even number, or more than the folder allows.
+            FileNotFoundError: If the folder holds no photographs, or none of a person in `people`.
         """
-        people = sampling.find_people(images_root)
-        same, different = sampling.sample_pairs(people, size, np.random.default_rng(seed))
+        found = sampling.find_people(images_root, people)
+        same, different = sampling.sample_pairs(found, size, np.random.default_rng(seed))
         return cls(
             Pair(Photo(*left), Photo(*right), label)
             for label, drawn in ((1, same), (0, different))
@@ -308,7 +315,8 @@ def _choose_people(pairs: PairList, fraction: float, rng: np.random.Generator) -
     part: set[str] = set()
     held = np.zeros(2)
     for group in groups:
-        count = np.bincount([p.label for p in {p for one in group for p in pairs_of[one]}], minlength=2)
+        inside = {pair for person in group for pair in pairs_of[person]}
+        count = np.bincount([pair.label for pair in inside], minlength=2)
         if np.all(held + count <= np.ceil(target)):
             part.update(group)
             held += count
@@ -324,9 +332,7 @@ def _choose_people(pairs: PairList, fraction: float, rng: np.random.Generator) -
     return part
 
 
-def _connected_people(
-    pairs_of: dict[str, list[Pair]], rng: np.random.Generator
-) -> list[list[str]]:
+def _connected_people(pairs_of: dict[str, list[Pair]], rng: np.random.Generator) -> list[list[str]]:
     """Groups of people whom no pair connects with another group; in each, neighbours first."""
     groups: list[list[str]] = []
     seen: set[str] = set()

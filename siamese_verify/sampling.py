@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,11 @@ _Photo = tuple[str, str]
 _People = dict[str, list[str]]
 
 
-def find_people(images_root: PathLike) -> _People:
-    """The image files in each folder below `images_root`, sorted.
+def find_people(images_root: PathLike, names: Iterable[str] | None) -> _People:
+    """The image files in each folder below `images_root`, sorted; of `names` only, if given.
 
     Raises:
-        FileNotFoundError: If `images_root` holds no folder with an image file.
+        FileNotFoundError: If `images_root` holds no folder with an image file, or lacks a name.
     """
     people = {
         folder.name: sorted(f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
@@ -35,7 +36,15 @@ def find_people(images_root: PathLike) -> _People:
             f"{images_root} holds no folder with an image file: expected a folder for each person, "
             f"in it files ending in {', '.join(IMAGE_SUFFIXES)}."
         )
-    return people
+    if names is None:
+        return people
+    wanted = set(names)
+    if missing := sorted(wanted - people.keys()):
+        raise FileNotFoundError(
+            f"{images_root} holds no photographs of {len(missing):,} of the {len(wanted):,} people "
+            f"named: {', '.join(missing[:10])}"
+        )
+    return {person: files for person, files in people.items() if person in wanted}
 
 
 def sample_pairs(
@@ -61,7 +70,8 @@ def _sample_same(
 ) -> list[tuple[_Photo, _Photo]]:
     drawn = []
     for (person, files), share in zip(
-        people.items(), _even_shares([math.comb(len(f), 2) for f in people.values()], size, rng),
+        people.items(),
+        _even_shares([math.comb(len(f), 2) for f in people.values()], size, rng),
         strict=True,
     ):
         for index in rng.choice(math.comb(len(files), 2), share, replace=False).tolist():

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import tarfile
+import tempfile
 from pathlib import Path
 
 import keras
 
-BASE_URL = "https://ndownloader.figshare.com/files/"
-ARCHIVE = ("lfw-funneled.tgz", "5976015")
+URL = "https://ndownloader.figshare.com/files/"
+ARCHIVE = "lfw-funneled.tgz"
+# File: number at `URL`, SHA-256; as in scikit-learn's `fetch_lfw_pairs`.
 FILES = {
-    "lfw-funneled.tgz": (
-        "5976015",
-        "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a",
-    ),
     "pairsDevTrain.txt": (
         "5976012",
         "1d454dada7dfeca0e7eab6f65dc4e97a6312d44cf142207be28d688be92aabfa",
@@ -22,7 +20,47 @@ FILES = {
         "5976009",
         "7cb06600ea8b2814ac26e946201cdb304296262aad67d046a16a7ec85d0ff87c",
     ),
+    ARCHIVE: (
+        "5976015",
+        "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a",
+    ),
 }
 
 
-def download_lfw(folder: Path) -> None: ...
+def download_lfw(folder: Path, url: str = URL, files: dict[str, tuple[str, str]] = FILES) -> None:
+    """Fetches what is not in `folder` yet, checks its SHA-256 and unpacks the photographs.
+
+    Args:
+        folder: Gets `lfw2/NAME/NAME_0001.jpg` and the two pair lists. The archive is kept too,
+            so that an interrupted download need not start from the first file.
+        url: Where the files are.
+        files: Name, number and SHA-256 of each file.
+
+    Raises:
+        ValueError: If a file differs from its SHA-256.
+        Exception: If a file cannot be fetched; tells its address.
+        tarfile.FilterError: If the archive would write outside of the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (number, sha256) in files.items():
+        keras.utils.get_file(
+            name,
+            url + number,
+            cache_subdir=str(folder.resolve()),
+            file_hash=sha256,
+            hash_algorithm="sha256",
+        )
+    if not (folder / "lfw2").exists():
+        _unpack(folder / ARCHIVE, folder / "lfw2")
+
+
+def _unpack(archive: Path, photographs: Path) -> None:
+    """Unpacks the archive's one folder as `photographs`, which appears only when complete."""
+    print(f"Unpacking {archive} ...")
+    with (
+        tempfile.TemporaryDirectory(prefix=".unpacking-", dir=photographs.parent) as scratch,
+        tarfile.open(archive) as tar,
+    ):
+        # The filter refuses paths that lead outside, links to outside and devices.
+        tar.extractall(scratch, filter="data")
+        (Path(scratch) / "lfw_funneled").rename(photographs)

@@ -11,7 +11,6 @@ is centred on the origin and two units high, ``u`` runs to the right and ``v`` d
 
 from __future__ import annotations
 
-import itertools
 import math
 import tempfile
 from pathlib import Path
@@ -21,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from siamese_verify import PairList
+
 Plane = npt.NDArray[np.floating[Any]]  # One value per pixel.
 Colour = npt.NDArray[np.floating[Any]]  # Red, green and blue, each from 0 to 1.
 
@@ -28,8 +29,8 @@ IMAGE_SIZE = 112
 FIELD_OF_VIEW = 2.8  # Image width in face units: the head takes about 70% of the height.
 FACE_DEPTH, NOSE_DEPTH = 0.5, 0.75  # In front of the axis on which the head turns.
 JPEG_QUALITY = 90
-FEWEST_PHOTOS, MOST_PHOTOS = 3, 6
-PAIRS_PER_PERSON = 3  # As many as three photographs allow, so that everyone has enough.
+PHOTOS = 3, 6  # The fewest and the most of a person.
+PAIRS_PER_PERSON = 3  # As many same pairs as three photographs allow.
 
 SKIN_LIGHT, SKIN_DARK = (0.97, 0.82, 0.72), (0.36, 0.23, 0.16)
 HAIR_COLOURS = (
@@ -286,38 +287,19 @@ def draw_face(
     return _expose(canvas, shot, rng)
 
 
-def _pair_list(photos: dict[str, int], rng: np.random.Generator) -> str:
-    """Chooses equally many same and different pairs; returns them in the format of LFW View 1."""
-    same = []
-    for name, count in photos.items():
-        choices = list(itertools.combinations(range(1, count + 1), 2))
-        for chosen in rng.choice(len(choices), PAIRS_PER_PERSON, replace=False):
-            first, second = choices[chosen]
-            same.append(f"{name}\t{first}\t{second}\n")
-    names = list(photos)
-    different: dict[str, None] = {}  # A dict, for a set that keeps its order.
-    while len(different) < len(same):
-        # In a fixed order, so that a pair drawn twice gives the same line.
-        one, other = (names[i] for i in sorted(rng.choice(len(names), 2, replace=False)))
-        first = rng.integers(1, photos[one], endpoint=True)
-        second = rng.integers(1, photos[other], endpoint=True)
-        different[f"{one}\t{first}\t{other}\t{second}\n"] = None
-    return "".join((f"{len(same)}\n", *same, *different))
-
-
-def _write_side(
-    folder: Path, list_name: str, people: range, seed: int, rng: np.random.Generator
-) -> None:
+def _write_side(folder: Path, list_name: str, people: range, seed: int) -> None:
     """Writes the photographs and the pair list of the training or of the test people."""
-    photos = {}
+    names = []
     for person in people:
-        name = f"Drawn_Person_{person:04d}"
-        photos[name] = int(rng.integers(FEWEST_PHOTOS, MOST_PHOTOS, endpoint=True))
-        (folder / "lfw2" / name).mkdir(parents=True)
-        for photo in range(1, photos[name] + 1):
+        names.append(f"Drawn_Person_{person:04d}")
+        of_person = folder / "lfw2" / names[-1]
+        of_person.mkdir(parents=True)
+        n_photos = np.random.default_rng((seed, person)).integers(*PHOTOS, endpoint=True)
+        for photo in range(1, n_photos + 1):
             jpeg = tf.io.encode_jpeg(draw_face(person, photo, seed=seed), quality=JPEG_QUALITY)
-            (folder / "lfw2" / name / f"{name}_{photo:04d}.jpg").write_bytes(jpeg.numpy())
-    (folder / list_name).write_text(_pair_list(photos, rng), encoding="ascii", newline="\n")
+            (of_person / f"{names[-1]}_{photo:04d}.jpg").write_bytes(jpeg.numpy())
+    size = 2 * PAIRS_PER_PERSON * len(names)
+    PairList.sample(folder / "lfw2", size, people=names, seed=seed).to_lfw(folder / list_name)
 
 
 def write_standin(
@@ -349,13 +331,12 @@ def write_standin(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not the stand-in; remove it or name another")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
     # A sibling is on the same file system, where renaming is atomic.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         partial = Path(scratch) / folder.name
         train = range(1, train_people + 1)
         test = range(train.stop, train.stop + test_people)
-        _write_side(partial, "pairsDevTrain.txt", train, seed, rng)
-        _write_side(partial, "pairsDevTest.txt", test, seed, rng)
+        _write_side(partial, "pairsDevTrain.txt", train, seed)
+        _write_side(partial, "pairsDevTest.txt", test, seed)
         partial.rename(folder)
     return folder

@@ -18,9 +18,7 @@ import argparse
 import json
 import platform
 import sys
-import warnings
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -33,8 +31,22 @@ import siamese_verify as sv
 from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule
 from siamese_verify.evaluation import best_threshold
 
-REPORT = {"batch_size": 128, "tower": "koch2015", "image_size": 105, "learning_rate": 1e-5, "l2": 0.001, "epochs": 20}
-STANDIN = {"batch_size": 64, "tower": "small", "image_size": 48, "learning_rate": 2e-3, "l2": 0.0, "epochs": 16}
+REPORT = {
+    "batch_size": 128,
+    "tower": "koch2015",
+    "image_size": 105,
+    "learning_rate": 1e-5,
+    "l2": 0.001,
+    "epochs": 20,
+}
+STANDIN = {
+    "batch_size": 64,
+    "tower": "small",
+    "image_size": 48,
+    "learning_rate": 2e-3,
+    "l2": 0.0,
+    "epochs": 16,
+}
 
 NOT_LFW = """\
 These are not photographs: the faces are drawn, so that you can try the whole thing in minutes.
@@ -135,6 +147,11 @@ def build_model(settings: argparse.Namespace) -> sv.SiameseModel:
         blocks = [sv.ConvBlock(filters, 3, 2, norm, dropout, l2) for filters in (16, 32, 64)]
         tower = sv.ConvTower(blocks, shape, 128, activation=None, l2=l2, normalize=True)
     model = sv.SiameseModel(tower, sv.WeightedL1Head(l2))
+    compile_model(model, settings)
+    return model
+
+
+def compile_model(model: sv.SiameseModel, settings: argparse.Namespace) -> None:
     rate = settings.learning_rate
     if settings.optimizer == "adam":
         optimizer = keras.optimizers.Adam(rate)
@@ -147,7 +164,6 @@ def build_model(settings: argparse.Namespace) -> sv.SiameseModel:
         # XLA's convolutions are slower on a CPU than TensorFlow's own.
         jit_compile=False,
     )
-    return model
 
 
 def train_model(
@@ -176,6 +192,7 @@ def train_model(
         validation_data=validation.batches(settings.batch_size),
         epochs=settings.epochs,
         initial_epoch=finished,
+        shuffle=False,  # The batches come shuffled.
         callbacks=[EpochSeconds(), *schedule, run.early_stopping, run],
     )
 
@@ -203,11 +220,12 @@ def show(figures: dict[str, dict[str, float]], n_pairs: int) -> None:
 
 def draw(run: RunFolder, test: sv.PairDataset, scores: np.ndarray, threshold: float) -> None:
     try:
-        from siamese_verify.plots import plot_history, plot_outcomes
         import matplotlib  # noqa: F401
     except ImportError:
         print("For pictures: pip install siamese-verify[plot], and the same command again.")
         return
+    from siamese_verify.plots import plot_history, plot_outcomes
+
     plot_history(run.history).savefig(run.folder / "curves.png", dpi=120)
     plot_outcomes(test, scores, threshold).savefig(run.folder / "outcomes.png", dpi=120)
 
@@ -246,13 +264,15 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on from the last finished epoch.")
     print("\nMeasuring the last and the best model ...")
-    best = keras.models.load_model(run.folder / "best.keras")
-    best.compile(loss=model.loss, metrics=["accuracy"])
-    last_figures, scores = measure(model, validation, test, settings.batch_size)
-    figures = {"last": last_figures}
+    figures, scores = {}, {}
+    for which in ("last", "best"):
+        if which == "best":
+            model = keras.models.load_model(run.folder / "best.keras")
+            compile_model(model, settings)
+        figures[which], scores[which] = measure(model, validation, test, settings.batch_size)
     run.write_json("figures.json", figures)
     show(figures, len(test))
-    draw(run, test, scores, last_figures["threshold"])
+    draw(run, test, scores["last"], figures["last"]["threshold"])
     print(f"\nEverything about this run is in {run.folder}/")
 
 

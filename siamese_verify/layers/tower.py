@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import layers
-from typing_extensions import Self, override
+from typing_extensions import override
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,9 @@ class ConvBlock:
     def __post_init__(self) -> None:
         for name in ("filters", "kernel_size", "pool_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}")
+                raise ValueError(
+                    f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}"
+                )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={self.dropout}")
         if self.l2 < 0:
@@ -105,15 +107,15 @@ class ConvTower(keras.Model):
         normalize: bool = False,
         name: str = "conv_tower",
     ):
-        blocks = [ConvBlock(**block) if isinstance(block, dict) else block for block in blocks]
+        conv_blocks = [ConvBlock(**b) if isinstance(b, dict) else b for b in blocks]
         if embedding_size < 1:
             raise ValueError(
                 f"`embedding_size` must be at least 1. Received: embedding_size={embedding_size}"
             )
-        _check_size(blocks, input_shape)
+        _check_size(conv_blocks, input_shape)
         inputs = keras.Input(input_shape, name="image")
         x = inputs
-        for index, block in enumerate(blocks, start=1):
+        for index, block in enumerate(conv_blocks, start=1):
             x = block.apply(x, index)
         x = layers.Flatten(name="flatten")(x)
         x = layers.Dense(
@@ -123,7 +125,7 @@ class ConvTower(keras.Model):
             x = layers.UnitNormalization(name="unit_norm")(x)
         super().__init__(inputs, x, name=name)
         self._config = {
-            "blocks": [dataclasses.asdict(block) for block in blocks],
+            "blocks": [dataclasses.asdict(block) for block in conv_blocks],
             "input_shape": tuple(input_shape),
             "embedding_size": embedding_size,
             "activation": activation,
