@@ -83,10 +83,10 @@ class _ScoreMetric(keras.metrics.Metric):
 
     def _warn_of_overflow(self) -> None:
         try:
-            seen = int(ops.convert_to_numpy(self.seen))
-        except (TypeError, AttributeError, NotImplementedError):
+            seen = int(self.seen)
+        except (TypeError, AttributeError):
             return  # in a compiled function, where the count is not known yet
-        if seen > self.capacity:
+        if isinstance(seen, int) and seen > self.capacity:
             warnings.warn(
                 f"{type(self).__name__} is NaN: it keeps at most capacity={self.capacity} pairs "
                 f"and has seen {seen}. Give it a larger capacity.",

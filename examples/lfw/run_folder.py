@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from siamese_verify.files import replacing
 
@@ -18,9 +19,9 @@ class RunFolder(keras.callbacks.Callback):
     """Keeps a run so that starting it again goes on from the last finished epoch.
 
     After each epoch it writes `history.csv`, then the best model so far (`best.keras`, lowest
-    validation EER), then the weights, optimizer and random state (`last.weights.h5`). Each file
-    is replaced whole, in an order in which a run killed in between repeats that epoch and ends as
-    if nothing had happened.
+    validation EER), then all that training depends on (`last.npz`). Each file is replaced whole,
+    in an order in which a run killed in between repeats that epoch and ends as if nothing had
+    happened.
 
     Args:
         folder: The folder.
@@ -36,11 +37,12 @@ class RunFolder(keras.callbacks.Callback):
 
     def restore(self, model: keras.Model, steps_per_epoch: int) -> int:
         """Brings `model` to where the run was, and returns the number of finished epochs."""
-        weights = self.folder / "last.weights.h5"
-        if not weights.exists():
+        path = self.folder / "last.npz"
+        if not path.exists():
             return 0
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(weights)
+        with np.load(path) as arrays:
+            for variable, name in zip(_state(model), arrays.files, strict=True):
+                variable.assign(arrays[name])
         epochs = int(model.optimizer.iterations) // steps_per_epoch
         # A run killed before the weights were written has one row too many.
         self.history = self.read_history()[:epochs]
@@ -55,19 +57,20 @@ class RunFolder(keras.callbacks.Callback):
         return bool(model.stop_training)
 
     def on_train_begin(self, logs: Any = None) -> None:
+        """Tells early stopping of the epochs of earlier starts."""
         for epoch, row in enumerate(self.history):
             self.early_stopping.on_epoch_end(epoch, row)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Writes the epoch down."""
         self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
         self.write_history()
         errors = [row["val_equal_error_rate"] for row in self.history]
         if errors[-1] <= min(errors):
             with replacing(self.folder / "best.keras") as unfinished:
                 self.model.save(unfinished, include_optimizer=False)
-        with replacing(self.folder / "last.weights.h5") as unfinished:
-            # The name must end in .weights.h5.
-            self.model.save_weights(unfinished)
+        with replacing(self.folder / "last.npz") as unfinished:
+            np.savez(unfinished, *(v.numpy() for v in _state(self.model)))
 
     def write_history(self) -> None:
         """Writes `history.csv`, a row for each epoch."""
@@ -88,3 +91,13 @@ class RunFolder(keras.callbacks.Callback):
         """Writes `content` to the file `name` of this folder."""
         with replacing(self.folder / name) as unfinished:
             unfinished.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _state(model: keras.Model) -> list[keras.Variable]:
+    """The variables that training changes: weights, optimizer, and the seeds of dropout.
+
+    Keras's own weight files leave out the seeds, without which a resumed run differs.
+    """
+    model.optimizer.build(model.trainable_variables)
+    seeds = [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    return [*model.weights, *seeds, *model.optimizer.variables]

@@ -91,6 +91,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
             setattr(settings, name, default)
     if settings.run is None:
         settings.run = Path("runs") / ("lfw" if settings.data else "drawn")
+    for name in ("batch_size", "epochs", "patience", "image_size", "limit"):
+        value = getattr(settings, name)
+        if value is not None and value < (4 if name == "limit" else 1):
+            parser.error(f"--{name.replace('_', '-')} is too small. Received: {value}")
     if settings.schedule and (settings.optimizer != "sgd" or not settings.momentum):
         parser.error("--schedule goes with --optimizer sgd and a --momentum above 0")
     return settings
@@ -272,7 +276,7 @@ def main(arguments: list[str] | None = None) -> None:
         figures[which], scores[which] = measure(model, validation, test, settings.batch_size)
     run.write_json("figures.json", figures)
     show(figures, len(test))
-    draw(run, test, scores["last"], figures["last"]["threshold"])
+    draw(run, test, scores["best"], figures["best"]["threshold"])
     print(f"\nEverything about this run is in {run.folder}/")
 
 

@@ -1,0 +1,214 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import train
+from standin import write_standin
+
+LFW = Path(__file__).parents[2] / "shared" / "lfw"
+SCRIPT = Path(train.__file__)
+SETTINGS = "--tower small --image-size 24 --learning-rate 1e-3 --l2 1e-4 --batch-size 16 "
+SETTINGS += "--dropout 0.2 --batch-norm --augment --patience 50"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "drawn"
+    return write_standin(folder, train_people=24, test_people=8)
+
+
+def arguments(drawn: Path, run: Path, more: str) -> list[str]:
+    return ["--data", str(drawn), "--run", str(run), *SETTINGS.split(), *more.split()]
+
+
+def history_of(run: Path) -> list[dict[str, float]]:
+    """The history but for the time that epochs took."""
+    rows = train.RunFolder(run, None).read_history()
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def weights_of(run: Path) -> list[np.ndarray]:
+    return train.keras.models.load_model(run / "best.keras").get_weights()
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert history_of(one) == history_of(other)
+    for a, b in zip(weights_of(one), weights_of(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    figures = [json.loads((run / "figures.json").read_text()) for run in (one, other)]
+    assert figures[0] == figures[1]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    train.main(arguments(drawn, run, "--epochs 4"))
+    return run
+
+
+def test_a_run_leaves_settings_history_figures_model_and_pictures(uninterrupted: Path) -> None:
+    config = json.loads((uninterrupted / "config.json").read_text())
+    assert config["settings"]["dropout"] == 0.2
+    assert config["versions"].keys() == {"python", "numpy", "tensorflow", "keras"}
+    history = train.RunFolder(uninterrupted, None).read_history()
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert all(row["seconds"] > 0 for row in history)
+    figures = json.loads((uninterrupted / "figures.json").read_text())
+    assert figures.keys() == {"last", "best"}
+    assert 0 <= figures["best"]["accuracy_at_threshold"] <= 1
+    for picture in ("curves.png", "outcomes.png"):
+        assert (uninterrupted / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_best_model_is_that_of_the_lowest_validation_eer(uninterrupted: Path) -> None:
+    figures = json.loads((uninterrupted / "figures.json").read_text())
+    errors = [row["val_equal_error_rate"] for row in history_of(uninterrupted)]
+    if errors[-1] == min(errors):
+        assert figures["best"] == pytest.approx(figures["last"])
+    else:
+        assert figures["best"] != figures["last"]
+
+
+def test_a_run_that_was_stopped_ends_as_an_uninterrupted_one(
+    drawn: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    train.main(arguments(drawn, tmp_path, "--epochs 2"))
+    train.main(arguments(drawn, tmp_path, "--epochs 4"))
+    assert_same_run(tmp_path, uninterrupted)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    drawn: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    train.main(arguments(drawn, tmp_path / "same", "--epochs 4"))
+    assert_same_run(tmp_path / "same", uninterrupted)
+    train.main(arguments(drawn, tmp_path / "other", "--epochs 1 --seed 1"))
+    assert history_of(tmp_path / "other")[0] != history_of(uninterrupted)[0]
+
+
+def test_a_killed_run_ends_as_an_uninterrupted_one(
+    drawn: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(SCRIPT), *arguments(drawn, tmp_path, "--epochs 4")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "history.csv").exists() or len(history_of(tmp_path)) < 2:
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "figures.json").exists()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert_same_run(tmp_path, uninterrupted)
+
+
+def test_ctrl_c_says_how_to_go_on(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.EpochSeconds, "on_epoch_begin", interrupt)
+    with pytest.raises(SystemExit, match="same command goes on"):
+        train.main(arguments(drawn, tmp_path, "--epochs 1"))
+
+
+def test_early_stopping_counts_the_epochs_before_an_interruption(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With a learning rate of 0 and no dropout, the loss never falls.
+    stuck = "--learning-rate 0 --dropout 0 --patience 2 --epochs "
+    flags = [flag for flag in arguments(drawn, tmp_path, stuck + "9") if flag != "--augment"]
+    flags.remove("--batch-norm")
+    train.main([*flags[:-1], "2"])
+    train.main(flags)
+    assert len(history_of(tmp_path)) == 3
+    # Stopped for good: the same command trains no further.
+    train.main(flags)
+    assert len(history_of(tmp_path)) == 3
+
+
+def test_a_folder_with_other_settings_is_refused_and_kept(
+    drawn: Path, uninterrupted: Path
+) -> None:
+    before = (uninterrupted / "config.json").read_bytes()
+    with pytest.raises(SystemExit, match=r"seed=0; this command says seed=3.*--run"):
+        train.main(arguments(drawn, uninterrupted, "--epochs 4 --seed 3"))
+    assert (uninterrupted / "config.json").read_bytes() == before
+
+
+def test_the_defaults_on_photographs_are_the_reports() -> None:
+    settings = train.parse_arguments(["--data", "lfw"])
+    report = {
+        "tower": "koch2015",
+        "image_size": 105,
+        "batch_size": 128,
+        "optimizer": "adam",
+        "learning_rate": 1e-5,
+        "l2": 0.001,
+        "validation": 0.15,
+        "patience": 10,
+        "batch_norm": False,
+        "dropout": 0.0,
+    }
+    assert {name: getattr(settings, name) for name in report} == report
+    assert train.build_model(settings).tower.count_params() == 38_947_648
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--schedule", "--schedule goes with --optimizer sgd"),
+        ("--optimizer rmsprop", "invalid choice"),
+        ("--limit 0", "--limit"),
+        ("--epochs 0", "--epochs"),
+    ],
+)
+def test_bad_flags_are_refused(
+    flags: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        train.parse_arguments(flags.split())
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_data_it_says_that_faces_are_drawn_and_how_to_get_lfw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        train, "write_standin", lambda folder: write_standin(folder, train_people=8, test_people=4)
+    )
+    train.main("--epochs 1 --image-size 24".split())
+    said = capsys.readouterr().out
+    assert "faces are drawn" in said
+    assert "--download" in said
+    assert (tmp_path / "runs" / "drawn" / "figures.json").exists()
+
+
+@pytest.mark.slow
+def test_the_default_command_verifies_unseen_drawn_people_at_090(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    start = time.perf_counter()
+    train.main([])
+    seconds = time.perf_counter() - start
+    figures = json.loads((tmp_path / "runs" / "drawn" / "figures.json").read_text())
+    assert figures["best"]["accuracy_at_threshold"] >= 0.90
+    assert figures["last"]["accuracy"] >= 0.90
+    assert seconds < 180
+
+
+@pytest.mark.skipif(not LFW.is_dir(), reason="the LFW photographs are not in ../shared/lfw")
+@pytest.mark.slow
+def test_the_full_network_learns_on_real_pairs(tmp_path: Path) -> None:
+    train.main(["--data", str(LFW), "--run", str(tmp_path), "--epochs", "2"])
+    losses = [row["loss"] for row in history_of(tmp_path)]
+    assert losses[1] < losses[0]
