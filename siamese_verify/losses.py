@@ -49,11 +49,11 @@ class ContrastiveLoss(keras.losses.Loss):
 
     @override
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        distance = -y_pred
-        same = ops.cast(y_true, y_pred.dtype)
+        # Labels are (n,) and scores (n, 1): without this, they would broadcast to (n, n).
+        distance = ops.reshape(-y_pred, (-1,))
+        same = ops.reshape(ops.cast(y_true, distance.dtype), (-1,))
         apart = ops.relu(self.margin - distance)
-        losses = same * ops.square(distance) / 2 + (1 - same) * ops.square(apart) / 2
-        return ops.mean(losses, axis=-1)
+        return same * ops.square(distance) / 2 + (1 - same) * ops.square(apart) / 2
 
     @override
     def get_config(self) -> dict[str, Any]:

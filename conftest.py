@@ -1,0 +1,51 @@
+"""Code in README, docs and docstrings runs as tests, in a folder with a few drawn faces as LFW."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+import siamese_verify
+
+
+@pytest.fixture(scope="session")
+def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `lfw/`, laid out as Labeled Faces in the Wild."""
+    from standin import write_standin
+
+    folder = tmp_path_factory.mktemp("newcomer")
+    write_standin(folder / "lfw", train_people=12, test_people=4)
+    return folder
+
+
+@pytest.fixture
+def newcomer(
+    drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Where a reader tries the code; long training ends after one epoch of one step."""
+    (tmp_path / "lfw").symlink_to(drawn_lfw / "lfw")
+    monkeypatch.chdir(tmp_path)
+    keras.config.set_max_epochs(1)
+    yield
+    keras.config.set_max_epochs(None)
+
+
+@pytest.fixture(autouse=True)
+def doctest_setup(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
+    """Names that the examples in docstrings use."""
+    if isinstance(request.node, pytest.DoctestItem):
+        request.getfixturevalue("newcomer")
+        doctest_namespace["np"] = np
+        doctest_namespace.update({n: getattr(siamese_verify, n) for n in siamese_verify.__all__})
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser()],
+    patterns=["README.md", "docs/**/*.md"],
+    fixtures=["newcomer"],
+).pytest()
