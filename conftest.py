@@ -24,9 +24,7 @@ def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def newcomer(
-    drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def newcomer(drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where a reader tries the code; long training ends after one epoch of one step."""
     (tmp_path / "lfw").symlink_to(drawn_lfw / "lfw")
     monkeypatch.chdir(tmp_path)
@@ -46,6 +44,6 @@ def doctest_setup(request: pytest.FixtureRequest, doctest_namespace: dict[str, A
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser()],
-    patterns=["README.md", "docs/**/*.md"],
+    patterns=["*.md"],
     fixtures=["newcomer"],
 ).pytest()

@@ -133,9 +133,7 @@ def test_early_stopping_counts_the_epochs_before_an_interruption(
     assert len(history_of(tmp_path)) == 3
 
 
-def test_a_folder_with_other_settings_is_refused_and_kept(
-    drawn: Path, uninterrupted: Path
-) -> None:
+def test_a_folder_with_other_settings_is_refused_and_kept(drawn: Path, uninterrupted: Path) -> None:
     before = (uninterrupted / "config.json").read_bytes()
     with pytest.raises(SystemExit, match=r"seed=0; this command says seed=3.*--run"):
         train.main(arguments(drawn, uninterrupted, "--epochs 4 --seed 3"))

@@ -16,9 +16,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from pathlib import Path
+
+# Before TensorFlow is imported: its start-up messages would hide the first thing to read.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
@@ -69,6 +73,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--batch-norm", action="store_true", help="batch norm after each convolution")
     add("--dropout", type=float, default=0.0, metavar="RATE", help="after each pooling (0)")
     add("--l2", type=float, metavar="PENALTY", help="L2 penalty on each kernel (report: 0.001)")
+    add("--embedding-l2", type=float, metavar="PENALTY", help="of the dense layer (as --l2)")
     add("--optimizer", choices=("adam", "sgd"), default="adam", help="(adam)")
     add("--learning-rate", type=float, metavar="RATE", help="(report: 1e-5)")
     add("--momentum", type=float, default=0.0, metavar="M", help="of sgd (0)")
@@ -89,6 +94,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for name, default in (REPORT if settings.data else STANDIN).items():
         if getattr(settings, name) is None:
             setattr(settings, name, default)
+    if settings.embedding_l2 is None:
+        settings.embedding_l2 = settings.l2
     if settings.run is None:
         settings.run = Path("runs") / ("lfw" if settings.data else "drawn")
     for name in ("batch_size", "epochs", "patience", "image_size", "limit"):
@@ -145,11 +152,12 @@ def load_pairs(
 def build_model(settings: argparse.Namespace) -> sv.SiameseModel:
     shape = (settings.image_size, settings.image_size, 1)
     norm, dropout, l2 = settings.batch_norm, settings.dropout, settings.l2
+    embedding_l2 = settings.embedding_l2
     if settings.tower == "koch2015":
-        tower = sv.ConvTower.koch2015(norm, dropout, l2, shape)
+        tower = sv.ConvTower.koch2015(norm, dropout, l2, shape, embedding_l2)
     else:
         blocks = [sv.ConvBlock(filters, 3, 2, norm, dropout, l2) for filters in (16, 32, 64)]
-        tower = sv.ConvTower(blocks, shape, 128, activation=None, l2=l2, normalize=True)
+        tower = sv.ConvTower(blocks, shape, 128, None, embedding_l2, normalize=True)
     model = sv.SiameseModel(tower, sv.WeightedL1Head(l2))
     compile_model(model, settings)
     return model

@@ -1,0 +1,82 @@
+"""Draws the pictures of `concepts.md` from a run of the example on drawn faces.
+
+python examples/lfw/train.py
+python docs/pictures.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+import siamese_verify as sv
+from siamese_verify.evaluation import best_threshold
+
+RUNS = Path("runs")
+IMAGES = Path(__file__).parent / "images"
+SAME, DIFFERENT = "tab:blue", "tab:orange"
+
+
+def draw_pairs(pairs: sv.PairList, root: Path) -> Figure:
+    shown = [*pairs.same[::90], *pairs.different[::90]]
+    data = sv.PairDataset(sv.PairList(shown), root, sv.Preprocessing((112, 112), channels=3))
+    figure = Figure(figsize=(8, 2.4), layout="constrained")
+    for axes, (left, right), label in zip(
+        figure.subplots(2, 4).flat, data.indices, data.labels, strict=True
+    ):
+        axes.imshow(np.concatenate([data.images[left], data.images[right]], axis=1))
+        axes.set_title(f"{label}: {'same' if label else 'different'}", fontsize=9)
+        axes.axis("off")
+    return figure
+
+
+def draw_scores(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Figure:
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    bins = np.linspace(0, 1, 41)
+    for label, name, colour in ((1, "same pairs", SAME), (0, "different pairs", DIFFERENT)):
+        axes.hist(scores[labels == label], bins, alpha=0.7, color=colour, label=name)
+    axes.axvline(threshold, color="black", linestyle="--", label="threshold from validation")
+    axes.set(xlabel="score: higher is more alike", ylabel="test pairs")
+    axes.legend()
+    return figure
+
+
+def draw_thresholds(scores: np.ndarray, labels: np.ndarray) -> Figure:
+    thresholds = np.linspace(0, 1, 501)
+    same, different = (np.sort(scores[labels == label]) for label in (1, 0))
+    frr = np.searchsorted(same, thresholds) / len(same)
+    far = 1 - np.searchsorted(different, thresholds) / len(different)
+    crossing = np.argmin(np.abs(far - frr))
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(thresholds, far, color=DIFFERENT, label="FAR: different pairs accepted")
+    axes.plot(thresholds, frr, color=SAME, label="FRR: same pairs rejected")
+    axes.plot(thresholds[crossing], far[crossing], "ko", label="equal error rate")
+    axes.set(xlabel="threshold on the score", ylabel="error rate", ylim=(0, 0.5))
+    axes.legend()
+    return figure
+
+
+def main() -> None:
+    data, size = RUNS / "drawn-faces", (48, 48)
+    model = keras.models.load_model(RUNS / "drawn" / "best.keras")
+    load = sv.PairDataset.from_lfw
+    _, val = load(data / "pairsDevTrain.txt", data / "lfw2", size).split(0.15)
+    test = load(data / "pairsDevTest.txt", data / "lfw2", size)
+    threshold = best_threshold(model.predict(val.batches(128), verbose=0), val.labels)
+    scores = model.predict(test.batches(128), verbose=0).ravel()
+    IMAGES.mkdir(exist_ok=True)
+    for name, figure in {
+        "pairs": draw_pairs(test.pairs, data / "lfw2"),
+        "scores": draw_scores(scores, test.labels, threshold),
+        "thresholds": draw_thresholds(scores, test.labels),
+    }.items():
+        figure.savefig(IMAGES / f"{name}.png", dpi=90)
+
+
+if __name__ == "__main__":
+    main()
