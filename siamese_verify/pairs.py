@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, overload
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from siamese_verify import lfw_format, sampling
+from siamese_verify import lfw_format, sampling, splitting
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.lfw_format import Pair, PairFileError, PairListWarning, Photo
 
@@ -268,11 +267,10 @@ class PairList(Sequence[Pair]):
             raise ValueError(f"`fraction` must be between 0 and 1. Received: fraction={fraction}")
         if by not in ("pair", "person"):
             raise ValueError(f"`by` must be 'pair' or 'person'. Received: by={by!r}")
-        rng = np.random.default_rng(seed)
-        sides = self._sides_by_pair if by == "pair" else self._sides_by_person
-        side = sides(fraction, rng)
-        rest = PairList(pair for pair, s in zip(self, side, strict=True) if s == 0)
-        part = PairList(pair for pair, s in zip(self, side, strict=True) if s == 1)
+        choose = splitting.sides_by_pair if by == "pair" else splitting.sides_by_person
+        sides = choose(self, fraction, np.random.default_rng(seed))
+        rest = PairList(pair for pair, side in zip(self, sides, strict=True) if side == 0)
+        part = PairList(pair for pair, side in zip(self, sides, strict=True) if side == 1)
         if not rest or not part:
             raise ValueError(
                 f"This split leaves a side empty: {len(rest)} and {len(part)} pairs. Use another "
@@ -288,62 +286,3 @@ class PairList(Sequence[Pair]):
                 stacklevel=2,
             )
         return rest, part
-
-    def _sides_by_pair(self, fraction: float, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-        """For each pair 0 (the rest) or 1 (the part), stratified by label."""
-        side = np.zeros(len(self), np.int32)
-        for label in (0, 1):
-            indices = rng.permutation(np.flatnonzero(self.labels == label))
-            side[indices[: round(fraction * len(indices))]] = 1
-        return side
-
-    def _sides_by_person(self, fraction: float, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-        """For each pair 0 (the rest), 1 (the part), or -1 (straddles the cut)."""
-        part = _choose_people(self, fraction, rng)
-        n_in_part = [(p.left.person in part) + (p.right.person in part) for p in self]
-        return np.array([0, -1, 1], np.int32)[n_in_part]
-
-
-def _choose_people(pairs: PairList, fraction: float, rng: np.random.Generator) -> set[str]:
-    """People who, among themselves, make up about `fraction` of the same and different pairs."""
-    pairs_of: dict[str, list[Pair]] = {person: [] for person in pairs.people}
-    for pair in pairs:
-        for person in {pair.left.person, pair.right.person}:
-            pairs_of[person].append(pair)
-    target = fraction * np.bincount(pairs.labels, minlength=2)
-    groups = _connected_people(pairs_of, rng)
-    part: set[str] = set()
-    held = np.zeros(2)
-    for group in groups:
-        inside = {pair for person in group for pair in pairs_of[person]}
-        count = np.bincount([pair.label for pair in inside], minlength=2)
-        if np.all(held + count <= np.ceil(target)):
-            part.update(group)
-            held += count
-    # Where whole groups do not fill the part, one is cut, person by person.
-    for person in (one for group in groups for one in group if one not in part):
-        if held.sum() >= 0.95 * target.sum():
-            break
-        part.add(person)
-        held += np.bincount(
-            [p.label for p in pairs_of[person] if {p.left.person, p.right.person} <= part],
-            minlength=2,
-        )
-    return part
-
-
-def _connected_people(pairs_of: dict[str, list[Pair]], rng: np.random.Generator) -> list[list[str]]:
-    """Groups of people whom no pair connects with another group; in each, neighbours first."""
-    groups: list[list[str]] = []
-    seen: set[str] = set()
-    for start in rng.permutation(sorted(pairs_of)).tolist():
-        group, queue = [], deque([start])
-        while queue:
-            person = queue.popleft()
-            if person not in seen:
-                seen.add(person)
-                group.append(person)
-                queue.extend(photo.person for pair in pairs_of[person] for photo in pair[:2])
-        if group:
-            groups.append(group)
-    return groups

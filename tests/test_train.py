@@ -183,7 +183,7 @@ def test_without_data_it_says_that_faces_are_drawn_and_how_to_get_lfw(
     monkeypatch.setattr(
         train, "write_standin", lambda folder: write_standin(folder, train_people=8, test_people=4)
     )
-    train.main("--epochs 1 --image-size 24".split())
+    train.main(["--epochs", "1", "--image-size", "24"])
     said = capsys.readouterr().out
     assert "faces are drawn" in said
     assert "--download" in said
