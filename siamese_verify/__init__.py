@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from siamese_verify.augmentation import Augmentation
     from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, OneShotAccuracy
     from siamese_verify.dataset import PairDataset
-    from siamese_verify.images import Preprocessing
     from siamese_verify.layers.heads import CosineHead, EuclideanHead, WeightedL1Head
     from siamese_verify.layers.tower import ConvBlock, ConvTower
     from siamese_verify.losses import ContrastiveLoss
     from siamese_verify.metrics import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
     from siamese_verify.model import SiameseModel
     from siamese_verify.pairs import Pair, PairList, Photo
+    from siamese_verify.preprocessing import Preprocessing
 
 _MODULES = {
     "Augmentation": "augmentation",
@@ -32,7 +32,7 @@ _MODULES = {
     "PairDataset": "dataset",
     "PairList": "pairs",
     "Photo": "pairs",
-    "Preprocessing": "images",
+    "Preprocessing": "preprocessing",
     "SiameseModel": "model",
     "TrueAcceptRate": "metrics",
     "WeightedL1Head": "layers.heads",

@@ -62,12 +62,13 @@ class Photo(NamedTuple):
             ValueError: If the file is not named as in LFW.
         """
         digits = self.file.removeprefix(f"{self.person}_").removesuffix(".jpg")
-        if not _NUMBER.fullmatch(digits) or self != Photo.lfw(self.person, int(digits)):
+        number = int(digits) if _NUMBER.fullmatch(digits) else 0
+        if number < 1 or self != Photo.lfw(self.person, number):
             raise ValueError(
                 f"{self.path!r} is not named as in LFW's pair files: expected "
                 f"'{self.person}_NNNN.jpg', with a number from 0001."
             )
-        return int(digits)
+        return number
 
 
 class Pair(NamedTuple):
@@ -129,11 +130,23 @@ def _fields(line: str) -> list[str]:
     return re.split(r"[ \t]+", line.strip(" \t"))
 
 
+def _pair_fields(line: str) -> list[str]:
+    # Where tabs alone give a pair, names may hold spaces.
+    by_tab = [field.strip(" ") for field in line.strip(" \t").split("\t")]
+    by_any = _fields(line)
+    if len(by_tab) in (3, 4) and (_has_numbers(by_tab) or not _has_numbers(by_any)):
+        return by_tab
+    return by_any
+
+
+def _has_numbers(fields: list[str]) -> bool:
+    """Whether integers stand where the fields of a pair have them."""
+    numbers = fields[1::2] if len(fields) == 4 else fields[1:]
+    return len(fields) in (3, 4) and all(_NUMBER.fullmatch(number) for number in numbers)
+
+
 def _parse_pair(path: PathLike, number: int, line: str) -> Pair:
-    # Tabs first: names that hold spaces are read where tabs separate the fields.
-    fields = [field.strip(" ") for field in line.split("\t")]
-    if len(fields) not in (3, 4):
-        fields = _fields(line)
+    fields = _pair_fields(line)
     if len(fields) not in (3, 4):
         raise PairFileError(path, number, line, f"{_A_PAIR}; got {len(fields)} fields")
     right_person = fields[2] if len(fields) == 4 else fields[0]
@@ -160,7 +173,7 @@ def _check_counts(
     if n_folds > 1:
         expected = f"{n_folds} folds, in each {expected}"
     same = sum(labels)
-    if len(labels) != 2 * n_folds * n_same:
+    if len(labels) != 2 * n_folds * n_same or (n_folds == 1 and same != n_same):
         got = f"{same:,} same and {len(labels) - same:,} different"
         raise PairFileError(path, number, line, f"{expected}; got {got}")
     for fold, same in enumerate(np.reshape(labels, (n_folds, -1)).sum(axis=1).tolist(), start=1):
@@ -198,7 +211,9 @@ def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
 
 def _format_pair(pair: Pair) -> str:
     for photo in (pair.left, pair.right):
-        if re.search(r"[\t\r\n]|^ | $", photo.person) or _UNSAFE_NAME.fullmatch(photo.person):
+        if re.search(r"[\t\r\n]|^[ \ufeff]| $", photo.person) or _UNSAFE_NAME.fullmatch(
+            photo.person
+        ):
             raise ValueError(f"The name {photo.person!r} cannot stand in a pair file.")
     left, right = pair.left, pair.right
     if pair.label == 0:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify.images import scale
+from siamese_verify.preprocessing import scale
 
 Tensor = Any
 

@@ -94,6 +94,8 @@ class PairList(Sequence[Pair]):
         return PairList(self._pairs[index]) if isinstance(index, slice) else self._pairs[index]
 
     def __add__(self, other: PairList) -> PairList:
+        if not isinstance(other, PairList):
+            return NotImplemented
         return PairList(self._pairs + other._pairs)
 
     @override

@@ -26,7 +26,9 @@ def find_people(images_root: PathLike, names: Iterable[str] | None) -> _People:
         FileNotFoundError: If `images_root` holds no folder with an image file, or lacks a name.
     """
     people = {
-        folder.name: sorted(f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
+        folder.name: sorted(
+            f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file()
+        )
         for folder in sorted(Path(images_root).iterdir())
         if folder.is_dir()
     }
@@ -110,10 +112,13 @@ def _sample_different(
     counts = np.array([len(files) for files in people.values()])
     possible = (int(counts.sum()) ** 2 - int((counts**2).sum())) // 2
     if possible <= 4 * size:
-        # Few are left out: drawing at random would hit the same pairs again and again.
+        # Few are left out: drawing one by one would hit the same pairs again and again. Sorting by
+        # waiting times draws as that would (Efraimidis, Spirakis 2006).
         photos = [(person, file) for person, files in people.items() for file in files]
         every = [pair for pair in itertools.combinations(photos, 2) if pair[0][0] != pair[1][0]]
-        return [every[i] for i in rng.permutation(len(every))[:size].tolist()]
+        n_ways = [len(people[left[0]]) * len(people[right[0]]) for left, right in every]
+        waiting = rng.exponential(size=len(every)) * n_ways
+        return [every[i] for i in np.argsort(waiting)[:size].tolist()]
     drawn: dict[tuple[_Photo, _Photo], None] = {}
     while len(drawn) < size:
         first, second = sorted(rng.choice(len(names), 2, replace=False).tolist())

@@ -50,9 +50,13 @@ def _choose_people(pairs: Sequence[Pair], fraction: float, rng: np.random.Genera
         if held.sum() >= 0.95 * target.sum():
             break
         part.add(person)
-        held += _count_labels(
+        gain = _count_labels(
             pair for pair in pairs_of[person] if {pair.left.person, pair.right.person} <= part
         )
+        if gain.sum() <= 2 * (target - held).sum():
+            held += gain
+        else:  # Without this person, the part is closer to the target.
+            part.discard(person)
     return part
 
 
