@@ -165,7 +165,9 @@ class PairDataset:
             augment: For training only: True for `Augmentation()`, or one of your own. Each image
                 of a pair is changed on its own.
             buffer: Shuffle as `tf.data` does with a buffer of so many pairs, as in the report
-                (1,000). By default the whole list is shuffled.
+                (1,000). By default the whole list is shuffled. With a smaller buffer, pairs stay
+                near their place: a list in LFW's order, same pairs first, then gives batches of
+                mostly one label, from which a network learns little.
             initial_epoch: The epoch with which the first iteration starts, as in `fit`, so that a
                 resumed run sees the batches that an uninterrupted one would.
 
