@@ -40,12 +40,13 @@ class Koch2015Schedule(keras.callbacks.Callback):
 
     Args:
         epochs: Number of epochs over which momentum rises; afterwards it stays.
-        momentum: The momentum in the end, in [0, 1]. The paper chooses it for each layer.
-        initial_momentum: The momentum in the first epoch, above 0.
+        momentum: The momentum in the end, in (0, 1]. The paper chooses it for each layer.
+        initial_momentum: The momentum in the first epoch, in (0, 1].
         decay: Factor on the learning rate, in (0, 1].
 
     Raises:
-        ValueError: If an argument is out of range, or the optimizer has no momentum.
+        ValueError: If an argument is out of range, or the optimizer is not SGD with a momentum
+            and a constant learning rate.
 
     Example:
         >>> schedule = Koch2015Schedule(epochs=20)
@@ -67,9 +68,9 @@ class Koch2015Schedule(keras.callbacks.Callback):
         super().__init__()
         if epochs < 1:
             raise ValueError(f"`epochs` must be at least 1. Received: epochs={epochs}")
-        if not 0 < initial_momentum <= 1 or not 0 <= momentum <= 1:
+        if not 0 < initial_momentum <= 1 or not 0 < momentum <= 1:
             raise ValueError(
-                "`initial_momentum` must be in (0, 1] and `momentum` in [0, 1]. Received: "
+                "`initial_momentum` and `momentum` must be in (0, 1]. Received: "
                 f"initial_momentum={initial_momentum}, momentum={momentum}"
             )
         if not 0 < decay <= 1:
@@ -87,12 +88,14 @@ class Koch2015Schedule(keras.callbacks.Callback):
     @override
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
-        momentum = getattr(model.optimizer, "momentum", None)
-        if not isinstance(model.optimizer, keras.optimizers.SGD) or not momentum:
+        config = model.optimizer.get_config()
+        momentum, rate = config.get("momentum"), config["learning_rate"]
+        scheduled = isinstance(rate, dict)  # a LearningRateSchedule, serialized
+        if not isinstance(model.optimizer, keras.optimizers.SGD) or not momentum or scheduled:
             raise ValueError(
-                "Koch2015Schedule needs keras.optimizers.SGD with a momentum above 0, such as "
-                f"SGD(0.001, momentum=0.5). Received: {type(model.optimizer).__name__} with "
-                f"momentum={momentum}"
+                "Koch2015Schedule needs keras.optimizers.SGD with a momentum above 0 and a number "
+                "as learning rate, such as SGD(0.001, momentum=0.5). Received: "
+                f"{type(model.optimizer).__name__} with momentum={momentum}, learning_rate={rate}"
             )
 
     @override

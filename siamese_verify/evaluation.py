@@ -26,7 +26,9 @@ def best_threshold(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         >>> best_threshold([0.9, 0.7, 0.3, 0.1], [1, 1, 0, 0])
         0.5
     """
-    score, label = np.asarray(scores, np.float64).ravel(), np.asarray(labels).ravel()
+    score, label = np.asarray(scores).ravel(), np.asarray(labels).ravel()
+    # The threshold is a value of the scores' own precision, in which it will be compared.
+    score = score.astype(np.result_type(score, np.float16))
     if len(score) != len(label):
         raise ValueError(
             f"Each score needs a label. Received: {len(score)} scores, {len(label)} labels"
@@ -46,5 +48,8 @@ def best_threshold(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     above = np.concatenate([np.cumsum(same[::-1])[::-1], [0.0]])
     (best,) = np.nonzero(below + above == np.max(below + above))
     chosen = int(best[len(best) // 2])
-    edges = np.concatenate([values[:1] - 1, values, values[-1:] + 1])
-    return float((edges[chosen] + edges[chosen + 1]) / 2)
+    lowest = np.minimum(values[:1] - 1, np.nextafter(values[:1], -np.inf))
+    edges = np.concatenate([lowest, values, values[-1:] + 1])
+    # Halved first, since a sum may overflow; rounded, the middle may be the lower score itself.
+    middle = edges[chosen] / 2 + edges[chosen + 1] / 2
+    return float(max(middle, np.nextafter(edges[chosen], np.inf)))

@@ -8,6 +8,8 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.labels import aligned
+
 Tensor = Any
 
 
@@ -49,9 +51,8 @@ class ContrastiveLoss(keras.losses.Loss):
 
     @override
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        # Labels are (n,) and scores (n, 1): without this, they would broadcast to (n, n).
-        distance = ops.reshape(-y_pred, (-1,))
-        same = ops.reshape(ops.cast(y_true, distance.dtype), (-1,))
+        same, scores = aligned(y_true, y_pred, self.dtype)
+        distance = -scores
         apart = ops.relu(self.margin - distance)
         return same * ops.square(distance) / 2 + (1 - same) * ops.square(apart) / 2
 

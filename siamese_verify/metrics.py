@@ -13,6 +13,8 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.labels import aligned
+
 Tensor = Any
 
 
@@ -41,11 +43,10 @@ class _ScoreMetric(keras.metrics.Metric):
             y_pred: Scores, higher is more alike; as many as labels.
             sample_weight: Weight of each pair; by default 1.
         """
-        scores = ops.reshape(ops.cast(y_pred, self.dtype), (-1,))
-        labels = ops.reshape(ops.cast(y_true, self.dtype), (-1,))
+        labels, scores = aligned(y_true, y_pred, self.dtype)
         labels = ops.where((labels == 0) | (labels == 1), labels, float("nan"))
-        weights = 1.0 if sample_weight is None else ops.cast(sample_weight, self.dtype)
-        weights = ops.reshape(weights * ops.ones_like(scores), (-1,))
+        weights = ops.cast(1 if sample_weight is None else sample_weight, self.dtype)
+        weights = ops.broadcast_to(ops.reshape(weights, (-1,)), ops.shape(scores))
         n = ops.shape(scores)[0]
         slots = (self.seen + ops.arange(n, dtype="int32")) % self.capacity
         for buffer, values in (

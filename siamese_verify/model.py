@@ -51,9 +51,12 @@ class SiameseModel(keras.Model):
         Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition", 2015.
     """
 
-    def __init__(self, tower: keras.Model, head: keras.layers.Layer, **kwargs: Any):
+    def __init__(
+        self, tower: keras.Model | keras.layers.Layer, head: keras.layers.Layer, **kwargs: Any
+    ):
         super().__init__(**kwargs)
-        self.tower = tower
+        # A model, since a layer alone cannot embed batch after batch.
+        self.tower = tower if isinstance(tower, keras.Model) else keras.Sequential([tower])
         self.head = head
         if tower.built and hasattr(tower, "input_shape"):
             self.build((tower.input_shape, tower.input_shape))
@@ -72,11 +75,18 @@ class SiameseModel(keras.Model):
             )
         if not self.head.built:
             self.head.build((embedding.shape, embedding.shape))
+        self._image_shape, self._embedding_size = image_shape[1:], embedding.shape[-1]
         self.built = True
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
         left, right = inputs
+        # In a graph of TensorFlow, the lengths may not be known yet.
+        if len({left.shape[0], right.shape[0]} - {None}) > 1:
+            raise ValueError(
+                "A batch of pairs holds as many left as right images. "
+                f"Received: shapes {left.shape}, {right.shape}"
+            )
         embeddings = self.tower(ops.concatenate([left, right], axis=0), training=training)
         n = ops.shape(left)[0]
         return self.head((embeddings[:n], embeddings[n:]))
@@ -94,7 +104,8 @@ class SiameseModel(keras.Model):
             float32 array `(n, size)`.
 
         Raises:
-            ValueError: If the images are of another type, shape or range.
+            ValueError: If the images are of another type, shape or range, or `batch_size` is
+                below 1.
 
         Example:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
@@ -102,8 +113,12 @@ class SiameseModel(keras.Model):
             >>> model.embed(np.zeros((5, 16, 16, 1), np.uint8)).shape
             (5, 32)
         """
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
         images = np.asarray(images)
-        expected = tuple(self.tower.input_shape[1:])
+        if not self.built:
+            self.build(((None, *images.shape[1:]),) * 2)
+        expected = self._image_shape
         if images.ndim != 1 + len(expected) or any(
             size not in (None, given)
             for size, given in zip(expected, images.shape[1:], strict=True)
@@ -113,11 +128,12 @@ class SiameseModel(keras.Model):
                 f"Received: {images.shape}"
             )
         if not len(images):
-            return np.empty((0, self.tower.output_shape[-1]), np.float32)
-        starts = range(0, len(images), batch_size)
-        return np.concatenate(
-            [self.tower.predict_on_batch(scale(images[i : i + batch_size])) for i in starts]
-        )
+            return np.empty((0, self._embedding_size), np.float32)
+        embeddings = [
+            self.tower.predict_on_batch(scale(images[i : i + batch_size]))
+            for i in range(0, len(images), batch_size)
+        ]
+        return np.concatenate(embeddings).astype(np.float32)
 
     @override
     def get_config(self) -> dict[str, Any]:

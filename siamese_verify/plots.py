@@ -76,7 +76,8 @@ def plot_outcomes(
             axes.set(xticks=[], yticks=[], frame_on=False)
         for axes, index in zip(row, chosen[:count].tolist(), strict=False):
             left, right = (pairs.images[i] for i in pairs.indices[index])
-            axes.imshow(np.concatenate([left, right], axis=1).squeeze(), cmap="gray", vmax=255)
+            both = np.concatenate([left, right], axis=1).squeeze()
+            axes.imshow(both, cmap="gray", vmin=0, vmax=255)
             pair = pairs.pairs[index]
             names = pair.left.person if is_same else f"{pair.left.person}\n{pair.right.person}"
             axes.set_title(f"{names}\n{score[index]:.3f}", fontsize=8)

@@ -13,6 +13,8 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.layers.unit_length import unit_length
+
 Tensor = Any
 Shape = tuple[int | None, ...]
 
@@ -50,7 +52,7 @@ class WeightedL1Head(keras.layers.Layer):
 
     def __init__(self, l2: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
-        if l2 < 0:
+        if not l2 >= 0:  # written so that NaN fails
             raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
         self.l2 = l2
 
@@ -66,7 +68,7 @@ class WeightedL1Head(keras.layers.Layer):
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
-        left, right = inputs
+        left, right = _two_embeddings(self, inputs)
         return ops.sigmoid(ops.matmul(ops.abs(left - right), self.kernel) + self.bias)
 
     @override
@@ -101,7 +103,7 @@ class EuclideanHead(keras.layers.Layer):
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
-        left, right = inputs
+        left, right = _two_embeddings(self, inputs)
         squared = ops.sum(ops.square(left - right), axis=-1, keepdims=True)
         # The root has no gradient at 0: there the distance is 0, and so is its gradient.
         positive = squared > 0
@@ -131,19 +133,28 @@ class CosineHead(keras.layers.Layer):
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
-        left, right = (ops.normalize(embedding, axis=-1) for embedding in inputs)
+        left, right = (unit_length(x) for x in _two_embeddings(self, inputs))
         return ops.clip(ops.sum(left * right, axis=-1, keepdims=True), -1.0, 1.0)
 
 
-def _embedding_size(head: keras.layers.Layer, input_shape: tuple[Shape, Shape]) -> int:
-    if len(input_shape) != 2 or input_shape[0][-1] != input_shape[1][-1]:
+def _two_embeddings(head: keras.layers.Layer, inputs: Any) -> tuple[Tensor, Tensor]:
+    """Left and right. Checked in each call: sizes of 8 and 1 would broadcast without a word."""
+    several = isinstance(inputs, (tuple, list))
+    _embedding_size(head, [x.shape for x in inputs] if several else inputs.shape)
+    left, right = inputs
+    return left, right
+
+
+def _embedding_size(head: keras.layers.Layer, shapes: Any) -> int:
+    two = len(shapes) == 2 and all(not isinstance(shape, (int, type(None))) for shape in shapes)
+    if not two or shapes[0][-1] != shapes[1][-1]:
         raise ValueError(
             f"{type(head).__name__} takes two embeddings of the same size. "
-            f"Received: shapes {input_shape}"
+            f"Received: shapes {shapes}"
         )
-    size = input_shape[0][-1]
+    size = shapes[0][-1]
     if size is None:
         raise ValueError(
-            f"{type(head).__name__} needs embeddings of a known size. Received: {input_shape}"
+            f"{type(head).__name__} needs embeddings of a known size. Received: shapes {shapes}"
         )
-    return size
+    return int(size)

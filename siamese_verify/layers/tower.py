@@ -10,6 +10,8 @@ import keras
 from keras import layers
 from typing_extensions import override
 
+from siamese_verify.layers.unit_length import UnitLength
+
 
 @dataclasses.dataclass(frozen=True)
 class ConvBlock:
@@ -48,24 +50,25 @@ class ConvBlock:
                 )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={self.dropout}")
-        if self.l2 < 0:
+        if not self.l2 >= 0:  # written so that NaN fails
             raise ValueError(f"`l2` must be at least 0. Received: l2={self.l2}")
 
-    def apply(self, x: Any, index: int) -> Any:
+    def apply(self, x: Any, index: int, dtype: str) -> Any:
         """Adds the block's layers to the symbolic tensor `x`, named by the block's `index`."""
         x = layers.Conv2D(
             self.filters,
             self.kernel_size,
             activation="relu",
             kernel_regularizer=_l2(self.l2),
+            dtype=dtype,
             name=f"conv_{index}",
         )(x)
         if self.batch_norm:
-            x = layers.BatchNormalization(name=f"batch_norm_{index}")(x)
+            x = layers.BatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
         if self.pool_size > 1:
-            x = layers.MaxPooling2D(self.pool_size, name=f"max_pool_{index}")(x)
+            x = layers.MaxPooling2D(self.pool_size, dtype=dtype, name=f"max_pool_{index}")(x)
         if self.dropout:
-            x = layers.Dropout(self.dropout, name=f"dropout_{index}")(x)
+            x = layers.Dropout(self.dropout, dtype=dtype, name=f"dropout_{index}")(x)
         return x
 
 
@@ -81,6 +84,7 @@ class ConvTower(keras.Model):
         l2: L2 penalty on the kernel of the dense layer; 0 for none.
         normalize: Whether embeddings are scaled to length 1.
         name: Of the model.
+        dtype: Of the layers, such as `"mixed_bfloat16"`; by default Keras's global policy.
 
     Input shape:
         `(batch, height, width, channels)`, floats in [0, 1].
@@ -106,23 +110,31 @@ class ConvTower(keras.Model):
         l2: float = 0.0,
         normalize: bool = False,
         name: str = "conv_tower",
+        dtype: str | None = None,
     ):
         conv_blocks = [ConvBlock(**b) if isinstance(b, dict) else b for b in blocks]
         if embedding_size < 1:
             raise ValueError(
                 f"`embedding_size` must be at least 1. Received: embedding_size={embedding_size}"
             )
+        if not l2 >= 0:
+            raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
         _check_size(conv_blocks, input_shape)
+        dtype = dtype or keras.config.dtype_policy().name
         inputs = keras.Input(input_shape, name="image")
         x = inputs
         for index, block in enumerate(conv_blocks, start=1):
-            x = block.apply(x, index)
-        x = layers.Flatten(name="flatten")(x)
+            x = block.apply(x, index, dtype)
+        x = layers.Flatten(dtype=dtype, name="flatten")(x)
         x = layers.Dense(
-            embedding_size, activation=activation, kernel_regularizer=_l2(l2), name="embedding"
+            embedding_size,
+            activation=activation,
+            kernel_regularizer=_l2(l2),
+            dtype=dtype,
+            name="embedding",
         )(x)
         if normalize:
-            x = layers.UnitNormalization(name="unit_norm")(x)
+            x = UnitLength(dtype=dtype, name="unit_length")(x)
         super().__init__(inputs, x, name=name)
         self._config = {
             "blocks": [dataclasses.asdict(block) for block in conv_blocks],
@@ -132,6 +144,7 @@ class ConvTower(keras.Model):
             "l2": l2,
             "normalize": normalize,
             "name": name,
+            "dtype": dtype,
         }
 
     @classmethod
@@ -175,7 +188,17 @@ class ConvTower(keras.Model):
 
     @override
     def get_config(self) -> dict[str, Any]:
-        return dict(self._config)
+        frozen = [layer.name for layer in self.layers if not layer.trainable]
+        return {**self._config, "frozen": frozen}
+
+    @classmethod
+    @override
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        arguments = {name: value for name, value in config.items() if name != "frozen"}
+        tower = cls(**arguments)
+        for name in config["frozen"]:
+            tower.get_layer(name).trainable = False
+        return tower
 
 
 def _l2(penalty: float) -> keras.regularizers.Regularizer | None:

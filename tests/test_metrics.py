@@ -1,0 +1,344 @@
+"""Tests of the metrics, against scikit-learn, SciPy and plain counting."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from sklearn.metrics import roc_curve
+
+from siamese_verify import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
+
+FARS = (0.0, 0.25)
+
+# --- What is true
+
+
+def best_accuracy(scores, labels, weights=None):
+    """Tries every threshold; scores at or above it are accepted."""
+    weights = np.ones(len(scores)) if weights is None else np.asarray(weights)
+    thresholds = [*np.unique(scores), np.inf]
+    right = [weights[(scores >= t) == (labels == 1)].sum() for t in thresholds]
+    return max(right) / weights.sum()
+
+
+def roc(scores, labels, weights=None):
+    return roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)[:2]
+
+
+def equal_error_rate(scores, labels, weights=None):
+    """Where the ROC curve, drawn with straight lines, meets FAR = 1 - TAR."""
+    if len(set(labels)) < 2:
+        return np.nan
+    far, tar = roc(scores, labels, weights)
+    return brentq(lambda x: 1 - x - np.interp(x, far, tar), 0, 1, xtol=1e-12)
+
+
+def true_accept_rate(scores, labels, allowed, weights=None):
+    if len(set(labels)) < 2:
+        return np.nan
+    far, tar = roc(scores, labels, weights)
+    return tar[far <= allowed + 1e-9].max()
+
+
+def truth(scores, labels, weights=None):
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    return [
+        best_accuracy(scores, labels, weights),
+        equal_error_rate(scores, labels, weights),
+        *(true_accept_rate(scores, labels, far, weights) for far in FARS),
+    ]
+
+
+# --- What the metrics say
+
+
+def every_metric(capacity=64):
+    return [
+        BestThresholdAccuracy(capacity=capacity),
+        EqualErrorRate(capacity=capacity),
+        *(TrueAcceptRate(far, capacity=capacity) for far in FARS),
+    ]
+
+
+METRICS = every_metric()  # made once, reset before each use
+each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+
+
+def streamed(metric, scores, labels, weights=None, batch_size=None):
+    metric.reset_state()
+    batch_size = batch_size or len(scores)
+    for start in range(0, len(scores), batch_size):
+        part = slice(start, start + batch_size)
+        metric.update_state(
+            np.asarray(labels)[part],
+            np.asarray(scores, np.float32)[part],
+            None if weights is None else np.asarray(weights)[part],
+        )
+    return float(metric.result())
+
+
+def assert_true(scores, labels, weights=None, batch_size=None):
+    actual = [streamed(metric, scores, labels, weights, batch_size) for metric in METRICS]
+    np.testing.assert_allclose(actual, truth(scores, labels, weights), atol=1e-6)
+
+
+@pytest.fixture
+def tied():
+    """60 scores of 9 values, of which the negative ones are as common as the others."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 60)
+    scores = (rng.integers(-4, 5, 60) + labels).clip(-4, 4) / np.float32(4)
+    return scores.astype(np.float32), labels
+
+
+# Sizes are few, since JAX compiles anew for each.
+sizes = st.sampled_from([2, 3, 12])
+few_values = st.integers(-2, 2).map(float)
+any_value = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+
+
+def pairs_of(value, n):
+    return st.lists(st.tuples(value, st.sampled_from([0, 1])), min_size=n, max_size=n)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes.flatmap(lambda n: pairs_of(few_values, n) | pairs_of(any_value, n)),
+    st.sampled_from([None, 5, 1]),
+)
+@example([(0.5, 1), (0.5, 0)], None)
+@example([(0.5, 1), (0.5, 1)], None)
+@example([(-0.5, 0), (-0.5, 0)], None)
+@example([(-1.0, 1), (-2.0, 0)], 1)
+@example([(-2.0, 1), (-1.0, 0)], 1)
+def test_each_metric_is_exact_on_any_pairs_at_any_batch_size(pairs, batch_size):
+    scores, labels = zip(*pairs, strict=True)
+    assert_true(scores, labels, batch_size=batch_size)
+
+
+@settings(max_examples=25, deadline=None)
+@given(pairs_of(few_values, 7), st.lists(st.integers(0, 3), min_size=7, max_size=7))
+def test_a_pair_of_weight_3_counts_as_three(pairs, weights):
+    scores, labels = (np.array(values) for values in zip(*pairs, strict=True))
+    repeated = np.repeat(scores, weights), np.repeat(labels, weights)
+    if not len(repeated[0]):
+        return
+    actual = [streamed(metric, scores, labels, weights) for metric in METRICS]
+    np.testing.assert_allclose(actual, truth(*repeated), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("digits", [1, 5], ids=["tied", "distinct"])
+def test_each_metric_is_exact_on_many_pairs(seed, digits):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, 3_000)
+    scores = np.round(rng.normal(labels, 1.0), digits).astype(np.float32)
+    expected = [
+        best_accuracy(scores, labels),
+        equal_error_rate(scores, labels),
+        *(true_accept_rate(scores, labels, far) for far in (0.001, 0.1, 1.0)),
+    ]
+    metrics = BestThresholdAccuracy(), EqualErrorRate(), *map(TrueAcceptRate, (0.001, 0.1, 1.0))
+    actual = [streamed(metric, scores, labels, batch_size=1_000) for metric in metrics]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+def test_tied_scores_of_opposite_labels_are_inseparable():
+    scores, labels = [0.9, 0.5, 0.5, 0.5, 0.1], [1, 1, 0, 0, 0]
+    assert streamed(BestThresholdAccuracy(), scores, labels) == pytest.approx(0.8)
+    assert streamed(EqualErrorRate(), scores, labels) == pytest.approx(2 / 7)
+    assert streamed(TrueAcceptRate(0.1), scores, labels) == 0.5
+
+
+@each_metric
+def test_the_order_of_pairs_does_not_matter(metric, tied):
+    scores, labels = tied
+    order = np.random.default_rng(1).permutation(60)
+    assert streamed(metric, scores, labels) == streamed(metric, scores[order], labels[order])
+
+
+@each_metric
+def test_scores_may_be_infinite(metric):
+    scores, labels = [np.inf, -np.inf, 1.0, -np.inf], [1, 0, 0, 1]
+    finite = [9.0, -9.0, 1.0, -9.0]
+    assert streamed(metric, scores, labels) == streamed(metric, finite, labels)
+
+
+@each_metric
+@pytest.mark.parametrize("label", [0, 1])
+def test_with_one_kind_of_pair_only_accuracy_is_defined(metric, label):
+    value = streamed(metric, [0.3, 0.1, 0.3], [label] * 3)
+    assert value == 1.0 if isinstance(metric, BestThresholdAccuracy) else np.isnan(value)
+
+
+@each_metric
+def test_without_pairs_the_result_is_nan(metric):
+    metric.reset_state()
+    assert np.isnan(float(metric.result()))
+
+
+@each_metric
+@pytest.mark.parametrize("label", [2, -1, 0.5, float("nan")])
+def test_labels_other_than_0_and_1_give_nan(metric, label):
+    assert np.isnan(streamed(metric, [0.1, 0.2, 0.3], [0, 1, label]))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32", "float64"])
+@pytest.mark.parametrize("shape", [(60,), (60, 1)])
+def test_labels_and_scores_may_be_vectors_or_columns(tied, dtype, shape):
+    scores, labels = tied
+    expected = equal_error_rate(scores, labels)
+    for score_shape in ((60,), (60, 1)):
+        actual = streamed(
+            METRICS[1], scores.reshape(score_shape), labels.astype(dtype).reshape(shape)
+        )
+        assert actual == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(60,), (60, 1)])
+def test_weights_may_be_a_vector_or_a_column(tied, shape):
+    scores, labels = tied
+    weights = np.arange(60) % 4
+    actual = streamed(METRICS[1], scores, labels, weights.reshape(shape))
+    assert actual == pytest.approx(equal_error_rate(scores, labels, weights), abs=1e-6)
+
+
+@pytest.mark.parametrize("n_labels", [1, 3])
+def test_a_label_for_each_score_is_needed(n_labels):
+    with pytest.raises(ValueError, match="Received"):
+        EqualErrorRate().update_state(np.ones(n_labels), np.ones(6, np.float32))
+
+
+@each_metric
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_score_of_nan_gives_nan(metric, position):
+    scores = np.array([0.1, 0.2, 0.3])
+    scores[position] = np.nan
+    assert np.isnan(streamed(metric, scores, [0, 1, 1]))
+
+
+@each_metric
+def test_a_reset_forgets_everything(metric, tied):
+    streamed(metric, [np.nan, 0.2, 0.1], [0, 1, 2])
+    scores, labels = tied
+    again = type(metric).from_config(metric.get_config())
+    assert streamed(metric, scores, labels) == streamed(again, scores, labels)
+
+
+# --- More pairs than there is room for
+
+
+@pytest.mark.parametrize("metric", every_metric(capacity=3), ids=lambda metric: metric.name)
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 9])
+def test_too_many_pairs_give_nan_and_a_warning(metric, batch_size):
+    with pytest.warns(RuntimeWarning, match=rf"{type(metric).__name__}.*capacity=3 .*seen 9"):
+        assert np.isnan(streamed(metric, np.arange(9), np.arange(9) % 2, batch_size=batch_size))
+    assert streamed(metric, [0.5, 0.2, 0.9], [0, 0, 1]) in (0.0, 1.0)  # full, but not over
+
+
+def test_fit_warns_of_too_many_pairs():
+    model = scorer(metrics=[EqualErrorRate(capacity=3)])
+    with pytest.warns(RuntimeWarning, match="capacity"):
+        history = model.fit(np.ones((4, 1)), np.array([0, 1, 0, 1]), verbose=0)
+    assert np.isnan(history.history["equal_error_rate"])
+
+
+# --- In a model
+
+
+def scorer(**arguments):
+    """A model whose scores are its inputs, also after training."""
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)]
+    )
+    model.compile(keras.optimizers.SGD(0.0), loss="mse", **arguments)
+    return model
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}],
+    ids=["eager", "graph", "compiled"],
+)
+def test_fit_and_evaluate_give_the_exact_values(tied, how):
+    scores, labels = tied
+    model = scorer(metrics=every_metric(), **how)
+    expected = dict(zip([metric.name for metric in METRICS], truth(*tied), strict=True))
+    for batch_size in (60, 7):  # the last batch holds 4
+        results = model.evaluate(
+            scores[:, None], labels, batch_size=batch_size, verbose=0, return_dict=True
+        )
+        del results["loss"]
+        assert results == pytest.approx(expected, abs=1e-6)
+    history = model.fit(
+        scores[:, None],
+        labels,
+        validation_data=(scores[:, None], labels),
+        batch_size=7,
+        epochs=2,
+        verbose=0,
+    ).history
+    for name, value in expected.items():
+        assert history[name] == pytest.approx([value] * 2, abs=1e-6)
+        assert history[f"val_{name}"] == pytest.approx([value] * 2, abs=1e-6)
+
+
+def test_evaluate_one_pair_at_a_time_gives_the_exact_values(tied):
+    scores, labels = tied
+    model = scorer(metrics=every_metric())
+    results = model.evaluate(scores[:, None], labels, batch_size=1, verbose=0)
+    assert results[1:] == pytest.approx(truth(*tied), abs=1e-6)
+
+
+def test_evaluate_weighs_pairs(tied):
+    scores, labels = tied
+    weights = np.arange(60) % 4
+    model = scorer(weighted_metrics=every_metric())
+    results = model.evaluate(scores[:, None], labels, sample_weight=weights, verbose=0)
+    assert results[1:] == pytest.approx(truth(scores, labels, weights), abs=1e-6)
+
+
+# --- Names and configuration
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        (BestThresholdAccuracy(), "best_threshold_accuracy"),
+        (EqualErrorRate(), "equal_error_rate"),
+        (TrueAcceptRate(), "tar_at_far_0.1"),
+        (TrueAcceptRate(0.001), "tar_at_far_0.001"),
+        (TrueAcceptRate(0.01, name="tar"), "tar"),
+    ],
+)
+def test_a_metric_has_a_name_and_is_made_again_from_its_configuration(metric, name):
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+    assert metric.name == again.name == name
+    assert type(again) is type(metric)
+    assert again.get_config() == metric.get_config()
+
+
+def test_the_configuration_keeps_every_argument():
+    metric = TrueAcceptRate(0.25, capacity=7)
+    again = TrueAcceptRate.from_config(metric.get_config())
+    assert (again.far, again.capacity) == (0.25, 7)
+
+
+def test_memory_is_12_bytes_a_pair():
+    metric = EqualErrorRate(capacity=1_000)
+    per_pair = [variable for variable in metric.variables if len(variable.shape) == 1]
+    assert sum(np.prod(v.shape) * np.dtype(v.dtype).itemsize for v in per_pair) == 12_000
+
+
+@pytest.mark.parametrize("far", [-0.1, 1.1, float("nan")])
+def test_a_rate_outside_0_and_1_is_refused(far):
+    with pytest.raises(ValueError, match=f"`far`.*Received: far={far}"):
+        TrueAcceptRate(far)
+
+
+@pytest.mark.parametrize("metric_class", [BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate])
+def test_a_capacity_below_1_is_refused(metric_class):
+    with pytest.raises(ValueError, match=r"`capacity`.*Received: capacity=0"):
+        metric_class(capacity=0)

@@ -1,0 +1,345 @@
+"""Tests of `SiameseModel`."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from siamese_verify import (
+    ConvBlock,
+    ConvTower,
+    CosineHead,
+    EqualErrorRate,
+    EuclideanHead,
+    SiameseModel,
+    WeightedL1Head,
+)
+
+SHAPE = (8, 8, 1)
+HEADS = {"l1": WeightedL1Head, "euclidean": EuclideanHead, "cosine": CosineHead}
+every_head = pytest.mark.parametrize("head", HEADS)
+slow_under_jax = [pytest.mark.slow] if keras.backend.backend() == "jax" else []
+
+
+def photographs(n, seed=0, shape=SHAPE):
+    return np.random.default_rng(seed).random((n, *shape), np.float32)
+
+
+def make(head="l1", **arguments):
+    blocks = [ConvBlock(4, 3, batch_norm=True, l2=0.01)]
+    return SiameseModel(ConvTower(blocks, SHAPE, 6, **arguments), HEADS[head](), name="verifier")
+
+
+def compiled(model):
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=[EqualErrorRate()])
+    return model
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def train(seed):
+    """Two steps, after which optimizer and batch norm have moved."""
+    keras.utils.set_random_seed(seed)
+    model = compiled(make())
+    pairs, labels = (photographs(8, 0), photographs(8, 1)), np.arange(8) % 2
+    model.fit(pairs, labels, batch_size=4, epochs=1, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train(seed=0)
+
+
+@pytest.fixture
+def pairs():
+    return photographs(5, 2), photographs(5, 3)
+
+
+# --- One batch through one tower
+
+
+def test_both_images_pass_the_tower_as_one_batch():
+    batches = []
+
+    class Spy(ConvTower):
+        def call(self, inputs, training=None, mask=None):
+            batches.append((inputs.shape[0], training))
+            return super().call(inputs, training=training, mask=mask)
+
+    model = SiameseModel(Spy([], SHAPE, 6), EuclideanHead())
+    batches.clear()
+    model((photographs(5, 0), photographs(5, 1)), training=True)
+    assert batches == [(10, True)]
+
+
+def test_batch_norm_sees_left_and_right_together():
+    model, left, right = make(), photographs(5, 0), 0.1 * photographs(5, 1)
+    model((left, right), training=True)
+    together = numpy(model.tower.get_layer("conv_1")(np.concatenate([left, right])))
+    mean, variance = together.mean(axis=(0, 1, 2)), together.var(axis=(0, 1, 2))
+    batch_norm = model.tower.get_layer("batch_norm_1")
+    moved = 1 - batch_norm.momentum
+    np.testing.assert_allclose(numpy(batch_norm.moving_mean), moved * mean, rtol=1e-4)
+    expected = batch_norm.momentum + moved * variance
+    np.testing.assert_allclose(numpy(batch_norm.moving_variance), expected, rtol=1e-4)
+
+
+def test_the_weights_are_those_of_one_tower_and_the_head(trained):
+    assert trained.count_params() == trained.tower.count_params() + 6 + 1
+
+
+@every_head
+def test_the_score_of_images_is_the_score_of_their_embeddings(head, pairs):
+    model, (left, right) = make(head), pairs
+    from_images = model.predict(pairs, verbose=0)
+    from_embeddings = numpy(model.head((model.embed(left), model.embed(right))))
+    assert from_images.shape == (5, 1)
+    np.testing.assert_allclose(from_images, from_embeddings, atol=1e-6)
+
+
+@every_head
+def test_left_and_right_may_be_exchanged(head, pairs):
+    model, (left, right) = make(head), pairs
+    exchanged = model.predict((right, left), verbose=0)
+    np.testing.assert_allclose(model.predict(pairs, verbose=0), exchanged, atol=1e-6)
+
+
+def test_a_score_does_not_depend_on_the_batch_it_is_in(trained, pairs):
+    at_once = trained.predict(pairs, batch_size=5, verbose=0)
+    np.testing.assert_allclose(trained.predict(pairs, batch_size=2, verbose=0), at_once, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_left", "n_right"), [(3, 2), (3, 1), (1, 3), (2, 4)])
+def test_as_many_left_as_right_images_are_needed(trained, n_left, n_right):
+    # A single one would be broadcast without a word; 2 and 4 would be cut at the wrong place.
+    with pytest.raises(ValueError, match="as many"):
+        trained((photographs(n_left), photographs(n_right)))
+
+
+def test_the_same_seed_gives_the_same_training(trained):
+    for expected, actual in zip(trained.get_weights(), train(seed=0).get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+# --- Embeddings
+
+
+def test_pixels_may_be_bytes_or_floats(trained):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), np.uint8)
+    embeddings = trained.embed(pixels)
+    assert (embeddings.shape, embeddings.dtype) == ((5, 6), np.float32)
+    np.testing.assert_array_equal(embeddings, trained.embed((pixels / 255).astype(np.float32)))
+    np.testing.assert_allclose(embeddings, trained.embed(pixels / 255.0), atol=1e-6)
+
+
+def test_an_embedding_is_what_the_tower_gives_in_inference(trained):
+    images = photographs(5)
+    expected = numpy(trained.tower(images, training=False))
+    np.testing.assert_allclose(trained.embed(images), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 128])
+def test_an_embedding_does_not_depend_on_the_batch_it_is_in(trained, batch_size):
+    images = photographs(5)
+    actual = trained.embed(images, batch_size=batch_size)
+    np.testing.assert_allclose(actual, trained.embed(images), atol=1e-6)
+
+
+def test_no_images_give_no_embeddings(trained):
+    embeddings = trained.embed(np.empty((0, *SHAPE), np.uint8))
+    assert (embeddings.shape, embeddings.dtype) == ((0, 6), np.float32)
+
+
+@pytest.mark.parametrize("shape", [(0,), (8, 8, 1), (2, 8, 8), (2, 8, 9, 1), (2, 8, 8, 3)])
+def test_images_of_another_shape_are_not_embedded(trained, shape):
+    with pytest.raises(ValueError, match=r"shape \(n, 8, 8, 1\)"):
+        trained.embed(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("images", "match"),
+    [
+        (np.zeros((2, *SHAPE), np.int32), "dtype=int32"),
+        (np.zeros((2, *SHAPE), bool), "dtype=bool"),
+        (np.full((2, *SHAPE), 255.0), "Divide pixels by 255"),
+        (np.full((2, *SHAPE), -0.1), "from -0.1"),
+        (np.full((2, *SHAPE), np.nan), "nan"),
+    ],
+)
+def test_pixels_of_another_type_or_range_are_not_embedded(trained, images, match):
+    with pytest.raises(ValueError, match=match):
+        trained.embed(images)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_size_below_1_is_refused(trained, batch_size):
+    with pytest.raises(ValueError, match=f"`batch_size`.*Received: batch_size={batch_size}"):
+        trained.embed(photographs(2), batch_size=batch_size)
+
+
+def test_embeddings_are_float32_whatever_the_tower_computes_in():
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = SiameseModel(ConvTower([], SHAPE, 6), CosineHead())
+    finally:
+        keras.config.set_dtype_policy(usual)
+    assert model.embed(photographs(2)).dtype == np.float32
+
+
+# --- Any tower
+
+
+class FlattenTower(keras.layers.Layer):
+    """A tower that is a layer, not a model."""
+
+    def call(self, images):
+        return ops.reshape(images, (-1, 64))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 64)
+
+
+class SubclassedTower(keras.Model):
+    """A tower that has no `input_shape` to ask for."""
+
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(6)
+
+    def build(self, input_shape):
+        self.dense.build((None, 64))
+
+    def call(self, images):
+        return self.dense(self.flatten(images))
+
+
+OTHER_TOWERS = {
+    "functional": lambda: keras.Sequential(
+        [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(6)]
+    ),
+    "not yet built": lambda: keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(6)]),
+    "layer": FlattenTower,
+    "subclass": SubclassedTower,
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_TOWERS)
+def test_any_model_or_layer_can_be_the_tower(kind, pairs):
+    model, (left, right) = SiameseModel(OTHER_TOWERS[kind](), CosineHead()), pairs
+    from_embeddings = numpy(model.head((model.embed(left), model.embed(right))))
+    np.testing.assert_allclose(model.predict(pairs, verbose=0), from_embeddings, atol=1e-6)
+
+
+# JAX needs a minute to compile this network.
+@pytest.mark.parametrize("size", [pytest.param(64, marks=slow_under_jax)])
+def test_a_network_of_keras_applications_can_be_the_tower(size):
+    shape = (size, size, 3)
+    tower = keras.applications.MobileNetV3Small(
+        weights=None, include_top=False, pooling="avg", input_shape=shape
+    )
+    model = SiameseModel(tower, WeightedL1Head())
+    eagerly = keras.backend.backend() == "tensorflow"  # which spares the time to compile
+    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", run_eagerly=eagerly)
+    before = tower.get_weights()
+    loss = model.train_on_batch((photographs(2, 0, shape), photographs(2, 1, shape)), np.ones(2))
+    assert np.isfinite(loss)
+    after = tower.get_weights()
+    changed = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert np.mean(changed) > 0.9
+    assert model.embed(photographs(1, 0, shape)).shape == (1, 576)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [keras.layers.Conv2D(2, 3)],
+        [keras.layers.Flatten(), keras.layers.Reshape((8, 8))],
+    ],
+    ids=["feature maps", "matrix"],
+)
+@pytest.mark.parametrize("known_shape", [True, False])
+def test_a_tower_that_gives_no_vectors_is_refused(layers, known_shape):
+    tower = keras.Sequential([keras.Input(SHAPE), *layers] if known_shape else layers)
+    with pytest.raises(ValueError, match="one vector for each image"):
+        SiameseModel(tower, CosineHead())((photographs(2), photographs(2)))
+
+
+def test_a_tower_that_gives_several_outputs_is_refused():
+    image = keras.Input(SHAPE)
+    vector = keras.layers.Flatten()(image)
+    with pytest.raises(ValueError, match="one vector for each image"):
+        SiameseModel(keras.Model(image, [vector, vector]), CosineHead())
+
+
+# --- Files
+
+FRESH = """
+import sys
+import keras, siamese_verify
+import numpy as np
+folder = sys.argv[1]
+images = np.load(folder + "/images.npy")
+for name in sys.argv[2:]:
+    model = keras.saving.load_model(f"{folder}/{name}.keras", safe_mode=True)
+    np.save(f"{folder}/{name}.npy", model.predict(tuple(images), batch_size=6, verbose=0))
+    np.save(f"{folder}/{name}_embeddings.npy", model.embed(images[0], batch_size=6))
+"""
+
+
+def test_a_fresh_process_gives_bit_identical_scores(trained, tmp_path):
+    models = {"trained": trained, "euclidean": make("euclidean", activation=None, normalize=True)}
+    images = np.stack([photographs(6, 0), photographs(6, 1)])
+    np.save(tmp_path / "images.npy", images)
+    for name, model in models.items():
+        model.save(tmp_path / f"{name}.keras")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", FRESH, str(tmp_path), *models]
+    subprocess.run(command, check=True, env=environment)
+    for name, model in models.items():
+        expected = model.predict(tuple(images), batch_size=6, verbose=0)
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), expected)
+        expected = model.embed(images[0], batch_size=6)
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}_embeddings.npy"), expected)
+
+
+def test_a_loaded_model_goes_on_training_as_the_saved_one_does(tmp_path, pairs):
+    labels = np.arange(5) % 2
+    model = compiled(SiameseModel(ConvTower([], SHAPE, 6), WeightedL1Head(), name="verifier"))
+    model.fit(pairs, labels, epochs=2, shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert (type(loaded.tower), type(loaded.head)) == (ConvTower, WeightedL1Head)
+    assert (loaded.name, int(loaded.optimizer.iterations)) == ("verifier", 2)
+    for going_on in (model, loaded):
+        history = going_on.fit(
+            pairs, labels, initial_epoch=2, epochs=4, shuffle=False, verbose=0
+        ).history
+        assert set(history) == {"loss", "equal_error_rate"}
+    for expected, actual in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+def test_a_frozen_tower_stays_frozen_when_loaded(tmp_path, pairs):
+    model = SiameseModel(ConvTower([], SHAPE, 6), WeightedL1Head())
+    model.tower.trainable = False
+    compiled(model).fit(pairs, np.ones(5), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert not loaded.tower.trainable_variables
+    assert len(loaded.trainable_variables) == 2  # the head's
+
+
+def test_a_model_of_other_parts_is_made_again_from_its_configuration():
+    tower = OTHER_TOWERS["functional"]()
+    model = SiameseModel(tower, WeightedL1Head(l2=0.5), name="mine")
+    again = SiameseModel.from_config(model.get_config())
+    assert again.get_config() == model.get_config()
+    assert (again.name, again.head.l2) == ("mine", 0.5)

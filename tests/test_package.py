@@ -1,0 +1,103 @@
+"""Tests of the package as a whole: its names, and what importing it costs."""
+
+import ast
+import importlib.resources
+import inspect
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import siamese_verify
+
+# The contract, as far as it is built.
+CONTRACT = [
+    "PairList",
+    "PairDataset",
+    "ConvTower",
+    "WeightedL1Head",
+    "EuclideanHead",
+    "CosineHead",
+    "ContrastiveLoss",
+    "BestThresholdAccuracy",
+    "EqualErrorRate",
+    "TrueAcceptRate",
+    "SiameseModel",
+]
+
+
+FRESH = """
+import json, sys, time
+import keras, tensorflow
+sys.modules["matplotlib"] = None  # cannot be imported
+start = time.process_time()
+import siamese_verify
+found = {"seconds": time.process_time() - start, "modules": [*sys.modules]}
+found["names"] = [getattr(siamese_verify, name).__name__ for name in siamese_verify.__all__]
+import siamese_verify.plots
+try:
+    siamese_verify.plots.plot_history([])
+except ImportError as error:
+    found["error"] = str(error)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """What a fresh process without matplotlib finds when it imports the package after Keras."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", FRESH]
+    process = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    return json.loads(process.stdout)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_the_names_of_the_contract_are_public(name):
+    assert name in siamese_verify.__all__
+
+
+@pytest.mark.parametrize("name", siamese_verify.__all__)
+def test_a_public_name_is_imported_from_the_top_level(name):
+    public = getattr(siamese_verify, name)
+    assert public.__name__ == name
+    assert public.__doc__
+    assert name in dir(siamese_verify)
+
+
+def test_type_checkers_see_the_names_that_are_imported():
+    tree = ast.parse(inspect.getsource(siamese_verify))
+    (block,) = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    seen = {
+        alias.name: line.module for line in block.body for alias in line.names if not alias.asname
+    }
+    imported = {name: f"siamese_verify.{m}" for name, m in siamese_verify._MODULES.items()}
+    assert seen == imported
+    assert siamese_verify.__all__ == sorted(imported)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        siamese_verify.Nothing  # noqa: B018
+    assert not hasattr(siamese_verify, "Nothing")
+
+
+def test_the_package_works_without_matplotlib(fresh):
+    assert fresh["names"] == siamese_verify.__all__
+    assert "matplotlib" in fresh["error"]
+
+
+def test_importing_adds_at_most_a_fifth_of_a_second_to_keras_and_tensorflow(fresh):
+    assert "siamese_verify.model" in fresh["modules"]
+    # Of processor time, which other programs on the machine don't lengthen.
+    assert fresh["seconds"] <= 0.2
+
+
+def test_the_package_says_that_it_is_typed():
+    assert importlib.resources.files("siamese_verify").joinpath("py.typed").is_file()

@@ -1,0 +1,131 @@
+"""Tests of the pictures of a run."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamese_verify import Pair, PairDataset, PairList, Photo
+from siamese_verify.plots import plot_history, plot_outcomes
+
+SIZE = (6, 5)
+
+
+def make_dataset(folder, channels=1, suffix=".png"):
+    """Three people of two random photographs, each compared with each."""
+    rng = np.random.default_rng(0)
+    photos = [Photo.lfw(person, number) for person in ("Ada", "Bob", "Cyd") for number in (1, 2)]
+    for photo in photos:
+        path = (folder / photo.path).with_suffix(suffix)
+        path.parent.mkdir(exist_ok=True)
+        # From 50 to 199: neither black nor white.
+        Image.fromarray(rng.integers(50, 200, (*SIZE, 3), np.uint8)).save(path)
+    pairs = [
+        Pair(left, right, int(left.person == right.person))
+        for i, left in enumerate(photos)
+        for right in photos[i + 1 :]
+    ]
+    kwargs = {"image_size": SIZE, "channels": channels, "verbose": False}
+    PairList(pairs).to_lfw(folder / "pairs.txt")
+    return PairDataset.from_lfw(folder / "pairs.txt", folder, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("people"))
+
+
+def assert_saved(figure, path):
+    figure.savefig(path, dpi=40)
+    with Image.open(path) as picture:
+        assert np.ptp(np.asarray(picture)) > 0
+
+
+# --- History
+
+HISTORY = [
+    {"epoch": 1, "loss": 0.9, "val_loss": 1.0, "accuracy": 0.5, "val_accuracy": 0.4},
+    {"epoch": 2, "loss": 0.5, "val_loss": 0.8, "accuracy": 0.7, "val_accuracy": 0.6},
+]
+
+
+def test_history_shows_curves_of_loss_and_accuracy(tmp_path):
+    figure = plot_history(HISTORY)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
+    for axes, name in zip(figure.axes, ("loss", "accuracy"), strict=True):
+        assert axes.get_xlabel() == "epoch"
+        assert [text.get_text() for text in axes.get_legend().texts] == ["training", "validation"]
+        for line, key in zip(axes.lines, (name, f"val_{name}"), strict=True):
+            assert line.get_xdata().tolist() == [1, 2]
+            assert line.get_ydata().tolist() == [row[key] for row in HISTORY]
+    assert_saved(figure, tmp_path / "history.png")
+
+
+# --- Outcomes
+
+
+def outcomes(figure, count):
+    """For each row its label, and the title of each picture that is shown."""
+    rows = np.reshape(figure.axes, (4, count))
+    return {row[0].get_ylabel(): [axes.get_title() for axes in row if axes.images] for row in rows}
+
+
+def test_the_most_confident_pairs_of_each_outcome_are_shown(pairs, tmp_path):
+    scores = np.full(len(pairs), 0.4)  # all rejected, but for what follows
+    same, different = np.flatnonzero(pairs.labels == 1), np.flatnonzero(pairs.labels == 0)
+    assert (len(same), len(different)) == (3, 12)
+    scores[same] = [0.7, 0.9, 0.1]
+    scores[different[:6]] = [0.55, 0.99, 0.8, 0.3, 0.0, 0.2]
+
+    def title(index):
+        pair = pairs.pairs[int(index)]
+        people = [pair.left.person] if pair.label else [pair.left.person, pair.right.person]
+        return "\n".join([*people, f"{scores[index]:.3f}"])
+
+    figure = plot_outcomes(pairs, scores, threshold=0.5, count=2)
+    assert outcomes(figure, 2) == {
+        "true positives\n(2 of 15)": [title(same[1]), title(same[0])],
+        "true negatives\n(9 of 15)": [title(different[4]), title(different[5])],
+        "false positives\n(3 of 15)": [title(different[1]), title(different[2])],
+        "false negatives\n(1 of 15)": [title(same[2])],
+    }
+    assert "0.500" in figure.get_suptitle()
+    assert_saved(figure, tmp_path / "outcomes.png")
+
+
+def test_a_score_at_the_threshold_is_accepted(pairs):
+    labels = list(outcomes(plot_outcomes(pairs, np.full(15, 0.5), threshold=0.5), 4))
+    assert labels == [
+        "true positives\n(3 of 15)",
+        "true negatives\n(0 of 15)",
+        "false positives\n(12 of 15)",
+        "false negatives\n(0 of 15)",
+    ]
+
+
+@pytest.mark.parametrize(("channels", "suffix"), [(1, ".png"), (3, ".jpg")])
+def test_left_and_right_are_shown_side_by_side_in_their_own_grey_or_colour(
+    channels, suffix, tmp_path
+):
+    pairs = make_dataset(tmp_path, channels, suffix)
+    scores = np.linspace(1, 2, 15)
+    figure = plot_outcomes(pairs, scores, threshold=0.0, count=1)
+    (shown,) = figure.axes[0].images
+    best = np.flatnonzero(pairs.labels)[-1]
+    left, right = pairs.images[pairs.indices[best]]
+    expected = np.concatenate([left, right], axis=1)
+    np.testing.assert_array_equal(np.reshape(shown.get_array(), expected.shape), expected)
+    if channels == 1:
+        # Black is 0 and white is 255, not the darkest and lightest pixel of each pair.
+        assert (shown.get_cmap().name, shown.get_clim()) == ("gray", (0, 255))
+    assert_saved(figure, tmp_path / "outcomes.png")
+
+
+def test_scores_may_be_a_column_as_predict_gives_them(pairs):
+    figure = plot_outcomes(pairs, np.linspace(0, 1, 15)[:, None], threshold=0.5, count=3)
+    assert len(figure.axes) == 12
+
+
+@pytest.mark.parametrize("n_scores", [0, 14, 16])
+def test_a_score_for_each_pair_is_needed(pairs, n_scores):
+    with pytest.raises(ValueError, match=f"Received: {n_scores} scores, 15 pairs"):
+        plot_outcomes(pairs, np.zeros(n_scores), threshold=0.5)
