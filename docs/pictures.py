@@ -1,4 +1,4 @@
-"""Draws the pictures of `concepts.md` from a run of the example on drawn faces.
+"""Draws the pictures of `concepts.md` and `lfw.md` from a run of the example on drawn faces.
 
 python examples/lfw/train.py
 python docs/pictures.py
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 import siamese_verify as sv
 from siamese_verify.evaluation import best_threshold
+from siamese_verify.plots import plot_outcomes
 
 RUNS = Path("runs")
 IMAGES = Path(__file__).parent / "images"
@@ -74,6 +75,7 @@ def main() -> None:
         "pairs": draw_pairs(test.pairs, data / "lfw2"),
         "scores": draw_scores(scores, test.labels, threshold),
         "thresholds": draw_thresholds(scores, test.labels),
+        "outcomes": plot_outcomes(test, scores, threshold),
     }.items():
         figure.savefig(IMAGES / f"{name}.png", dpi=90)
 
