@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, OneShotAccuracy
     from siamese_verify.dataset import PairDataset
     from siamese_verify.layers.heads import CosineHead, EuclideanHead, WeightedL1Head
+    from siamese_verify.layers.spectral import SpectralConv2D
     from siamese_verify.layers.tower import ConvBlock, ConvTower
     from siamese_verify.losses import ContrastiveLoss
     from siamese_verify.metrics import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
@@ -34,6 +35,7 @@ _MODULES = {
     "Photo": "pairs",
     "Preprocessing": "preprocessing",
     "SiameseModel": "model",
+    "SpectralConv2D": "layers.spectral",
     "TrueAcceptRate": "metrics",
     "WeightedL1Head": "layers.heads",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "Photo",
     "Preprocessing",
     "SiameseModel",
+    "SpectralConv2D",
     "TrueAcceptRate",
     "WeightedL1Head",
 ]

@@ -17,6 +17,7 @@ CONTRACT = [
     "PairList",
     "PairDataset",
     "ConvTower",
+    "SpectralConv2D",
     "WeightedL1Head",
     "EuclideanHead",
     "CosineHead",

@@ -31,11 +31,14 @@ REPORT = [
 ]
 
 
+def kind(layer):
+    return "Conv2D" if isinstance(layer, keras.layers.Conv2D) else type(layer).__name__
+
+
 def rows(tower):
     assert isinstance(tower.layers[0], keras.layers.InputLayer)
     return [
-        (type(layer).__name__, layer.output.shape[1:], layer.count_params())
-        for layer in tower.layers[1:]
+        (kind(layer), layer.output.shape[1:], layer.count_params()) for layer in tower.layers[1:]
     ]
 
 
@@ -113,8 +116,8 @@ def test_the_summary_shows_every_layer_and_the_totals(koch, monkeypatch):
     lines = []
     koch.summary(print_fn=lines.append)
     shown = "\n".join(lines)
-    for layer, (kind, shape, parameters) in zip(koch.layers[1:], REPORT, strict=True):
-        assert f"{layer.name} ({kind})" in shown
+    for layer, (_, shape, parameters) in zip(koch.layers[1:], REPORT, strict=True):
+        assert f"{layer.name} ({type(layer).__name__})" in shown
         assert f"(None, {', '.join(map(str, shape))})" in shown
         assert f"{parameters:,}" in shown
     for total in ("38,949,952", "38,948,800", "1,152"):

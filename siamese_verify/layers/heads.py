@@ -42,8 +42,8 @@ class WeightedL1Head(keras.layers.Layer):
 
     Example:
         >>> head = WeightedL1Head()
-        >>> head((np.zeros((2, 8)), np.zeros((2, 8)))).shape
-        TensorShape([2, 1])
+        >>> head((np.zeros((2, 8)), np.zeros((2, 8)))).shape == (2, 1)
+        True
 
     Reference:
         Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import keras
 from keras import layers
 from typing_extensions import override
 
+from siamese_verify.layers.spectral import Method, SpectralConv2D
 from siamese_verify.layers.unit_length import UnitLength
 
 
@@ -26,13 +27,15 @@ class ConvBlock:
         batch_norm: Whether batch norm follows the ReLU.
         dropout: Share of the values dropped in training, in [0, 1); 0 for none.
         l2: L2 penalty on the kernel; 0 for none.
+        method: How the convolution is computed, `"direct"` or `"spectral"`; by default as costs
+            less. See `SpectralConv2D`.
 
     Raises:
         ValueError: If an argument is out of range.
 
     Example:
-        >>> ConvBlock(64, 10, batch_norm=True)
-        ConvBlock(filters=64, kernel_size=10, pool_size=2, batch_norm=True, dropout=0.0, l2=0.0)
+        >>> ConvBlock(64, kernel_size=10).pool_size
+        2
     """
 
     filters: int
@@ -41,6 +44,7 @@ class ConvBlock:
     batch_norm: bool = False
     dropout: float = 0.0
     l2: float = 0.0
+    method: Method = "auto"
 
     def __post_init__(self) -> None:
         for name in ("filters", "kernel_size", "pool_size"):
@@ -55,9 +59,10 @@ class ConvBlock:
 
     def apply(self, x: Any, index: int, dtype: str) -> Any:
         """Adds the block's layers to the symbolic tensor `x`, named by the block's `index`."""
-        x = layers.Conv2D(
+        x = SpectralConv2D(
             self.filters,
             self.kernel_size,
+            method=self.method,
             activation="relu",
             kernel_regularizer=_l2(self.l2),
             dtype=dtype,
@@ -155,6 +160,7 @@ class ConvTower(keras.Model):
         l2: float = 0.001,
         input_shape: tuple[int, int, int] = (105, 105, 1),
         embedding_l2: float | None = None,
+        method: Method = "auto",
     ) -> Self:
         """The network of Koch et al. 2015, as the report on LFW uses it.
 
@@ -165,6 +171,7 @@ class ConvTower(keras.Model):
             input_shape: Height, width and channels of an image.
             embedding_l2: L2 penalty on the kernel of the dense layer; by default `l2`. The losses
                 that the report gives can only be reached without a penalty there.
+            method: How convolutions are computed; see `ConvBlock`.
 
         Returns:
             A tower of 38,947,648 parameters for 105 x 105 grey images, or 38,949,952 (1,152 of
@@ -179,12 +186,25 @@ class ConvTower(keras.Model):
             2015, section 3.1 and figure 4.
         """
         blocks = [
-            ConvBlock(filters, kernel_size, 2, batch_norm, dropout, l2)
+            ConvBlock(filters, kernel_size, 2, batch_norm, dropout, l2, method)
             for filters, kernel_size in ((64, 10), (128, 7), (128, 4))
         ]
-        blocks.append(ConvBlock(256, 4, pool_size=1, batch_norm=batch_norm, l2=l2))
+        blocks.append(ConvBlock(256, 4, 1, batch_norm, l2=l2, method=method))
         embedding_l2 = l2 if embedding_l2 is None else embedding_l2
         return cls(blocks, input_shape, 4096, "sigmoid", embedding_l2, name="koch2015")
+
+    @override
+    def summary(
+        self, *args: Any, print_fn: Callable[[str], None] | None = None, **kwargs: Any
+    ) -> None:
+        """Keras's own, and how each convolution is computed."""
+        super().summary(*args, print_fn=print_fn, **kwargs)
+        methods = [
+            f"{layer.name} {'spectral' if layer.spectral else 'direct'}"
+            for layer in self.layers
+            if isinstance(layer, SpectralConv2D)
+        ]
+        (print_fn or print)(f" Convolutions: {', '.join(methods)}")
 
     @override
     def get_config(self) -> dict[str, Any]:
