@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from siamese_verify.model import SiameseModel
     from siamese_verify.pairs import Pair, PairList, Photo
     from siamese_verify.preprocessing import Preprocessing
+    from siamese_verify.scoring import score_blocks, score_matrix, score_pairs
 
 _MODULES = {
     "Augmentation": "augmentation",
@@ -38,6 +39,9 @@ _MODULES = {
     "SpectralConv2D": "layers.spectral",
     "TrueAcceptRate": "metrics",
     "WeightedL1Head": "layers.heads",
+    "score_blocks": "scoring",
+    "score_matrix": "scoring",
+    "score_pairs": "scoring",
 }
 
 __all__ = [
@@ -61,6 +65,9 @@ __all__ = [
     "SpectralConv2D",
     "TrueAcceptRate",
     "WeightedL1Head",
+    "score_blocks",
+    "score_matrix",
+    "score_pairs",
 ]
 
 

@@ -11,6 +11,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.preprocessing import scale
+from siamese_verify.scoring import score_pairs
 
 Tensor = Any
 
@@ -94,7 +95,7 @@ class SiameseModel(keras.Model):
     def embed(self, images: npt.ArrayLike, batch_size: int = 128) -> npt.NDArray[np.float32]:
         """The embeddings of images, each of which is then compared without passing the tower again.
 
-        `model.head((left, right))` scores them.
+        `score_pairs` and `score_matrix` score them, or `model.head((left, right))`.
 
         Args:
             images: `(n, height, width, channels)`, uint8, or floats in [0, 1].
@@ -134,6 +135,36 @@ class SiameseModel(keras.Model):
             for i in range(0, len(images), batch_size)
         ]
         return np.concatenate(embeddings).astype(np.float32)
+
+    def score(
+        self, images: npt.ArrayLike, pairs: npt.ArrayLike, batch_size: int = 128
+    ) -> npt.NDArray[np.float32]:
+        """The scores of pairs, for which each image passes the tower once.
+
+        `predict` gives the same scores, but embeds an image anew for each pair that it is in.
+
+        Args:
+            images: As for `embed`, such as `PairDataset.images`.
+            pairs: Integer array `(p, 2)`: which of the images are the left and right of each pair,
+                such as `PairDataset.indices`.
+            batch_size: Images that pass the tower at once.
+
+        Returns:
+            float32 array `(p,)`; higher is more alike.
+
+        Raises:
+            ValueError: If the images are of another type, shape or range, or pairs of another
+                shape.
+
+        Example:
+            >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+            >>> model = SiameseModel(tower, CosineHead())
+            >>> model.score(np.zeros((5, 16, 16, 1), np.uint8), [[0, 1], [0, 2], [3, 4]]).shape
+            (3,)
+        """
+        used, indices = np.unique(np.asarray(pairs), return_inverse=True)
+        embeddings = self.embed(np.asarray(images)[used], batch_size)
+        return score_pairs(self.head, embeddings, indices.reshape(np.shape(pairs)))
 
     @override
     def get_config(self) -> dict[str, Any]:
