@@ -1,8 +1,11 @@
 """Code in README, docs and docstrings runs as tests, in a folder with a few drawn faces as LFW."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before TensorFlow is imported
 
 import keras
 import numpy as np

@@ -4,6 +4,8 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from siamese_verify import onednn as _onednn
+
 if TYPE_CHECKING:
     from siamese_verify.augmentation import Augmentation
     from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, OneShotAccuracy
@@ -81,6 +83,8 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
+
+_onednn.enable()
 
 if "keras" in sys.modules:
     # Keras can load a saved model only if the classes in it have been imported.

@@ -21,8 +21,10 @@ import platform
 import sys
 from pathlib import Path
 
-# Before TensorFlow is imported: its start-up messages would hide the first thing to read.
+# Before TensorFlow is imported: its start-up messages would hide the first thing to read, and it
+# chooses its kernels.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import numpy as np
@@ -72,8 +74,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--image-size", type=int, metavar="PIXELS", help="height and width (report: 105)")
     add("--batch-norm", action="store_true", help="batch norm after each convolution")
     add("--dropout", type=float, default=0.0, metavar="RATE", help="after each pooling (0)")
-    add("--l2", type=float, metavar="PENALTY", help="L2 penalty on each kernel (report: 0.001)")
-    add("--embedding-l2", type=float, metavar="PENALTY", help="of the dense layer (as --l2)")
+    add("--l2", type=float, metavar="PENALTY", help="L2 penalty on other kernels (report: 0.001)")
+    add("--embedding-l2", type=float, default=0.0, metavar="PENALTY", help="of the dense layer (0)")
     add("--optimizer", choices=("adam", "sgd"), default="adam", help="(adam)")
     add("--learning-rate", type=float, metavar="RATE", help="(report: 1e-5)")
     add("--momentum", type=float, default=0.0, metavar="M", help="of sgd (0)")
@@ -94,8 +96,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for name, default in (REPORT if settings.data else STANDIN).items():
         if getattr(settings, name) is None:
             setattr(settings, name, default)
-    if settings.embedding_l2 is None:
-        settings.embedding_l2 = settings.l2
     if settings.run is None:
         settings.run = Path("runs") / ("lfw" if settings.data else "drawn")
     for name in ("batch_size", "epochs", "patience", "image_size", "limit"):
@@ -214,9 +214,9 @@ def measure(
 ) -> tuple[dict[str, float], np.ndarray]:
     """Figures on the test pairs, at 0.5 and at a threshold from validation; and the scores."""
     threshold = best_threshold(
-        model.predict(validation.batches(batch_size), verbose=0), validation.labels
+        model.score(validation.images, validation.indices), validation.labels
     )
-    scores = model.predict(test.batches(batch_size), verbose=0).ravel()
+    scores = model.score(test.images, test.indices)
     figures = model.evaluate(test.batches(batch_size), verbose=0, return_dict=True)
     right = (scores >= threshold) == (test.labels == 1)
     figures |= {"threshold": threshold, "accuracy_at_threshold": float(right.mean())}

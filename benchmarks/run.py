@@ -1,0 +1,227 @@
+"""Measures this library beside hand-written Keras and PyTorch, and prints a table.
+
+    pip install -e ".[benchmarks]"
+    python benchmarks/run.py --data DIR      # DIR as for examples/lfw/train.py; about 15 minutes
+
+Each contender runs in a process of its own. They take turns, one at a time, in every round; the
+table gives medians over the rounds. All start from the same weights, and must agree on the loss of
+the same pairs before anything is timed. Nothing else should run on the machine meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from network import step_operations
+
+import siamese_verify as sv
+
+HERE = Path(__file__).parent
+
+
+class Contestant(NamedTuple):
+    """A name for the table, the module, its arguments, and the environment of its process."""
+
+    name: str
+    module: str
+    arguments: dict[str, Any]
+    environment: dict[str, str | None]
+
+
+DEFAULTS = Contestant("Keras by hand", "keras_by_hand", {}, {"TF_ENABLE_ONEDNN_OPTS": None})
+TUNED = Contestant(
+    "Keras by hand, oneDNN + XLA",
+    "keras_by_hand",
+    {"jit_compile": True},
+    {"TF_ENABLE_ONEDNN_OPTS": "1"},
+)
+TORCH = Contestant("PyTorch by hand", "torch_by_hand", {}, {})
+LIBRARY = Contestant("siamese-verify", "library", {}, {"TF_ENABLE_ONEDNN_OPTS": None})
+
+
+class Worker:
+    """The process of a contestant."""
+
+    def __init__(self, contestant: Contestant, batch_norm: bool, scratch: Path):
+        self.name = contestant.name
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+        for name, value in contestant.environment.items():
+            environment.pop(name, None)
+            if value is not None:
+                environment[name] = value
+        arguments = json.dumps({**contestant.arguments, "batch_norm": batch_norm})
+        self.process = subprocess.Popen(
+            [sys.executable, HERE / "worker.py", contestant.module, arguments, scratch],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.answer()
+
+    def answer(self) -> Any:
+        line = self.process.stdout.readline()  # type: ignore[union-attr]
+        if not line:
+            raise RuntimeError(f"{self.name} ended: exit status {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, task: str, size: int = 0) -> Any:
+        print(json.dumps({"task": task, "size": size}), file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def close(self) -> None:
+        self.process.stdin.close()  # type: ignore[union-attr]
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def started(contestants: list[Contestant], *arguments: Any) -> Iterator[list[Worker]]:
+    workers = [Worker(contestant, *arguments) for contestant in contestants]
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def write_pairs(data: Path, scratch: Path) -> None:
+    """The 1,870 training and 1,000 test pairs, for every contestant alike."""
+    train, _ = sv.PairList.from_lfw(data / "pairsDevTrain.txt").split(0.15)
+    for name, pairs in {
+        "train": train,
+        "test": sv.PairList.from_lfw(data / "pairsDevTest.txt"),
+    }.items():
+        pairs.to_lfw(scratch / f"{name}.txt")
+        dataset = sv.PairDataset(pairs, data / "lfw2", verbose=False)
+        np.savez(
+            scratch / f"{name}.npz",
+            images=dataset.images,
+            indices=dataset.indices,
+            labels=dataset.labels,
+            files=[str(data / "lfw2" / photo.path) for photo in pairs.photographs],
+            list_file=str(scratch / f"{name}.txt"),
+            images_root=str(data / "lfw2"),
+        )
+
+
+def matrix_product_rate() -> float:
+    """Operations a second of a large float32 matrix product in NumPy."""
+    a = np.ones((3000, 3000), np.float32)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - start)
+    return 2 * 3000**3 / min(seconds)
+
+
+def check_agreement(workers: list[Worker]) -> None:
+    losses = {worker.name: worker.ask("loss", 32) for worker in workers}
+    print("loss of the same 32 pairs: " + ", ".join(f"{n} {x:.6f}" for n, x in losses.items()))
+    if max(losses.values()) - min(losses.values()) > 1e-4:
+        sys.exit("The contestants do not compute the same thing.")
+
+
+def measure(workers: list[Worker], task: str, size: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contestant in each round, after one round that does not count."""
+    seconds: dict[str, list[float]] = {worker.name: [] for worker in workers}
+    for round_ in range(rounds + 1):
+        for worker in workers:
+            taken = worker.ask(task, size)
+            if round_ or not rounds:
+                seconds[worker.name].append(taken)
+    return seconds
+
+
+def show(title: str, values: dict[str, float], note: dict[str, str] | None = None) -> None:
+    print(f"\n{title}")
+    best = values[LIBRARY.name]
+    for name, value in values.items():
+        print(f"  {name:<30}{value:>9.3f}{value / best:>9.2f} x  {(note or {}).get(name, '')}")
+
+
+def run_variant(
+    contestants: list[Contestant], batch_norm: bool, scratch: Path, rounds: int, rate: float
+) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    network = "batch norm" if batch_norm else "base"
+    print(f"\n--- {network} network; ratios are to {LIBRARY.name}")
+    with started(contestants, batch_norm, scratch) as workers:
+        check_agreement(workers)
+        for pairs in (32, 128):
+            taken = measure(workers, "step", pairs, rounds)
+            medians = {name: statistics.median(values) for name, values in taken.items()}
+            share = {
+                name: f"{step_operations(pairs) / value / rate:.0%} of the matrix-product rate"
+                for name, value in medians.items()
+            }
+            show(f"training step of {pairs} pairs, seconds", medians, share)
+            results[f"step_{pairs}"] = taken
+        for task, title in (
+            ("epoch", "epoch of all training pairs, from files, seconds"),
+            ("verify", "verification of all test pairs, from pixels to scores, seconds"),
+        ):
+            taken = measure(workers, task, 0, max(1, rounds // 3))
+            show(title, {name: statistics.median(values) for name, values in taken.items()})
+            results[task] = taken
+    results["memory"] = {}
+    for contestant in contestants:
+        with started([contestant], batch_norm, scratch) as (worker,):
+            results["memory"][contestant.name] = worker.ask("memory", 128)
+    show("peak memory of training with 128 pairs, GiB", results["memory"])
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="folder with lfw2/ and pair lists")
+    add("--rounds", type=int, default=5, help="of each training step (5)")
+    add("--output", type=Path, default=Path("benchmarks.json"), help="(benchmarks.json)")
+    arguments = parser.parse_args()
+    contestants = [DEFAULTS, TUNED, LIBRARY]
+    if importlib.util.find_spec("torch"):
+        contestants.insert(2, TORCH)
+    else:
+        print('PyTorch is left out, since it is not installed: pip install -e ".[benchmarks]"')
+    rate = matrix_product_rate()
+    packages = [p for p in ("tensorflow", "keras", "numpy", "torch") if importlib.util.find_spec(p)]
+    results: dict[str, Any] = {
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "matrix_product_gflops": rate / 1e9,
+        },
+        "versions": {package: version(package) for package in packages},
+    }
+    print(f"{os.cpu_count()} cores, matrix product {rate / 1e9:.0f} GFLOP/s, {results['versions']}")
+    with tempfile.TemporaryDirectory() as scratch:
+        write_pairs(arguments.data.resolve(), Path(scratch))
+        for batch_norm in (False, True):
+            results["batch_norm" if batch_norm else "base"] = run_variant(
+                contestants, batch_norm, Path(scratch), arguments.rounds, rate
+            )
+    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"\nEverything is in {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

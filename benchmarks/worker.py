@@ -1,0 +1,49 @@
+"""One contender in a process of its own, which does what it is told and says how long it took.
+
+Started by `run.py`. A contender has `loss`, `step` (one training step, from pixels to updated
+weights), `epoch` (of all training pairs, with everything in) and `verify` (from pixels to scores).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from network import draw_weights, load_pairs
+
+
+def main(module: str, arguments: str, scratch: str) -> None:
+    settings = json.loads(arguments)
+    answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may be printed among the answers
+    contender = importlib.import_module(module).Contender(draw_weights(), **settings)
+    train, test = (load_pairs(Path(scratch), name) for name in ("train", "test"))
+
+    def answer(task: str, size: int) -> Any:
+        if task == "loss":
+            return contender.loss(*train.arrays(size))
+        if task == "memory":
+            for _ in range(3):
+                contender.step(*train.arrays(size))
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GiB
+        work = {
+            "step": (contender.step, train.arrays(size)),
+            "epoch": (contender.epoch, (train,)),
+            "verify": (contender.verify, (test,)),
+        }
+        function, inputs = work[task]
+        start = time.perf_counter()
+        function(*inputs)
+        return time.perf_counter() - start
+
+    print(json.dumps("ready"), file=answers, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(**json.loads(line))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
