@@ -10,6 +10,7 @@ import keras
 from keras import layers
 from typing_extensions import override
 
+from siamese_verify.layers.batch_norm import BatchNormalization
 from siamese_verify.layers.spectral import Method, SpectralConv2D
 from siamese_verify.layers.unit_length import UnitLength
 
@@ -69,7 +70,7 @@ class ConvBlock:
             name=f"conv_{index}",
         )(x)
         if self.batch_norm:
-            x = layers.BatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
+            x = BatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
         if self.pool_size > 1:
             x = layers.MaxPooling2D(self.pool_size, dtype=dtype, name=f"max_pool_{index}")(x)
         if self.dropout:

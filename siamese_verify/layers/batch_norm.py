@@ -1,0 +1,79 @@
+"""Batch norm with few passes over memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+from typing_extensions import override
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` over the last axis, about twice as fast in training.
+
+    On a CPU, batch norm costs passes over memory, not arithmetic. Here sums are matrix products,
+    and the gradient is given in closed form instead of being derived operation by operation. The
+    variance is `E[x^2] - E[x]^2`.
+
+    Input shape:
+        `(batch, ..., channels)`.
+
+    Example:
+        >>> layer = BatchNormalization()
+        >>> layer(np.ones((2, 4, 4, 8), np.float32), training=True).shape == (2, 4, 4, 8)
+        True
+
+    Reference:
+        Ioffe, Szegedy, "Batch Normalization", 2015, section 3 (the gradient).
+    """
+
+    @override
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
+        if not (training and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        x = ops.cast(inputs, "float32")
+        mean, variance = _moments(x)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + value * (1 - self.momentum))
+        # Copied, since TensorFlow wants no variables in a function that has a gradient of its own.
+        gamma, beta = ops.copy(self.gamma), ops.copy(self.beta)
+        outputs = _normalize(x, gamma, beta, mean, ops.rsqrt(variance + self.epsilon))
+        return ops.cast(outputs, self.compute_dtype)
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    flat = ops.reshape(ops.stop_gradient(x), (-1, x.shape[-1]))
+    n = ops.cast(ops.shape(flat)[0], "float32")
+    mean = _column_sums(flat) / n
+    return mean, ops.maximum(_column_sums(ops.square(flat)) / n - ops.square(mean), 0)
+
+
+def _column_sums(flat: Tensor) -> Tensor:
+    return ops.matmul(ops.ones((1, ops.shape(flat)[0])), flat)[0]
+
+
+@ops.custom_gradient  # type: ignore[untyped-decorator]
+def _normalize(
+    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse_deviation: Tensor
+) -> tuple[Tensor, Any]:
+    """Mean and deviation are those of `x`, which the gradient takes into account."""
+    scale = gamma * inverse_deviation
+
+    def gradient(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
+        upstream = arguments[0] if upstream is None else upstream
+        flat, flat_upstream = (ops.reshape(t, (-1, x.shape[-1])) for t in (x, upstream))
+        n = ops.cast(ops.shape(flat)[0], "float32")
+        for_beta = _column_sums(flat_upstream)
+        with_x = _column_sums(flat_upstream * flat)
+        for_gamma = (with_x - mean * for_beta) * inverse_deviation
+        of_x = -scale * inverse_deviation * for_gamma / n
+        constant = -scale * for_beta / n - of_x * mean
+        for_x = flat_upstream * scale + (flat * of_x + constant)
+        none = ops.zeros_like(mean)
+        return ops.reshape(for_x, ops.shape(x)), for_gamma, for_beta, none, none
+
+    return x * scale + (beta - mean * scale), gradient

@@ -1,0 +1,64 @@
+"""Tests of `BatchNormalization`, against Keras's own."""
+
+import keras
+import numpy as np
+import pytest
+from gradients import value_and_gradients
+from keras import ops
+
+from siamese_verify.layers.batch_norm import BatchNormalization
+
+
+def pair_of_layers(shape, **arguments):
+    layers = BatchNormalization(**arguments), keras.layers.BatchNormalization(**arguments)
+    rng = np.random.default_rng(1)
+    for layer in layers:
+        layer.build((None, *shape))
+    weights = [
+        rng.uniform(0.5, 1.5, w.shape) * rng.choice([-1, 1], w.shape) for w in layers[0].weights
+    ]
+    weights[3] = np.abs(weights[3])  # a variance
+    for layer in layers:
+        layer.set_weights(weights)
+    return layers
+
+
+@pytest.mark.parametrize("shape", [(9, 7, 5), (6,)])
+@pytest.mark.parametrize("shift", [0, 5])
+@pytest.mark.parametrize("arguments", [{}, {"epsilon": 0.1, "momentum": 0.7}])
+def test_output_gradients_and_statistics_are_those_of_keras(shape, shift, arguments):
+    fast, slow = pair_of_layers(shape, **arguments)
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(8, *shape)) + shift).astype(np.float32)
+    direction = rng.normal(size=x.shape).astype(np.float32)
+    results = [value_and_gradients(layer, x, direction, training=True) for layer in (fast, slow)]
+    for actual, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(actual, expected, atol=2e-5 * np.abs(expected).max())
+    for layer in (fast, slow):
+        layer(x, training=True)
+    for actual, expected in zip(fast.get_weights(), slow.get_weights(), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_in_inference_or_frozen_it_takes_the_moving_statistics(trainable):
+    fast, slow = pair_of_layers((4, 4, 3))
+    fast.trainable = slow.trainable = trainable
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
+    actual, expected = (
+        ops.convert_to_numpy(layer(x, training=not trainable)) for layer in (fast, slow)
+    )
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_constant_images_give_beta():
+    fast, _ = pair_of_layers((4, 4, 3))
+    output = ops.convert_to_numpy(fast(np.full((2, 4, 4, 3), 7.0, np.float32), training=True))
+    beta = ops.convert_to_numpy(fast.beta)
+    np.testing.assert_allclose(output, np.broadcast_to(beta, output.shape), atol=1e-3)
+
+
+def test_half_precision_is_kept():
+    layer = BatchNormalization(dtype="mixed_float16")
+    output = layer(np.ones((2, 4, 4, 3), np.float16), training=True)
+    assert ops.convert_to_numpy(output).dtype == np.float16
