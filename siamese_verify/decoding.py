@@ -30,20 +30,11 @@ def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
     Raises:
         tf.errors.OpError: If the contents are not such a file, whole and within the limit.
     """
-    with tf.control_dependencies(_checks(contents, max_pixels)):
-        # Decoders give grey at half the cost, but not those of BMP, GIF and JPEG in CMYK.
-        image = tf.cond(
-            _starts_with(contents, _PNG) | (_jpeg_channels(contents) % 4 > 0),
-            lambda: tf.io.decode_image(contents, channels, expand_animations=False),
-            lambda: _decode_rgb(contents, channels),
-        )
-    # A GIF's header may tell less than its frames hold.
-    within = _assert(
-        tf.reduce_prod(tf.shape(image, tf.int64)[:2]) <= max_pixels,
-        [f"over-large: more pixels than its header tells, and than max_pixels={max_pixels}"],
+    return tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: _decode_jpeg(contents, channels, max_pixels),
+        lambda: _decode_other(contents, channels, max_pixels),
     )
-    with tf.control_dependencies([within]):
-        return tf.identity(image)
 
 
 def explain(name: str, error: tf.errors.OpError) -> str:
@@ -73,16 +64,42 @@ def _starts_with(contents: tf.Tensor, signature: bytes) -> tf.Tensor:
     return tf.strings.substr(contents, 0, len(signature)) == signature
 
 
-def _jpeg_channels(contents: tf.Tensor) -> tf.Tensor:
-    """1, 3 or 4; 0 for what is no JPEG."""
-    return tf.cond(
-        tf.io.is_jpeg(contents), lambda: tf.io.extract_jpeg_shape(contents)[2], lambda: 0
+def _decode_jpeg(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
+    shape = tf.io.extract_jpeg_shape(contents, tf.int64)
+    with tf.control_dependencies([_assert_within(tf.reduce_prod(shape[:2]), max_pixels)]):
+        # The decoder gives grey at half the cost, but not of CMYK.
+        return tf.cond(
+            shape[2] == 4,
+            lambda: _decode_rgb(contents, channels),
+            lambda: tf.io.decode_image(contents, channels, expand_animations=False),
+        )
+
+
+def _decode_other(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
+    with tf.control_dependencies(_checks(contents, max_pixels)):
+        # Decoders give grey at half the cost, but not those of BMP and GIF.
+        image = tf.cond(
+            _starts_with(contents, _PNG),
+            lambda: tf.io.decode_image(contents, channels, expand_animations=False),
+            lambda: _decode_rgb(contents, channels),
+        )
+    # A GIF's header may tell less than its frames hold.
+    within = _assert(
+        tf.reduce_prod(tf.shape(image, tf.int64)[:2]) <= max_pixels,
+        [f"over-large: more pixels than its header tells, and than max_pixels={max_pixels}"],
     )
+    with tf.control_dependencies([within]):
+        return tf.identity(image)
 
 
 def _decode_rgb(contents: tf.Tensor, channels: int) -> tf.Tensor:
     image = tf.io.decode_image(contents, 3, expand_animations=False)
     return tf.image.rgb_to_grayscale(image) if channels == 1 else image
+
+
+def _assert_within(n_pixels: tf.Tensor, max_pixels: int) -> tf.Operation:
+    message = ["over-large: pixels", n_pixels, f"where max_pixels={max_pixels}"]
+    return _assert(n_pixels <= max_pixels, message)
 
 
 def _checks(contents: tf.Tensor, max_pixels: int) -> list[tf.Operation]:
@@ -96,17 +113,14 @@ def _checks(contents: tf.Tensor, max_pixels: int) -> list[tf.Operation]:
     return [
         _assert(tf.strings.length(contents) > 0, ["the file is empty"]),
         _assert(n_pixels > 0, ["no JPEG, PNG, BMP or GIF, or one without size"]),
-        _assert(
-            n_pixels <= max_pixels,
-            ["over-large: pixels", n_pixels, f"where max_pixels={max_pixels}"],
-        ),
+        _assert_within(n_pixels, max_pixels),
         _assert(whole, ["truncated: the GIF has no end"]),
         _assert(plain, ["a BMP with a palette or compression; save it as PNG"]),
     ]
 
 
 def _count_pixels(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    """Width times height as the file's header gives them; -1 for a format not known here."""
+    """Width times height as the header of a PNG, GIF or BMP gives them; -1 for all else."""
 
     def product(start: int, length: int, *, big_endian: bool = False) -> tf.Tensor:
         """Of the two integers of `length` bytes that stand from `start` on."""
@@ -118,10 +132,6 @@ def _count_pixels(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
 
     return tf.case(
         [
-            (
-                tf.io.is_jpeg(contents),
-                lambda: tf.reduce_prod(tf.io.extract_jpeg_shape(contents, tf.int64)[:2]),
-            ),
             (_starts_with(contents, _PNG), lambda: product(16, 4, big_endian=True)),
             (_starts_with(contents, _GIF), lambda: product(6, 2)),
             (_starts_with(contents, _BMP), lambda: product(18, 4)),

@@ -44,11 +44,14 @@ def find_photographs(images_root: PathLike, photos: Sequence[Photo]) -> list[Pat
     found, missing = [], []
     for photo in photos:
         path = root / photo.path
-        candidates = (path, *(path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES))
-        existing = next((p for p in candidates if p.is_file()), None)
-        found.append(existing or path)
-        if existing is None:
-            missing.append(path)
+        if not path.is_file():
+            others = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+            existing = next((other for other in others if other.is_file()), None)
+            if existing is None:
+                missing.append(path)
+                continue
+            path = existing
+        found.append(path)
     if missing:
         shown = "".join(f"\n  {path}" for path in missing[:10])
         more = f"\n  and {len(missing) - 10:,} more" if len(missing) > 10 else ""
