@@ -5,7 +5,8 @@ A photograph passes the tower once; whatever it is compared with afterwards cost
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 # Bytes that the embeddings of a block of pairs take, side by side: they should stay in the cache.
 _BLOCK_BYTES = 2**24
-_COSINE_BLOCK = 1024
+_COSINE_BLOCK = 2048
 
 
 def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLike) -> Floats:
@@ -79,20 +80,13 @@ def score_blocks(
         >>> best.tolist()
         [1.0, 1.0]
     """
-    cosine = isinstance(head, CosineHead)
-    step = _COSINE_BLOCK if cosine else max(1, int((_BLOCK_BYTES / 4 / probes.shape[1]) ** 0.5))
-    if cosine:
-        probes, gallery = _unit_length(probes), _unit_length(gallery)
-    for top in range(0, len(probes), step):
-        rows = slice(top, min(top + step, len(probes)))
-        for start in range(0, len(gallery), step):
-            columns = slice(start, min(start + step, len(gallery)))
-            if cosine:
-                scores = probes[rows] @ gallery[columns].T
-                np.clip(scores, -1, 1, out=scores)
-            else:
-                scores = _apply(head, probes[rows, None], gallery[None, columns])
-            yield rows, columns, scores
+    step, score = _scorer(head, probes, gallery)
+    buffer = np.empty(step * step, np.float32)
+    for rows, columns in _tiles(len(probes), len(gallery), step, step):
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        scores = buffer[: shape[0] * shape[1]].reshape(shape)
+        score(rows, columns, scores)
+        yield rows, columns, scores
 
 
 def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> Floats:
@@ -109,9 +103,43 @@ def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> F
         [[1.0, 1.0, 0.0]]
     """
     matrix = np.empty((len(probes), len(gallery)), np.float32)
-    for rows, columns, scores in score_blocks(head, probes, gallery):
-        matrix[rows, columns] = scores
+    step, score = _scorer(head, probes, gallery)
+    # Whole rows of a matrix lie together, so that a product can be written in its place.
+    width = len(gallery) if isinstance(head, CosineHead) else step
+    for rows, columns in _tiles(*matrix.shape, step, width):
+        score(rows, columns, matrix[rows, columns])
     return matrix
+
+
+def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    for top, left in itertools.product(range(0, m, height), range(0, n, max(1, width))):
+        yield slice(top, min(top + height, m)), slice(left, min(left + width, n))
+
+
+def _scorer(
+    head: keras.layers.Layer, probes: Floats, gallery: Floats
+) -> tuple[int, Callable[[slice, slice, Floats], None]]:
+    """The length of a block's sides, and a function that writes the scores of a block."""
+    if isinstance(head, CosineHead):
+        return _COSINE_BLOCK, _cosines(probes, gallery)
+
+    def score(rows: slice, columns: slice, out: Floats) -> None:
+        out[:] = _apply(head, probes[rows, None], gallery[None, columns])
+
+    return max(1, int((_BLOCK_BYTES / 4 / probes.shape[1]) ** 0.5)), score
+
+
+def _cosines(probes: Floats, gallery: Floats) -> Callable[[slice, slice, Floats], None]:
+    """A matrix product, divided by lengths afterwards, so that no embedding is copied."""
+    by_probe, by_gallery = _inverse_lengths(probes), _inverse_lengths(gallery)
+
+    def score(rows: slice, columns: slice, out: Floats) -> None:
+        np.matmul(probes[rows], gallery[columns].T, out=out)
+        out *= by_probe[rows, None]
+        out *= by_gallery[columns]
+        np.clip(out, -1, 1, out=out)
+
+    return score
 
 
 def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
@@ -119,7 +147,8 @@ def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
     return np.asarray(scores[..., 0], np.float32)
 
 
-def _unit_length(x: Floats) -> Floats:
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    scaled: Floats = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
-    return scaled
+def _inverse_lengths(x: Floats) -> Floats:
+    """Of each row; 0 of one of zeros."""
+    length = np.sqrt(np.einsum("ij,ij->i", x, x))
+    inverse: Floats = np.divide(1, length, out=np.zeros_like(length), where=length > 0)
+    return inverse
