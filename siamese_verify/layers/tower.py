@@ -217,7 +217,7 @@ class ConvTower(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         arguments = {name: value for name, value in config.items() if name != "frozen"}
         tower = cls(**arguments)
-        for name in config["frozen"]:
+        for name in config.get("frozen", ()):
             tower.get_layer(name).trainable = False
         return tower
 
