@@ -26,19 +26,19 @@ class SpectralConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D`, computed in the frequency domain.
 
     By the convolution theorem, a convolution is a product at each frequency, which for a 7 x 7
-    kernel takes a twentieth of the operations. The Fourier transforms are products with constant
-    matrices, so that everything is a matrix product, forward and backward, on every backend. The
-    result is that of `Conv2D` to the accuracy of float32, and so are the gradients; weights have
-    the same names and shapes. Lower precisions are computed in float32.
+    kernel takes a sixth of the multiplications, the Fourier transforms included. Those are products
+    with constant matrices, so that everything is a matrix product, forward and backward, on every
+    backend. The result is that of `Conv2D` to the accuracy of float32, and so are the gradients;
+    weights have the same names and shapes. Lower precisions are computed in float32.
 
     Args:
         filters: Channels of the output.
         kernel_size: Height and width of the kernel, or one number for both.
+        *args: Those of `Conv2D`, in its order.
         method: `"spectral"`; `"direct"`, which computes as `Conv2D` does; or `"auto"`, which takes
             the one of lower cost for the size of the input: direct on a GPU, on a CPU by the
             number of operations. `spectral` tells, once the layer is built.
-        *args: Those of `Conv2D`, and
-        **kwargs: all by name: `padding`, `activation`, `use_bias`, `kernel_regularizer` ...
+        **kwargs: Those of `Conv2D`: `padding`, `activation`, `use_bias`, `kernel_regularizer` ...
 
     Input shape:
         `(batch, height, width, channels)`; height and width must be known.
@@ -55,9 +55,7 @@ class SpectralConv2D(keras.layers.Conv2D):
         True
 
     Reference:
-        Mathieu, Henaff, LeCun, "Fast Training of Convolutional Networks through FFTs", 2014;
-        Gauss's three products for a complex one as in Lavin, Gray, "Fast Algorithms for
-        Convolutional Neural Networks", 2016, section 4.
+        Mathieu, Henaff, LeCun, "Fast Training of Convolutional Networks through FFTs", 2014.
     """
 
     def __init__(
