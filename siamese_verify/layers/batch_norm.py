@@ -13,7 +13,7 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` over the last axis, about twice as fast in training.
+    """`keras.layers.BatchNormalization` over the last axis, with fewer passes in training.
 
     On a CPU, batch norm costs passes over memory, not arithmetic. Here sums are matrix products,
     and the gradient is given in closed form instead of being derived operation by operation. The
