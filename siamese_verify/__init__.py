@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from siamese_verify.losses import ContrastiveLoss
     from siamese_verify.metrics import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
     from siamese_verify.model import SiameseModel
+    from siamese_verify.optimizers import Adam
     from siamese_verify.pairs import Pair, PairList, Photo
     from siamese_verify.preprocessing import Preprocessing
     from siamese_verify.scoring import score_blocks, score_matrix, score_pairs
 
 _MODULES = {
+    "Adam": "optimizers",
     "Augmentation": "augmentation",
     "BestThresholdAccuracy": "metrics",
     "ContrastiveLoss": "losses",
@@ -47,6 +49,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Adam",
     "Augmentation",
     "BestThresholdAccuracy",
     "ContrastiveLoss",

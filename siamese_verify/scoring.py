@@ -19,7 +19,6 @@ Floats = npt.NDArray[np.float32]
 
 # Bytes that the embeddings of a block of pairs take, side by side: they should stay in the cache.
 _BLOCK_BYTES = 2**24
-_COSINE_BLOCK = 2048
 
 
 def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLike) -> Floats:
@@ -80,9 +79,9 @@ def score_blocks(
         >>> best.tolist()
         [1.0, 1.0]
     """
-    step, score = _scorer(head, probes, gallery)
-    buffer = np.empty(step * step, np.float32)
-    for rows, columns in _tiles(len(probes), len(gallery), step, step):
+    height, width, score = _scorer(head, probes, gallery)
+    buffer = np.empty(height * width, np.float32)
+    for rows, columns in _tiles(len(probes), len(gallery), height, width):
         shape = rows.stop - rows.start, columns.stop - columns.start
         scores = buffer[: shape[0] * shape[1]].reshape(shape)
         score(rows, columns, scores)
@@ -103,10 +102,8 @@ def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> F
         [[1.0, 1.0, 0.0]]
     """
     matrix = np.empty((len(probes), len(gallery)), np.float32)
-    step, score = _scorer(head, probes, gallery)
-    # Whole rows of a matrix lie together, so that a product can be written in its place.
-    width = len(gallery) if isinstance(head, CosineHead) else step
-    for rows, columns in _tiles(*matrix.shape, step, width):
+    height, width, score = _scorer(head, probes, gallery)
+    for rows, columns in _tiles(*matrix.shape, height, width):
         score(rows, columns, matrix[rows, columns])
     return matrix
 
@@ -118,25 +115,27 @@ def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, sli
 
 def _scorer(
     head: keras.layers.Layer, probes: Floats, gallery: Floats
-) -> tuple[int, Callable[[slice, slice, Floats], None]]:
-    """The length of a block's sides, and a function that writes the scores of a block."""
+) -> tuple[int, int, Callable[[slice, slice, Floats], None]]:
+    """Height and width of a block, and a function that writes the scores of one."""
+    size = probes.shape[1]
     if isinstance(head, CosineHead):
-        return _COSINE_BLOCK, _cosines(probes, gallery)
+        # A high block makes more of a product, a low one is still in the cache when clipped.
+        height = min(max(2 * size, 256), 2048)
+        return height, _BLOCK_BYTES // 4 // height, _cosines(probes, gallery)
 
     def score(rows: slice, columns: slice, out: Floats) -> None:
         out[:] = _apply(head, probes[rows, None], gallery[None, columns])
 
-    return max(1, int((_BLOCK_BYTES / 4 / probes.shape[1]) ** 0.5)), score
+    side = max(1, int((_BLOCK_BYTES / 4 / size) ** 0.5))
+    return side, side, score
 
 
 def _cosines(probes: Floats, gallery: Floats) -> Callable[[slice, slice, Floats], None]:
-    """A matrix product, divided by lengths afterwards, so that no embedding is copied."""
-    by_probe, by_gallery = _inverse_lengths(probes), _inverse_lengths(gallery)
+    """A product of embeddings that have been brought to length 1."""
+    probes, gallery = (x * _inverse_lengths(x)[:, None] for x in (probes, gallery))
 
     def score(rows: slice, columns: slice, out: Floats) -> None:
         np.matmul(probes[rows], gallery[columns].T, out=out)
-        out *= by_probe[rows, None]
-        out *= by_gallery[columns]
         np.clip(out, -1, 1, out=out)
 
     return score

@@ -40,6 +40,16 @@ def test_output_gradients_and_statistics_are_those_of_keras(shape, shift, argume
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_many_values_lose_no_digits():
+    # In float32, a single sum over two million squares is wrong by 5e-4.
+    fast = BatchNormalization(momentum=0)
+    x = np.random.default_rng(0).random((64, 180, 180, 2), np.float32)
+    fast(x, training=True)
+    mean, variance = (f(x, axis=(0, 1, 2), dtype=np.float64) for f in (np.mean, np.var))
+    np.testing.assert_allclose(ops.convert_to_numpy(fast.moving_mean), mean, rtol=1e-6)
+    np.testing.assert_allclose(ops.convert_to_numpy(fast.moving_variance), variance, rtol=1e-5)
+
+
 @pytest.mark.parametrize("trainable", [True, False])
 def test_in_inference_or_frozen_it_takes_the_moving_statistics(trainable):
     fast, slow = pair_of_layers((4, 4, 3))

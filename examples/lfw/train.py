@@ -166,7 +166,7 @@ def build_model(settings: argparse.Namespace) -> sv.SiameseModel:
 def compile_model(model: sv.SiameseModel, settings: argparse.Namespace) -> None:
     rate = settings.learning_rate
     if settings.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate)
+        optimizer = sv.Adam(rate)
     else:
         optimizer = keras.optimizers.SGD(rate, settings.momentum)
     model.compile(

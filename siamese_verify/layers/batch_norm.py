@@ -46,14 +46,20 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    flat = ops.reshape(ops.stop_gradient(x), (-1, x.shape[-1]))
-    n = ops.cast(ops.shape(flat)[0], "float32")
-    mean = _column_sums(flat) / n
-    return mean, ops.maximum(_column_sums(ops.square(flat)) / n - ops.square(mean), 0)
+    x = ops.stop_gradient(x)
+    n = ops.cast(ops.size(x) // x.shape[-1], "float32")
+    mean = _channel_sums(x) / n
+    return mean, ops.maximum(_channel_sums(ops.square(x)) / n - ops.square(mean), 0)
 
 
-def _column_sums(flat: Tensor) -> Tensor:
-    return ops.matmul(ops.ones((1, ops.shape(flat)[0])), flat)[0]
+def _channel_sums(x: Tensor) -> Tensor:
+    """From `(batch, ..., channels)` to `(channels,)`.
+
+    On a CPU, a product with ones is several times as fast as a reduction. One sum for each sample
+    comes first, since a single one over millions of values loses digits.
+    """
+    samples = ops.reshape(x, (ops.shape(x)[0], -1, x.shape[-1]))
+    return ops.sum(ops.matmul(ops.ones((1, ops.shape(samples)[1])), samples), axis=(0, 1))
 
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]
@@ -65,15 +71,14 @@ def _normalize(
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
         upstream = arguments[0] if upstream is None else upstream
-        flat, flat_upstream = (ops.reshape(t, (-1, x.shape[-1])) for t in (x, upstream))
-        n = ops.cast(ops.shape(flat)[0], "float32")
-        for_beta = _column_sums(flat_upstream)
-        with_x = _column_sums(flat_upstream * flat)
+        n = ops.cast(ops.size(x) // x.shape[-1], "float32")
+        for_beta = _channel_sums(upstream)
+        with_x = _channel_sums(upstream * x)
         for_gamma = (with_x - mean * for_beta) * inverse_deviation
         of_x = -scale * inverse_deviation * for_gamma / n
         constant = -scale * for_beta / n - of_x * mean
-        for_x = flat_upstream * scale + (flat * of_x + constant)
+        for_x = upstream * scale + (x * of_x + constant)
         none = ops.zeros_like(mean)
-        return ops.reshape(for_x, ops.shape(x)), for_gamma, for_beta, none, none
+        return for_x, for_gamma, for_beta, none, none
 
     return x * scale + (beta - mean * scale), gradient

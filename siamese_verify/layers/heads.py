@@ -14,6 +14,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.layers.unit_length import unit_length
+from siamese_verify.regularizers import L2
 
 Tensor = Any
 Shape = tuple[int | None, ...]
@@ -62,7 +63,7 @@ class WeightedL1Head(keras.layers.Layer):
             name="kernel",
             shape=(_embedding_size(self, input_shape), 1),
             initializer="glorot_uniform",
-            regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+            regularizer=L2(self.l2) if self.l2 else None,
         )
         self.bias = self.add_weight(name="bias", shape=(1,), initializer="zeros")
 

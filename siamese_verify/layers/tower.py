@@ -13,6 +13,7 @@ from typing_extensions import override
 from siamese_verify.layers.batch_norm import BatchNormalization
 from siamese_verify.layers.spectral import Method, SpectralConv2D
 from siamese_verify.layers.unit_length import UnitLength
+from siamese_verify.regularizers import L2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,8 +223,8 @@ class ConvTower(keras.Model):
         return tower
 
 
-def _l2(penalty: float) -> keras.regularizers.Regularizer | None:
-    return keras.regularizers.L2(penalty) if penalty else None
+def _l2(penalty: float) -> L2 | None:
+    return L2(penalty) if penalty else None
 
 
 def _check_size(blocks: list[ConvBlock], input_shape: tuple[int, int, int]) -> None:
