@@ -69,6 +69,11 @@ class Pairs(NamedTuple):
         left, right = (self.images[self.indices[chosen, side]] for side in (0, 1))
         return left / np.float32(255), right / np.float32(255), self.labels[chosen]
 
+    def drawn(self, count: int) -> Pairs:
+        """As many pairs, drawn among the photographs."""
+        rng = np.random.default_rng(0)
+        return self._replace(indices=rng.integers(0, len(self.images), (count, 2)))
+
 
 def load_pairs(folder: Path, name: str) -> Pairs:
     """What `run.py` wrote for all contenders."""

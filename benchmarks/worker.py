@@ -33,7 +33,7 @@ def main(module: str, arguments: str, scratch: str) -> None:
         work = {
             "step": (contender.step, train.arrays(size)),
             "epoch": (contender.epoch, (train,)),
-            "verify": (contender.verify, (test,)),
+            "verify": (contender.verify, (test.drawn(size) if size else test,)),
         }
         function, inputs = work[task]
         start = time.perf_counter()
