@@ -1,11 +1,12 @@
-"""Tests of `best_threshold`."""
+"""Tests of thresholds and ROC curves."""
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sklearn import metrics
 
-from siamese_verify.evaluation import best_threshold
+from siamese_verify.evaluation import best_threshold, roc_curve
 
 
 def accuracy(scores, labels, threshold):
@@ -90,3 +91,18 @@ def test_scores_may_be_a_column_and_labels_of_any_type(label_type):
 def test_what_gives_no_threshold_is_refused(scores, labels, match):
     with pytest.raises(ValueError, match=match):
         best_threshold(scores, labels)
+
+
+@given(labelled(few_values) | labelled(st.floats(-1e3, 1e3)))
+def test_the_roc_curve_is_that_of_scikit_learn(pairs):
+    scores, labels = zip(*pairs, strict=True)
+    curve = roc_curve(scores, labels)
+    expected = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    for actual, values in zip(curve, expected, strict=True):
+        np.testing.assert_allclose(actual, values)
+    assert curve.auc == pytest.approx(metrics.roc_auc_score(labels, scores))
+
+
+def test_a_roc_curve_needs_both_labels():
+    with pytest.raises(ValueError, match="both must occur"):
+        roc_curve([0.1, 0.2], [1, 1])

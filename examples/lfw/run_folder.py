@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+import siamese_verify as sv
 from siamese_verify.files import replacing
 
 Row = dict[str, float]
@@ -81,6 +82,18 @@ class RunFolder(keras.callbacks.Callback):
             writer = csv.DictWriter(file, self.history[0].keys())
             writer.writeheader()
             writer.writerows(self.history)
+
+    def write_scores(self, pairs: sv.PairList, scores: dict[str, np.ndarray]) -> None:
+        """Writes `scores.csv`, a row for each pair: its photographs, label, and each score."""
+        with (
+            replacing(self.folder / "scores.csv") as unfinished,
+            unfinished.open("w", newline="") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(["left", "right", "label", *scores])
+            for pair, *values in zip(pairs, *scores.values(), strict=True):
+                digits = [f"{value:.6f}" for value in values]
+                writer.writerow([pair.left, pair.right, int(pair.same), *digits])
 
     def read_history(self) -> list[Row]:
         """The rows of `history.csv`."""

@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # Before TensorFlow is imported: its start-up messages would hide the first thing to read, and it
@@ -184,6 +185,7 @@ def train_model(
     validation: sv.PairDataset,
     settings: argparse.Namespace,
     run: RunFolder,
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     steps_per_epoch = -(-len(train) // settings.batch_size)
     finished = run.restore(model, steps_per_epoch)
@@ -205,7 +207,7 @@ def train_model(
         epochs=settings.epochs,
         initial_epoch=finished,
         shuffle=False,  # The batches come shuffled.
-        callbacks=[EpochSeconds(), *schedule, run.early_stopping, run],
+        callbacks=[EpochSeconds(), *schedule, run.early_stopping, run, *callbacks],
     )
 
 
@@ -263,7 +265,9 @@ def check_settings(run: RunFolder, settings: argparse.Namespace) -> None:
     run.write_json("config.json", {"settings": config, "versions": versions})
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(
+    arguments: list[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> None:
     settings = parse_arguments(arguments)
     keras.utils.set_random_seed(settings.seed)
     run = RunFolder(settings.run, keras.callbacks.EarlyStopping("loss", patience=settings.patience))
@@ -272,7 +276,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = build_model(settings)
     model.tower.summary()
     try:
-        train_model(model, train, validation, settings, run)
+        train_model(model, train, validation, settings, run, callbacks)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on from the last finished epoch.")
     print("\nMeasuring the last and the best model ...")
@@ -282,6 +286,7 @@ def main(arguments: list[str] | None = None) -> None:
             model = keras.models.load_model(run.folder / "best.keras")
             compile_model(model, settings)
         figures[which], scores[which] = measure(model, validation, test, settings.batch_size)
+    run.write_scores(test.pairs, scores)
     run.write_json("figures.json", figures)
     show(figures, len(test))
     draw(run, test, scores["best"], figures["best"]["threshold"])

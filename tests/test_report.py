@@ -1,0 +1,87 @@
+"""Tests of `examples/lfw/report.py`, on made-up results and on those that are committed."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import report
+
+DOCS = Path(report.__file__).parents[2] / "docs"
+
+
+def write_result(folder: Path, name: str, accuracy: float) -> None:
+    rng = np.random.default_rng(0)
+    kept = folder / name
+    kept.mkdir(parents=True)
+    versions = dict.fromkeys(("python", "tensorflow", "keras", "numpy"), "1.2.3")
+    (kept / "config.json").write_text(json.dumps({"settings": {}, "versions": versions}))
+    (kept / "history.csv").write_text(
+        "epoch,accuracy,loss,val_accuracy,val_loss,seconds\n"
+        "1,0.5,1.1,0.5,1.2,40\n2,0.611,1.0,0.622,1.15,30\n3,0.711,0.9,0.722,1.05,31\n"
+    )
+    labels = np.arange(100) % 2
+    scores = rng.normal(0.4 + 0.2 * labels, 0.1).clip(0, 1)
+    rows = (f"a/a_1.jpg,b/b_1.jpg,{y},{s:.4f},0" for y, s in zip(labels, scores, strict=True))
+    (kept / "scores.csv").write_text("left,right,label,last,best\n" + "\n".join(rows) + "\n")
+    figures = {
+        **{"accuracy": accuracy, "loss": 0.8, "threshold": 0.45, "accuracy_at_threshold": 0.7},
+        **{"equal_error_rate": 0.25, "tar_at_far_0.1": 0.3, "tar_at_far_0.01": 0.1},
+    }
+    (kept / "figures.json").write_text(json.dumps({"last": figures, "best": {}}))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for name, accuracy in {
+        "batch-norm-seed0": 0.70,
+        "base-seed0": 0.65,
+        "batch-norm-seed1": 0.74,
+        "batch-norm-seed2": 0.72,
+    }.items():
+        write_result(tmp_path / "results", name, accuracy)
+    (tmp_path / "results" / "dropout-0.5-seed0").mkdir()  # not finished
+    return tmp_path / "results"
+
+
+def test_the_page_has_figures_beside_those_of_the_report(results: Path, tmp_path: Path) -> None:
+    report.main(["--results", str(results), "--docs", str(tmp_path)])
+    lines = (tmp_path / "lfw-results.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith(("| base", "| batch"))]
+    assert rows[0] == (
+        "| base, Adam | 3 | **0.711** (0.854) | **0.722** (0.676) | **0.650** (0.645) | "
+        "**0.900** (0.544) | **1.050** (0.865) | **0.800** (1.060) | 31 |"
+    )
+    assert rows[1].startswith("| batch norm | 3 | **0.711** (1.000)")
+    assert "| 0.700 | 0.450 | 0.700 |" in rows[3]
+    assert rows[4] == "| batch norm | 3 | 0.720 ± 0.020 | 0.700 ± 0.000 | 0.250 ± 0.000 |"
+    assert len(rows) == 5
+
+
+def test_every_picture_of_the_page_is_there_and_shows_no_bitmap(
+    results: Path, tmp_path: Path
+) -> None:
+    report.main(["--results", str(results), "--docs", str(tmp_path)])
+    pictures = re.findall(r"\((images/.*?)\)", (tmp_path / "lfw-results.md").read_text())
+    assert len(pictures) == 4
+    for picture in pictures:
+        drawn = (tmp_path / picture).read_text()
+        assert "<image" not in drawn
+        assert len(drawn) < 2**20
+
+
+def test_without_results_it_says_how_to_make_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        report.main(["--results", str(tmp_path), "--docs", str(tmp_path)])
+    assert "experiments.py --data DIR" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    not (DOCS / "lfw-results.md").exists(), reason="no results of LFW are committed yet"
+)
+def test_the_committed_page_is_what_the_committed_results_give(tmp_path: Path) -> None:
+    report.main(["--docs", str(tmp_path)])
+    assert (tmp_path / "lfw-results.md").read_text() == (DOCS / "lfw-results.md").read_text()
