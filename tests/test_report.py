@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import report
+from traits import TRAITS
 
 DOCS = Path(report.__file__).parents[2] / "docs"
 
@@ -42,6 +43,9 @@ def results(tmp_path: Path) -> Path:
     }.items():
         write_result(tmp_path / "results", name, accuracy)
     (tmp_path / "results" / "dropout-0.5-seed0").mkdir()  # not finished
+    values = ",".join("0.25" for _ in TRAITS)
+    rows = "\n".join(f"a/a_1.jpg,b/b_1.jpg,{values}" for _ in range(100))
+    (tmp_path / "results" / "traits.csv").write_text(f"left,right,{','.join(TRAITS)}\n{rows}\n")
     return tmp_path / "results"
 
 
@@ -56,7 +60,10 @@ def test_the_page_has_figures_beside_those_of_the_report(results: Path, tmp_path
     assert rows[1].startswith("| batch norm | 3 | **0.711** (1.000)")
     assert "| 0.700 | 0.450 | 0.700 |" in rows[3]
     assert rows[4] == "| batch norm | 3 | 0.720 ± 0.020 | 0.700 ± 0.000 | 0.250 ± 0.000 |"
-    assert len(rows) == 5
+    assert rows[5].startswith("| base, Adam | asymmetry")
+    # At 0.45, a single one of the same pairs is wrong: no mean, no error.
+    assert rows[5].endswith("| 0.250 ± 0.000 | (1 pairs) | 0.250 ± 0.000 | 0.250 ± 0.000 |")
+    assert len(rows) == 5 + 2 * len(TRAITS)
 
 
 def test_every_picture_of_the_page_is_there_and_shows_no_bitmap(

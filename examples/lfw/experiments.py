@@ -141,6 +141,15 @@ def perform(run: Run, missing: list[Run], settings: argparse.Namespace) -> None:
     keep(folder, settings.results / run.name)
 
 
+def write_traits_once(data: Path, path: Path) -> None:
+    if path.exists():
+        return
+    from traits import write_traits
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_traits(data, path)
+
+
 def keep(folder: Path, kept: Path) -> None:
     """Copies what is small; last the figures, whose presence says that the run is finished."""
     kept.mkdir(parents=True, exist_ok=True)
@@ -164,6 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
         show(runs, settings)
         return
     missing = [run for run in runs if not run.is_finished(settings.results)]
+    write_traits_once(settings.data, settings.results / "traits.csv")
     for number, run in enumerate(missing, start=1):
         print(f"\n=== {run.name}, {number} of {len(missing)} that are missing")
         perform(run, missing[number - 1 :], settings)

@@ -21,6 +21,7 @@ import numpy as np
 from experiments import EXPERIMENTS, FIGURES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from traits import TRAITS
 
 from siamese_verify.evaluation import RocCurve, roc_curve
 
@@ -78,24 +79,24 @@ class Result(NamedTuple):
         return roc_curve(self.scores, self.labels)
 
 
+def columns(path: Path) -> dict[str, np.ndarray]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
 def load(folder: Path) -> Result:
     """Figures and scores are those of the last epoch, as in the report."""
-
-    def columns(name: str) -> dict[str, list[str]]:
-        with (folder / name).open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {key: [row[key] for row in rows] for key in rows[0]}
-
-    history = {name: np.array(values, float) for name, values in columns("history.csv").items()}
-    scores = columns("scores.csv")
+    history = columns(folder / "history.csv")
+    scores = columns(folder / "scores.csv")
     experiment, _, seed = folder.name.rpartition("-seed")
     return Result(
         experiment,
         int(seed),
         json.loads((folder / "config.json").read_text()),
-        history,
-        np.array(scores["label"], int),
-        np.array(scores["last"], float),
+        {name: values.astype(float) for name, values in history.items()},
+        scores["label"].astype(int),
+        scores["last"].astype(float),
         json.loads((folder / FIGURES).read_text())["last"],
     )
 
@@ -156,6 +157,26 @@ def seeds(results: list[Result]) -> Iterator[str]:
             values = [run.figures[name] for run in runs]
             cells.append(f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}")
         yield f"| {TITLES[experiment]} | {len(runs)} | {' | '.join(cells)} |"
+
+
+def errors(results: list[Result], traits: dict[str, np.ndarray]) -> Iterator[str]:
+    """For each trait, its mean over right and wrong pairs, at the threshold from validation."""
+    yield "| run | trait | same: right | wrong | different: right | wrong |"
+    yield "|---" * 6 + "|"
+    for result in results:
+        right = (result.scores >= result.figures["threshold"]) == (result.labels == 1)
+        for trait, values in traits.items():
+            cells = []
+            for label in (1, 0):
+                good, bad = (values[(result.labels == label) & (right == r)] for r in (True, False))
+                cells += [mean_and_error(good), mean_and_error(bad)]
+            yield f"| {TITLES[result.experiment]} | {TRAITS[trait]} | {' | '.join(cells)} |"
+
+
+def mean_and_error(values: np.ndarray) -> str:
+    if len(values) < 2:
+        return f"({len(values)} pairs)"
+    return f"{values.mean():.3f} ± {values.std(ddof=1) / len(values) ** 0.5:.3f}"
 
 
 def draw_curves(axes: list[Axes], result: Result) -> None:
@@ -221,7 +242,7 @@ def draw(results: list[Result], folder: Path) -> None:
         save("roc", (6, 6), 1, 1, lambda axes: draw_roc(axes[0, 0], results))
 
 
-def page(results: list[Result]) -> str:
+def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     """The page, of the first seed's runs where nothing else is said."""
     first = [result for result in results if result.seed == 0]
     versions = first[0].config["versions"]
@@ -234,6 +255,7 @@ def page(results: list[Result]) -> str:
     ]
     if len(results) > len(first):
         parts += [SEEDS, "\n".join(seeds(results))]
+    parts += [ERRORS, "\n".join(errors(first, traits))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -279,6 +301,14 @@ SEEDS = """\
 Another seed draws other weights, another order of the pairs and another split; mean and standard
 deviation over the seeds tell which differences between rows are noise."""
 
+ERRORS = """\
+## What the wrong pairs have in common
+
+Of each pair, numbers that say something of pose and light, for pixels in [0, 1]: asymmetry is the
+mean absolute difference between a photograph and its mirror image, contrast the standard deviation.
+Means and their standard errors over the pairs that are right and wrong at the threshold from
+validation."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
@@ -290,9 +320,11 @@ def main(arguments: list[str] | None = None) -> None:
     results = load_all(settings.results)
     if not results:
         parser.error(f"no finished run in {settings.results}; make some: experiments.py --data DIR")
+    traits = columns(settings.results / "traits.csv")
+    traits = {name: traits[name].astype(float) for name in TRAITS}
     (settings.docs / "images").mkdir(parents=True, exist_ok=True)
     draw([result for result in results if result.seed == 0], settings.docs / "images")
-    (settings.docs / "lfw-results.md").write_text(page(results))
+    (settings.docs / "lfw-results.md").write_text(page(results, traits))
     print(f"{len(results)} runs are on {settings.docs / 'lfw-results.md'}")
 
 

@@ -1,0 +1,52 @@
+"""Numbers that say something of pose and light in a pair of photographs, without showing it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+import siamese_verify as sv
+from siamese_verify.files import replacing
+
+TRAITS = {
+    "asymmetry": "asymmetry of the more asymmetric photograph",
+    "asymmetry_difference": "difference in asymmetry",
+    "brightness_difference": "difference in mean brightness",
+    "contrast_difference": "difference in contrast",
+}
+
+
+def measure_traits(pairs: sv.PairDataset) -> dict[str, np.ndarray]:
+    """Each of `TRAITS` for each pair, of pixels in [0, 1].
+
+    A face that looks to one side, or is lit from one side, differs from its mirror image:
+    asymmetry is the mean absolute difference of the two. Contrast is the standard deviation.
+    """
+    images = pairs.images.astype(np.float32).mean(axis=-1) / 255
+    asymmetry = np.abs(images - images[:, :, ::-1]).mean(axis=(1, 2))
+    left, right = pairs.indices.T
+
+    def difference(values: np.ndarray) -> np.ndarray:
+        return np.abs(values[left] - values[right])
+
+    return {
+        "asymmetry": np.maximum(asymmetry[left], asymmetry[right]),
+        "asymmetry_difference": difference(asymmetry),
+        "brightness_difference": difference(images.mean(axis=(1, 2))),
+        "contrast_difference": difference(images.std(axis=(1, 2))),
+    }
+
+
+def write_traits(data: Path, path: Path) -> None:
+    """Writes those of LFW's test pairs, a row for each pair."""
+    test = sv.PairList.from_lfw(data / "pairsDevTest.txt")
+    traits = measure_traits(sv.PairDataset(test, data / "lfw2", verbose=False))
+    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["left", "right", *traits])
+        for pair, *values in zip(test, *traits.values(), strict=True):
+            writer.writerow(
+                [pair.left.path, pair.right.path, *(f"{value:.5f}" for value in values)]
+            )
