@@ -232,6 +232,7 @@ def main() -> None:
     if arguments.avx2:
         os.environ.update(AVX2)
         DEFAULTS.environment["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     contestants = [DEFAULTS, TUNED, LIBRARY]
     if importlib.util.find_spec("torch"):
         contestants.insert(2, TORCH)

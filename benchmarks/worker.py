@@ -30,12 +30,12 @@ def main(module: str, arguments: str, scratch: str) -> None:
             for _ in range(3):
                 contender.step(*train.arrays(size))
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GiB
-        work = {
-            "step": (contender.step, train.arrays(size)),
-            "epoch": (contender.epoch, (train,)),
-            "verify": (contender.verify, (test.drawn(size) if size else test,)),
-        }
-        function, inputs = work[task]
+        if task == "step":
+            function, inputs = contender.step, train.arrays(size)
+        elif task == "epoch":
+            function, inputs = contender.epoch, (train,)
+        else:
+            function, inputs = contender.verify, (test.drawn(size) if size else test,)
         start = time.perf_counter()
         function(*inputs)
         return time.perf_counter() - start
