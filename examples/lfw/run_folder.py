@@ -93,7 +93,7 @@ class RunFolder(keras.callbacks.Callback):
             writer.writerow(["left", "right", "label", *scores])
             for pair, *values in zip(pairs, *scores.values(), strict=True):
                 digits = [f"{value:.6f}" for value in values]
-                writer.writerow([pair.left.path, pair.right.path, int(pair.same), *digits])
+                writer.writerow([pair.left.path, pair.right.path, pair.label, *digits])
 
     def read_history(self) -> list[Row]:
         """The rows of `history.csv`."""
