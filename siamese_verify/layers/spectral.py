@@ -19,6 +19,8 @@ Method = Literal["auto", "direct", "spectral"]
 # What a multiplication of the spectral method costs, in those of a direct convolution: matrices
 # are smaller, and there are transposes.
 _RELATIVE_COST = 2.0
+# Of the spectrum, multiplied at a time: fewer take less memory and more time.
+_ROWS = 5
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -154,16 +156,22 @@ def correlate(image: Tensor, kernel: Tensor) -> Tensor:
 
     x = ops.reshape(ops.transpose(image, (1, 2, 0, 3)), (height, -1))
     x = ops.reshape(ops.matmul(_real_dft(height, height), x), (half, 2 * width, -1))
-    x = ops.reshape(ops.matmul(_gauss_dft(width, width, 1), x), (half * 3 * width, -1, channels))
 
     k = ops.reshape(kernel, (kernel_height, -1))
     k = ops.reshape(ops.matmul(_real_dft(height, kernel_height), k), (half, 2 * kernel_width, -1))
     # The conjugate, since a cross-correlation is wanted.
     k = ops.matmul(_gauss_dft(width, kernel_width, -1), k)
-    k = ops.reshape(k, (half * 3 * width, channels, filters))
+    k = ops.reshape(k, (half, 3 * width, channels, filters))
 
-    y = ops.reshape(ops.matmul(x, k), (half, 3 * width, -1))
-    y = ops.reshape(ops.matmul(_inverse_gauss_dft(width, new_width), y), (2 * half, -1))
+    def multiply(x: Tensor, k: Tensor) -> Tensor:
+        shape = (x.shape[0], 3 * width, -1)
+        x = ops.reshape(ops.matmul(_gauss_dft(width, width, 1), x), (*shape, channels))
+        y = ops.reshape(ops.matmul(x, k), shape)
+        return ops.matmul(_inverse_gauss_dft(width, new_width), y)
+
+    ends = list(range(_ROWS, half, _ROWS)) or 1  # a number: that many parts
+    y = [multiply(*rows) for rows in zip(ops.split(x, ends), ops.split(k, ends), strict=True)]
+    y = ops.reshape(ops.concatenate(y), (2 * half, -1))
     y = ops.matmul(_inverse_real_dft(height, new_height), y)
     return ops.transpose(ops.reshape(y, (new_height, new_width, -1, filters)), (2, 0, 1, 3))
 
