@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from siamese_verify.augmentation import Augmentation
 from siamese_verify.files import PathLike
-from siamese_verify.images import find_photographs, load_images
+from siamese_verify.images import find_photographs, load_images, untuned
 from siamese_verify.pairs import PairList, Photo
 from siamese_verify.preprocessing import Pixels, Preprocessing
 
@@ -205,11 +205,11 @@ class PairDataset:
             tf.TensorSpec((2,), tf.int32),
         )
         n_batches = -(-len(self) // batch_size)
-        return (
+        return untuned(
             tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
-            .map(functools.partial(_to_inputs, augmentation=augmentation), tf.data.AUTOTUNE)
+            .map(functools.partial(_to_inputs, augmentation=augmentation), 2)
             .apply(tf.data.experimental.assert_cardinality(n_batches))
-            .prefetch(tf.data.AUTOTUNE)
+            .prefetch(1)
         )
 
 

@@ -30,10 +30,14 @@ def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
     Raises:
         tf.errors.OpError: If the contents are not such a file, whole and within the limit.
     """
+    # Of a branch that is inlined but not taken, TensorFlow still walks through the operations.
+    decode_other = tf.function(
+        _decode_other, autograph=False, experimental_attributes={"_noinline": True}
+    )
     return tf.cond(
         tf.io.is_jpeg(contents),
         lambda: _decode_jpeg(contents, channels, max_pixels),
-        lambda: _decode_other(contents, channels, max_pixels),
+        lambda: decode_other(contents, channels, max_pixels),
     )
 
 

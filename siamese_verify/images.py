@@ -102,15 +102,22 @@ def load_images(
     return opened
 
 
+def untuned(data: tf.data.Dataset) -> tf.data.Dataset:
+    """`data` as it was built: at the end of a tuned one, TensorFlow waits seconds for its tuner."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
+
+
 def _decode_into(
     pixels: Pixels, paths: Sequence[PathLike], preprocessing: Preprocessing, verbose: bool
 ) -> None:
     names = [os.fsencode(path) for path in paths]
-    decoded = (
+    decoded = untuned(
         tf.data.Dataset.from_tensor_slices(names)
         .map(lambda name: preprocessing.decode_tensor(tf.io.read_file(name)), tf.data.AUTOTUNE)
         .batch(_CHUNK)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(1)
     )
     progress = keras.utils.Progbar(len(names), unit_name="photograph") if verbose else None
     done = 0

@@ -94,7 +94,8 @@ class Preprocessing:
         if self.center_crop is not None:
             image = decoding.center_crop(image, *self.center_crop)
         image = tf.image.resize(image, self.image_size, method="bilinear", antialias=True)
-        return tf.ensure_shape(tf.saturate_cast(tf.round(image), tf.uint8), self.shape)
+        # Each is a mean of pixels, so that none is out of range.
+        return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), self.shape)
 
 
 @functools.lru_cache(maxsize=16)

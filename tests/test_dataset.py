@@ -478,3 +478,7 @@ def test_every_real_photograph_decodes():
     pixels = load_images(paths, Preprocessing(), verbose=False)
     assert pixels.shape == (8234, 105, 105, 1)
     assert pixels.std(axis=(1, 2, 3)).min() > 1
+
+
+def test_batches_wait_for_no_tuner_at_their_end(pairs: PairDataset):
+    assert pairs.batches(2).options().autotune.enabled is False
