@@ -1,0 +1,75 @@
+"""What experiments.py has kept, and what the report gives."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from experiments import EXPERIMENTS, FIGURES
+
+from siamese_verify.evaluation import RocCurve, roc_curve
+
+# What the report gives: accuracy and loss in training, validation and test.
+REPORT = {
+    "base": (0.8535, 0.6758, 0.645, 0.5436, 0.865, 1.06),
+    "base-sgd": (0.512, 0.48, 0.502, 1.06, 1.06, 1.12),
+    "batch-norm": (1.00, 0.71, 0.688, 0.342, 0.8514, 0.969),
+    "dropout-0.1": (1.00, 0.72, 0.72, 0.30, 0.9229, 0.908),
+    "dropout-0.5": (0.9995, 0.6576, 0.774, 0.3941, 1.0176, 0.8448),
+}
+TITLES = {
+    "base": "base, Adam",
+    "base-sgd": "base, SGD",
+    "batch-norm": "batch norm",
+    "dropout-0.1": "batch norm, dropout 0.1",
+    "dropout-0.5": "batch norm, dropout 0.5",
+}
+
+
+class Result(NamedTuple):
+    """What is kept of one run."""
+
+    experiment: str
+    seed: int
+    config: dict[str, Any]
+    history: dict[str, np.ndarray]
+    labels: np.ndarray
+    scores: np.ndarray
+    figures: dict[str, float]
+
+    @property
+    def roc(self) -> RocCurve:
+        """Of the test pairs, by the last epoch's scores."""
+        return roc_curve(self.scores, self.labels)
+
+
+def columns(path: Path) -> dict[str, np.ndarray]:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
+def load(folder: Path) -> Result:
+    """Figures and scores are those of the last epoch, as in the report."""
+    history = columns(folder / "history.csv")
+    scores = columns(folder / "scores.csv")
+    experiment, _, seed = folder.name.rpartition("-seed")
+    return Result(
+        experiment,
+        int(seed),
+        json.loads((folder / "config.json").read_text()),
+        {name: values.astype(float) for name, values in history.items()},
+        scores["label"].astype(int),
+        scores["last"].astype(float),
+        json.loads((folder / FIGURES).read_text())["last"],
+    )
+
+
+def load_all(folder: Path) -> list[Result]:
+    """In the report's order, then by seed; unfinished runs are left out."""
+    results = [load(path.parent) for path in folder.glob(f"*/{FIGURES}")]
+    order = list(EXPERIMENTS)
+    return sorted(results, key=lambda result: (order.index(result.experiment), result.seed))
