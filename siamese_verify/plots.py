@@ -51,7 +51,8 @@ def plot_outcomes(
         count: The most pairs to show of each outcome.
 
     Returns:
-        The figure; a row for each outcome, the most confident first, names and score above each.
+        The figure; a row for each outcome, the most confident first; names, score and threshold
+        under each.
 
     Raises:
         ValueError: If there is not one score for each pair.
@@ -65,7 +66,6 @@ def plot_outcomes(
         )
     accepted, same = score >= threshold, pairs.labels == 1
     figure = Figure(figsize=(3.2 * count, 8), layout="constrained")
-    figure.suptitle(f"threshold {threshold:.3f}")
     grid = figure.subplots(4, count, squeeze=False)
     cases = ((True, True), (False, False), (True, False), (False, True))
     for row, outcome, (accepts, is_same) in zip(grid, _OUTCOMES, cases, strict=True):
@@ -80,5 +80,6 @@ def plot_outcomes(
             axes.imshow(both, cmap="gray", vmin=0, vmax=255)
             pair = pairs.pairs[index]
             names = pair.left.person if is_same else f"{pair.left.person}\n{pair.right.person}"
-            axes.set_title(f"{names}\n{score[index]:.3f}", fontsize=8)
+            figures = f"score {score[index]:.3f}, threshold {threshold:.3f}"
+            axes.set_xlabel(f"{names}\n{figures}", fontsize=8)
     return figure

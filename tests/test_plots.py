@@ -64,9 +64,9 @@ def test_history_shows_curves_of_loss_and_accuracy(tmp_path):
 
 
 def outcomes(figure, count):
-    """For each row its label, and the title of each picture that is shown."""
+    """For each row its label, and what stands under each picture that is shown."""
     rows = np.reshape(figure.axes, (4, count))
-    return {row[0].get_ylabel(): [axes.get_title() for axes in row if axes.images] for row in rows}
+    return {row[0].get_ylabel(): [axes.get_xlabel() for axes in row if axes.images] for row in rows}
 
 
 def test_the_most_confident_pairs_of_each_outcome_are_shown(pairs, tmp_path):
@@ -76,19 +76,18 @@ def test_the_most_confident_pairs_of_each_outcome_are_shown(pairs, tmp_path):
     scores[same] = [0.7, 0.9, 0.1]
     scores[different[:6]] = [0.55, 0.99, 0.8, 0.3, 0.0, 0.2]
 
-    def title(index):
+    def caption(index):
         pair = pairs.pairs[int(index)]
         people = [pair.left.person] if pair.label else [pair.left.person, pair.right.person]
-        return "\n".join([*people, f"{scores[index]:.3f}"])
+        return "\n".join([*people, f"score {scores[index]:.3f}, threshold 0.500"])
 
     figure = plot_outcomes(pairs, scores, threshold=0.5, count=2)
     assert outcomes(figure, 2) == {
-        "true positives\n(2 of 15)": [title(same[1]), title(same[0])],
-        "true negatives\n(9 of 15)": [title(different[4]), title(different[5])],
-        "false positives\n(3 of 15)": [title(different[1]), title(different[2])],
-        "false negatives\n(1 of 15)": [title(same[2])],
+        "true positives\n(2 of 15)": [caption(same[1]), caption(same[0])],
+        "true negatives\n(9 of 15)": [caption(different[4]), caption(different[5])],
+        "false positives\n(3 of 15)": [caption(different[1]), caption(different[2])],
+        "false negatives\n(1 of 15)": [caption(same[2])],
     }
-    assert "0.500" in figure.get_suptitle()
     assert_saved(figure, tmp_path / "outcomes.png")
 
 
