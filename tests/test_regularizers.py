@@ -27,11 +27,11 @@ class Penalised(keras.layers.Layer):
 @pytest.mark.parametrize("factor", [0.0, 0.5, 0.001])
 def test_value_and_gradient_are_those_of_keras(factor):
     zero, direction = np.zeros((1,), np.float32), np.full((1,), 3.0, np.float32)
-    actual, expected = (
-        value_and_gradients(Penalised(regularizer), zero, direction)
-        for regularizer in (L2(factor), keras.regularizers.L2(factor))
-    )
-    for a, e in zip(actual, expected, strict=True):
+    layers = [Penalised(L2(factor)), Penalised(keras.regularizers.L2(factor))]
+    for layer in layers:
+        layer.build(zero.shape)
+    results = (value_and_gradients(layer, zero, direction) for layer in layers)
+    for a, e in zip(*results, strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-6)
 
 
