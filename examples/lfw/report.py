@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from experiments import EXPERIMENTS
-from pictures import draw
+from report_pictures import draw
 from results import REPORT, TITLES, Result, columns, load_all
 from traits import TRAITS
 
