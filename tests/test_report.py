@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import report
+from scipy import stats
 from traits import TRAITS
 
 DOCS = Path(report.__file__).parents[2] / "docs"
@@ -29,29 +30,32 @@ def write_result(folder: Path, name: str, accuracy: float) -> None:
     figures = {
         **{"accuracy": accuracy, "loss": 0.8, "threshold": 0.45, "accuracy_at_threshold": 0.7},
         **{"equal_error_rate": 0.25, "tar_at_far_0.1": 0.3, "tar_at_far_0.01": 0.1},
+        "recombined_accuracy": 0.6,
     }
     (kept / "figures.json").write_text(json.dumps({"last": figures, "best": {}}))
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page and the pictures of some results."""
+    folder = tmp_path_factory.mktemp("report")
     for name, accuracy in {
         "batch-norm-seed0": 0.70,
         "base-seed0": 0.65,
         "batch-norm-seed1": 0.74,
         "batch-norm-seed2": 0.72,
     }.items():
-        write_result(tmp_path / "results", name, accuracy)
-    (tmp_path / "results" / "dropout-0.5-seed0").mkdir()  # not finished
+        write_result(folder / "results", name, accuracy)
+    (folder / "results" / "dropout-0.5-seed0").mkdir()  # not finished
     values = ",".join("0.25" for _ in TRAITS)
     rows = "\n".join(f"a/a_1.jpg,b/b_1.jpg,{values}" for _ in range(100))
-    (tmp_path / "results" / "traits.csv").write_text(f"left,right,{','.join(TRAITS)}\n{rows}\n")
-    return tmp_path / "results"
+    (folder / "results" / "traits.csv").write_text(f"left,right,{','.join(TRAITS)}\n{rows}\n")
+    report.main(["--results", str(folder / "results"), "--docs", str(folder / "docs")])
+    return folder / "docs"
 
 
-def test_the_page_has_figures_beside_those_of_the_report(results: Path, tmp_path: Path) -> None:
-    report.main(["--results", str(results), "--docs", str(tmp_path)])
-    lines = (tmp_path / "lfw-results.md").read_text().splitlines()
+def test_the_page_has_figures_beside_those_of_the_report(docs: Path) -> None:
+    lines = (docs / "lfw-results.md").read_text().splitlines()
     rows = [line for line in lines if line.startswith(("| base", "| batch"))]
     assert rows[0] == (
         "| base, Adam | 3 | **0.711** (0.854) | **0.722** (0.676) | **0.650** (0.645) | "
@@ -60,20 +64,40 @@ def test_the_page_has_figures_beside_those_of_the_report(results: Path, tmp_path
     assert rows[1].startswith("| batch norm | 3 | **0.711** (1.000)")
     assert "| 0.700 | 0.450 | 0.700 |" in rows[3]
     assert rows[4] == "| batch norm | 3 | 0.720 ± 0.020 | 0.700 ± 0.000 | 0.250 ± 0.000 |"
-    assert rows[5].startswith("| base, Adam | asymmetry")
+    same_scores = "+0.0 ± 0.0, may be chance"
+    assert rows[5] == f"| batch norm helps | +4.3 | {same_scores} | {same_scores} |"
+    assert rows[6] == "| base, Adam | 0.711 | 0.600 | 0.722 | 0.650 |"
+    assert rows[8].startswith("| base, Adam | asymmetry")
     # At 0.45, a single one of the same pairs is wrong: no mean, no error.
-    assert rows[5].endswith("| 0.250 ± 0.000 | (1 pairs) | 0.250 ± 0.000 | 0.250 ± 0.000 |")
-    assert len(rows) == 5 + 2 * len(TRAITS)
+    assert rows[8].endswith("| 0.250 ± 0.000 | (1 pairs) | 0.250 ± 0.000 | 0.250 ± 0.000 |")
+    assert len(rows) == 8 + 2 * len(TRAITS)
 
 
-def test_every_picture_of_the_page_is_there_and_shows_no_bitmap(
-    results: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("gained", "lost", "word"),
+    [
+        (30, 10, "holds"),
+        (10, 30, "the reverse"),
+        (30, 20, "may be chance"),
+        (0, 0, "may be chance"),
+    ],
+)
+def test_a_difference_between_runs_is_told_from_chance_as_by_a_paired_test(
+    gained: int, lost: int, word: str
 ) -> None:
-    report.main(["--results", str(results), "--docs", str(tmp_path)])
-    pictures = re.findall(r"\((images/.*?)\)", (tmp_path / "lfw-results.md").read_text())
+    differences = np.repeat([100.0, -100.0, 0.0], [gained, lost, 400 - gained - lost])
+    mean = (gained - lost) / 4
+    error = stats.sem(differences)
+    assert report.verdict(differences) == f"{mean:+.1f} ± {error:.1f}, {word}"
+    if gained != lost:
+        assert (stats.ttest_1samp(differences, 0).pvalue > 0.05) == (word == "may be chance")
+
+
+def test_every_picture_of_the_page_is_there_and_shows_no_bitmap(docs: Path) -> None:
+    pictures = re.findall(r"\((images/.*?)\)", (docs / "lfw-results.md").read_text())
     assert len(pictures) == 4
     for picture in pictures:
-        drawn = (tmp_path / picture).read_text()
+        drawn = (docs / picture).read_text()
         assert "<image" not in drawn
         assert len(drawn) < 2**20
 

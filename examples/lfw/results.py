@@ -41,6 +41,23 @@ class Result(NamedTuple):
     figures: dict[str, float]
 
     @property
+    def final(self) -> dict[str, float]:
+        """What the report gives of each run, in its order."""
+        return {
+            f"{part} {name}": float(value)
+            for name in ("accuracy", "loss")
+            for part, value in (
+                ("train", self.history[name][-1]),
+                ("validation", self.history[f"val_{name}"][-1]),
+                ("test", self.figures[name]),
+            )
+        }
+
+    def right(self, threshold: float) -> np.ndarray:
+        """Of each test pair, whether it is right at `threshold`."""
+        return (self.scores >= threshold) == (self.labels == 1)
+
+    @property
     def roc(self) -> RocCurve:
         """Of the test pairs, by the last epoch's scores."""
         return roc_curve(self.scores, self.labels)
