@@ -80,6 +80,7 @@ def test_the_list_tells_what_is_finished_begun_and_missing(
         ["batch-norm-seed0", "30", "2 epochs done"],
         ["dropout-0.1-seed0", "50", "missing"],
         ["dropout-0.5-seed0", "50", "missing"],
+        ["by-person-seed0", "30", "missing"],
     ]
 
 

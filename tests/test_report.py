@@ -20,8 +20,8 @@ def write_result(folder: Path, name: str, accuracy: float) -> None:
     versions = dict.fromkeys(("python", "tensorflow", "keras", "numpy"), "1.2.3")
     (kept / "config.json").write_text(json.dumps({"settings": {}, "versions": versions}))
     (kept / "history.csv").write_text(
-        "epoch,accuracy,loss,val_accuracy,val_loss,seconds\n"
-        "1,0.5,1.1,0.5,1.2,40\n2,0.611,1.0,0.622,1.15,30\n3,0.711,0.9,0.722,1.05,31\n"
+        "epoch,accuracy,loss,val_accuracy,val_loss,val_equal_error_rate,seconds\n"
+        "1,0.5,1.1,0.5,1.2,0.5,40\n2,0.611,1.0,0.622,1.15,0.4,30\n3,0.711,0.9,0.722,1.05,0.3,31\n"
     )
     labels = np.arange(100) % 2
     scores = rng.normal(0.4 + 0.2 * labels, 0.1).clip(0, 1)
@@ -44,6 +44,7 @@ def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "base-seed0": 0.65,
         "batch-norm-seed1": 0.74,
         "batch-norm-seed2": 0.72,
+        "by-person-seed0": 0.68,
     }.items():
         write_result(folder / "results", name, accuracy)
     (folder / "results" / "dropout-0.5-seed0").mkdir()  # not finished
@@ -67,10 +68,13 @@ def test_the_page_has_figures_beside_those_of_the_report(docs: Path) -> None:
     same_scores = "+0.0 ± 0.0, may be chance"
     assert rows[5] == f"| batch norm helps | +4.3 | {same_scores} | {same_scores} |"
     assert rows[6] == "| base, Adam | 0.711 | 0.600 | 0.722 | 0.650 |"
-    assert rows[8].startswith("| base, Adam | asymmetry")
+    assert rows[9] == (
+        "| batch norm, split by person | 0.722 | 0.300 | 0.450 | 0.680 | 0.700 | 0.250 |"
+    )
+    assert rows[10].startswith("| base, Adam | asymmetry")
     # At 0.45, a single one of the same pairs is wrong: no mean, no error.
-    assert rows[8].endswith("| 0.250 ± 0.000 | (1 pairs) | 0.250 ± 0.000 | 0.250 ± 0.000 |")
-    assert len(rows) == 8 + 2 * len(TRAITS)
+    assert rows[10].endswith("| 0.250 ± 0.000 | (1 pairs) | 0.250 ± 0.000 | 0.250 ± 0.000 |")
+    assert len(rows) == 10 + 2 * len(TRAITS)
 
 
 @pytest.mark.parametrize(
