@@ -89,10 +89,15 @@ def test_the_page_has_figures_beside_those_of_the_report(docs: Path) -> None:
 def test_a_difference_between_runs_is_told_from_chance_as_by_a_paired_test(
     gained: int, lost: int, word: str
 ) -> None:
-    differences = np.repeat([100.0, -100.0, 0.0], [gained, lost, 400 - gained - lost])
-    mean = (gained - lost) / 4
-    error = stats.sem(differences)
-    assert report.verdict(differences) == f"{mean:+.1f} ± {error:.1f}, {word}"
+    # Gained, lost, both right, both wrong.
+    counts = [gained, lost, 200, 200 - gained - lost]
+    better, worse = (
+        np.repeat([True, False, True, False], counts),
+        np.repeat([0, 1, 1, 0], counts) == 1,
+    )
+    differences = 100 * (better.astype(int) - worse.astype(int))
+    mean, error = (gained - lost) / 4, stats.sem(differences)
+    assert report.verdict(better, worse) == f"{mean:+.1f} ± {error:.1f}, {word}"
     if gained != lost:
         assert (stats.ttest_1samp(differences, 0).pvalue > 0.05) == (word == "may be chance")
 

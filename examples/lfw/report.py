@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,110 +30,134 @@ CONCLUSIONS = {
 DOCS = HERE.parents[1] / "docs"
 
 
-def table(results: list[Result]) -> Iterator[str]:
-    names = list(results[0].final)
-    yield "| run | epochs | " + " | ".join(names) + " | s / epoch |"
-    yield "|---" * (len(names) + 3) + "|"
-    for result in results:
-        both = zip(result.final.values(), REPORT[result.experiment], strict=True)
-        cells = [f"**{value:.3f}** ({report:.3f})" for value, report in both]
-        seconds = statistics.median(result.history["seconds"])
-        yield (
-            f"| {TITLES[result.experiment]} | {len(result.history['loss'])} | "
-            f"{' | '.join(cells)} | {seconds:.0f} |"
-        )
+def markdown(heads: str, rows: Iterable[Sequence[str]]) -> str:
+    """A table; `heads` are separated by commas."""
+    names = heads.split(", ")
+    lines = (f"| {' | '.join(row)} |" for row in (names, *rows))
+    return "\n".join((next(lines), "|---" * len(names) + "|", *lines))
 
 
-def thresholds(results: list[Result]) -> Iterator[str]:
-    yield (
-        "| run | accuracy at 0.5 | threshold from validation | accuracy there | AUC | EER | "
-        "TAR at FAR 0.1 | TAR at FAR 0.01 |"
+def thousandths(values: Iterable[float]) -> list[str]:
+    return [f"{value:.3f}" for value in values]
+
+
+def table(results: list[Result]) -> str:
+    """All that the report gives of each run, here and there."""
+
+    def row(result: Result) -> Iterator[str]:
+        yield TITLES[result.experiment]
+        yield str(len(result.history["loss"]))
+        for value, report in zip(result.final.values(), REPORT[result.experiment], strict=True):
+            yield f"**{value:.3f}** ({report:.3f})"
+        yield f"{statistics.median(result.history['seconds']):.0f}"
+
+    heads = f"run, epochs, {', '.join(results[0].final)}, s / epoch"
+    return markdown(heads, (list(row(result)) for result in results))
+
+
+def thresholds(results: list[Result]) -> str:
+    heads = (
+        "run, accuracy at 0.5, threshold from validation, accuracy there, AUC, EER, "
+        "TAR at FAR 0.1, TAR at FAR 0.01"
     )
-    yield "|---" * 8 + "|"
-    for result in results:
-        names = (
-            "accuracy threshold accuracy_at_threshold auc equal_error_rate "
-            "tar_at_far_0.1 tar_at_far_0.01"
-        )
+    names = (
+        "accuracy threshold accuracy_at_threshold auc equal_error_rate "
+        "tar_at_far_0.1 tar_at_far_0.01"
+    )
+
+    def row(result: Result) -> list[str]:
         figures = {**result.figures, "auc": result.roc.auc}
-        cells = " | ".join(f"{figures[name]:.3f}" for name in names.split())
-        yield f"| {TITLES[result.experiment]} | {cells} |"
+        return [TITLES[result.experiment], *thousandths(figures[name] for name in names.split())]
+
+    return markdown(heads, map(row, results))
 
 
-def seeds(results: list[Result]) -> Iterator[str]:
-    yield "| run | seeds | accuracy at 0.5 | at the threshold | EER |"
-    yield "|---|---|---|---|---|"
-    for experiment in EXPERIMENTS:
-        runs = [result for result in results if result.experiment == experiment]
-        if len(runs) < 2:
-            continue
-        cells = []
-        for name in ("accuracy", "accuracy_at_threshold", "equal_error_rate"):
-            values = [run.figures[name] for run in runs]
-            cells.append(f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}")
-        yield f"| {TITLES[experiment]} | {len(runs)} | {' | '.join(cells)} |"
+def seeds(results: list[Result]) -> str:
+    """Means and standard deviations of the runs of which there are several."""
+
+    def rows() -> Iterator[list[str]]:
+        for experiment in EXPERIMENTS:
+            runs = [result.figures for result in results if result.experiment == experiment]
+            if len(runs) > 1:
+                yield [TITLES[experiment], str(len(runs)), *(spread(runs, name) for name in names)]
+
+    def spread(runs: list[dict[str, float]], name: str) -> str:
+        values = [figures[name] for figures in runs]
+        return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+    names = ("accuracy", "accuracy_at_threshold", "equal_error_rate")
+    return markdown("run, seeds, accuracy at 0.5, at the threshold, EER", rows())
 
 
-def errors(results: list[Result], traits: dict[str, np.ndarray]) -> Iterator[str]:
-    """For each trait, its mean over right and wrong pairs, at the threshold from validation."""
-    yield "| run | trait | same: right | wrong | different: right | wrong |"
-    yield "|---" * 6 + "|"
-    for result in results:
-        right = result.right(result.figures["threshold"])
-        for trait, values in traits.items():
-            cells = []
-            for label in (1, 0):
-                good, bad = (values[(result.labels == label) & (right == r)] for r in (True, False))
-                cells += [mean_and_error(good), mean_and_error(bad)]
-            yield f"| {TITLES[result.experiment]} | {TRAITS[trait]} | {' | '.join(cells)} |"
-
-
-def conclusions(results: list[Result]) -> Iterator[str]:
+def conclusions(results: list[Result]) -> str:
     """Differences of test accuracy in points, paired, since all runs have the same test pairs."""
     runs = {result.experiment: result for result in results}
-    yield "| the report | its difference | here, at 0.5 | here, at the threshold from validation |"
-    yield "|---|---|---|---|"
-    for conclusion, (name, other) in CONCLUSIONS.items():
-        if name not in runs or other not in runs:
-            continue
-        better, worse = runs[name], runs[other]
-        thresholds = [(0.5, 0.5), (better.figures["threshold"], worse.figures["threshold"])]
-        cells = [verdict(100.0 * better.right(b) - 100.0 * worse.right(w)) for b, w in thresholds]
-        report = 100 * (REPORT[name][2] - REPORT[other][2])
-        yield f"| {conclusion} | {report:+.1f} | {' | '.join(cells)} |"
+
+    def rows() -> Iterator[list[str]]:
+        for conclusion, (name, other) in CONCLUSIONS.items():
+            if name in runs and other in runs:
+                better, worse = runs[name], runs[other]
+                report = 100 * (REPORT[name][2] - REPORT[other][2])
+                at_half = better.right(0.5), worse.right(0.5)
+                at_chosen = (run.right(run.figures["threshold"]) for run in (better, worse))
+                cells = (verdict(*both) for both in (at_half, at_chosen))
+                yield [conclusion, f"{report:+.1f}", *cells]
+
+    heads = "the report, its difference, here at 0.5, here at the threshold from validation"
+    return markdown(heads, rows())
 
 
-def verdict(differences: np.ndarray) -> str:
-    """The mean and its standard error; below two of those it may be chance."""
+def verdict(better: np.ndarray, worse: np.ndarray) -> str:
+    """The mean difference in points and its standard error; below two of those it may be chance."""
+    differences = 100.0 * better - 100.0 * worse
     mean, error = differences.mean(), differences.std(ddof=1) / len(differences) ** 0.5
     word = "may be chance" if abs(mean) <= 2 * error else "holds" if mean > 0 else "the reverse"
     return f"{mean:+.1f} ± {error:.1f}, {word}"
 
 
-def memory(results: list[Result]) -> Iterator[str]:
+def memory(results: list[Result]) -> str:
     """Accuracies at 0.5 of what was trained on, and of what less and less was."""
-    yield "| run | training pairs | training photographs in new pairs | validation | test |"
-    yield "|---|---|---|---|---|"
-    for result in results:
-        final, new = result.final, result.figures["recombined_accuracy"]
-        cells = [final["train accuracy"], new, final["validation accuracy"], final["test accuracy"]]
-        shown = " | ".join(f"{cell:.3f}" for cell in cells)
-        yield f"| {TITLES[result.experiment]} | {shown} |"
+
+    def row(result: Result) -> list[str]:
+        train, validation, test = list(result.final.values())[:3]
+        new = result.figures["recombined_accuracy"]
+        return [TITLES[result.experiment], *thousandths([train, new, validation, test])]
+
+    heads = "run, training pairs, training photographs in new pairs, validation, test"
+    return markdown(heads, map(row, results))
 
 
-def splits(results: list[Result]) -> Iterator[str]:
+def splits(results: list[Result]) -> str:
     """The same network, with validation pairs drawn as in the report and by person."""
-    yield (
-        "| run | validation accuracy | validation EER | threshold | test accuracy at 0.5 | "
-        "at the threshold | test EER |"
-    )
-    yield "|---" * 7 + "|"
-    for result in results:
-        cells = [result.history[f"val_{name}"][-1] for name in ("accuracy", "equal_error_rate")]
+
+    def row(result: Result) -> list[str]:
+        values = [result.history[f"val_{name}"][-1] for name in ("accuracy", "equal_error_rate")]
         names = ("threshold", "accuracy", "accuracy_at_threshold", "equal_error_rate")
-        cells += [result.figures[name] for name in names]
-        shown = " | ".join(f"{cell:.3f}" for cell in cells)
-        yield f"| {TITLES[result.experiment]} | {shown} |"
+        values += [result.figures[name] for name in names]
+        return [TITLES[result.experiment], *thousandths(values)]
+
+    heads = (
+        "run, validation accuracy, validation EER, threshold, test accuracy at 0.5, "
+        "at the threshold, test EER"
+    )
+    return markdown(heads, map(row, results))
+
+
+def errors(results: list[Result], traits: dict[str, np.ndarray]) -> str:
+    """For each trait, its mean over right and wrong pairs, at the threshold from validation."""
+
+    def rows() -> Iterator[list[str]]:
+        for result in results:
+            right = result.right(result.figures["threshold"])
+            for trait, values in traits.items():
+                cells = (
+                    mean_and_error(values[(result.labels == label) & (right == is_right)])
+                    for label in (1, 0)
+                    for is_right in (True, False)
+                )
+                yield [TITLES[result.experiment], TRAITS[trait], *cells]
+
+    return markdown("run, trait, same: right, wrong, different: right, wrong", rows())
 
 
 def mean_and_error(values: np.ndarray) -> str:
@@ -149,19 +173,19 @@ def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     versions = first[0].config["versions"]
     parts = [
         PAGE_HEAD.format(**versions),
-        "\n".join(table(first)),
+        table(first),
         TEST_ACCURACY.format(n=len(first[0].labels)),
-        "\n".join(thresholds(first)),
+        thresholds(first),
         PICTURES,
     ]
     if any(result.seed for result in results):
-        parts += [SEEDS, "\n".join(seeds(results))]
-    parts += [CONCLUSION, "\n".join(conclusions(first))]
-    parts += [MEMORY, "\n".join(memory(first))]
+        parts += [SEEDS, seeds(results)]
+    parts += [CONCLUSION, conclusions(first)]
+    parts += [MEMORY, memory(first)]
     both = [runs[name] for name in ("batch-norm", "by-person") if name in runs]
     if len(both) == 2:
-        parts += [SPLITS, "\n".join(splits(both))]
-    parts += [ERRORS, "\n".join(errors(first, traits))]
+        parts += [SPLITS, splits(both)]
+    parts += [ERRORS, errors(first, traits)]
     parts += [(HERE / "discussion.md").read_text().strip()]
     return "\n\n".join(parts) + "\n"
 
