@@ -20,6 +20,7 @@ from results import REPORT, TITLES, Result, columns, load_all
 from traits import TRAITS
 
 HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
 # What the report concludes: of which run the test accuracy is above that of which.
 CONCLUSIONS = {
     "Adam beats SGD": ("base", "base-sgd"),
@@ -27,7 +28,6 @@ CONCLUSIONS = {
     "dropout of 0.1 helps": ("dropout-0.1", "batch-norm"),
     "dropout of 0.5 helps": ("dropout-0.5", "batch-norm"),
 }
-DOCS = HERE.parents[1] / "docs"
 
 
 def markdown(heads: str, rows: Iterable[Sequence[str]]) -> str:

@@ -213,16 +213,9 @@ def train_model(
 
 
 def measure(
-    model: sv.SiameseModel,
-    train: sv.PairDataset,
-    validation: sv.PairDataset,
-    test: sv.PairDataset,
-    batch_size: int,
+    model: sv.SiameseModel, validation: sv.PairDataset, test: sv.PairDataset, batch_size: int
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Figures on the test pairs, at 0.5 and at a threshold from validation; and the scores.
-
-    Beside them, the accuracy at 0.5 of the training photographs in new pairs, if there are any.
-    """
+    """Figures on the test pairs, at 0.5 and at a threshold from validation; and the scores."""
     threshold = best_threshold(
         model.score(validation.images, validation.indices), validation.labels
     )
@@ -230,10 +223,6 @@ def measure(
     figures = model.evaluate(test.batches(batch_size), verbose=0, return_dict=True)
     right = (scores >= threshold) == (test.labels == 1)
     figures |= {"threshold": threshold, "accuracy_at_threshold": float(right.mean())}
-    indices, labels = recombine(train)
-    if len(labels):
-        accepted = model.score(train.images, indices) >= 0.5
-        figures["recombined_accuracy"] = float((accepted == (labels == 1)).mean())
     return figures, scores
 
 
@@ -293,11 +282,15 @@ def main(
         sys.exit("\nInterrupted. The same command goes on from the last finished epoch.")
     print("\nMeasuring the last and the best model ...")
     figures, scores = {}, {}
+    new_pairs, labels = recombine(train)
     for which in ("last", "best"):
         if which == "best":
             model = keras.models.load_model(run.folder / "best.keras")
             compile_model(model, settings)
-        figures[which], scores[which] = measure(model, train, validation, test, settings.batch_size)
+        figures[which], scores[which] = measure(model, validation, test, settings.batch_size)
+        if len(labels):
+            accepted = model.score(train.images, new_pairs) >= 0.5
+            figures[which]["recombined_accuracy"] = float((accepted == (labels == 1)).mean())
     run.write_scores(test.pairs, scores)
     run.write_json("figures.json", figures)
     show(figures, len(test))
