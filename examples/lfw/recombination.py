@@ -14,18 +14,18 @@ def recombine(pairs: sv.PairDataset, seed: int = 0) -> tuple[np.ndarray, np.ndar
         Indices into `pairs.images`, int64 `(n, 2)`, and labels `(n,)`. As many as there are; none
         where each pair of photographs of one person is in the list.
     """
-    names = np.array([[pair.left.person, pair.right.person] for pair in pairs.pairs])
-    photos, first = np.unique(pairs.indices, return_index=True)
-    person = names.ravel()[first]
+    _, photos = pairs.photographs()
+    person = np.array([photo.person for photo in photos])
     left, right = np.triu_indices(len(photos), 1)
 
+    rows, places = np.unique(pairs.indices, return_inverse=True)
     listed = np.zeros((len(photos), len(photos)), bool)
-    listed[tuple(np.searchsorted(photos, pairs.indices).T)] = True
+    listed[tuple(places.reshape(-1, 2).T)] = True
     is_new = ~(listed | listed.T)[left, right]
     is_same = person[left] == person[right]
 
     rng = np.random.default_rng(seed)
     found = [np.flatnonzero(is_new & is_same), np.flatnonzero(is_new & ~is_same)]
     count = min(map(len, found))
-    chosen = np.concatenate([rng.choice(places, count, replace=False) for places in found])
-    return photos[np.stack([left, right], axis=1)[chosen]], np.repeat([1, 0], count)
+    chosen = np.concatenate([rng.choice(those, count, replace=False) for those in found])
+    return rows[np.stack([left, right], axis=1)[chosen]], np.repeat([1, 0], count)
