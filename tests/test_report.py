@@ -44,6 +44,8 @@ def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "base-seed0": 0.65,
         "batch-norm-seed1": 0.74,
         "batch-norm-seed2": 0.72,
+        "batch-norm-50-seed0": 0.69,
+        "dropout-0.1-seed0": 0.71,
         "by-person-seed0": 0.68,
     }.items():
         write_result(folder / "results", name, accuracy)
@@ -55,26 +57,67 @@ def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "docs"
 
 
+def tables(docs: Path, title: str) -> list[str]:
+    """The rows of the tables below a title, without their heads."""
+    page = (docs / "lfw-results.md").read_text()
+    section = page.split(f"# {title}\n")[1].split("\n#")[0]
+    return re.findall(r"^\| (?!run |the report ).*", section, re.MULTILINE)
+
+
 def test_the_page_has_figures_beside_those_of_the_report(docs: Path) -> None:
-    lines = (docs / "lfw-results.md").read_text().splitlines()
-    rows = [line for line in lines if line.startswith(("| base", "| batch"))]
+    rows = tables(docs, "Results on LFW")
     assert rows[0] == (
         "| base, Adam | 3 | **0.711** (0.854) | **0.722** (0.676) | **0.650** (0.645) | "
         "**0.900** (0.544) | **1.050** (0.865) | **0.800** (1.060) | 31 |"
     )
     assert rows[1].startswith("| batch norm | 3 | **0.711** (1.000)")
-    assert "| 0.700 | 0.450 | 0.700 |" in rows[3]
-    assert rows[4] == "| batch norm | 3 | 0.720 ± 0.020 | 0.700 ± 0.000 | 0.250 ± 0.000 |"
+    assert rows[4].startswith("| batch norm | 0.700 | 0.450 | 0.700 |")
+    assert len(rows) == 6
+
+
+def test_the_page_has_the_spread_between_seeds(docs: Path) -> None:
+    expected = "| batch norm | 3 | 0.720 ± 0.020 | 0.700 ± 0.000 | 0.250 ± 0.000 |"
+    assert tables(docs, "Between seeds") == [expected]
+
+
+def test_the_page_takes_up_the_reports_conclusions(docs: Path) -> None:
     same_scores = "+0.0 ± 0.0, may be chance"
-    assert rows[5] == f"| batch norm helps | +4.3 | {same_scores} | {same_scores} |"
-    assert rows[6] == "| base, Adam | 0.711 | 0.600 | 0.722 | 0.650 |"
-    assert rows[9] == (
+    rows = tables(docs, "The report's conclusions")
+    assert rows[0] == f"| batch norm helps | +4.3 | {same_scores} | {same_scores} |"
+
+
+def test_the_page_shows_what_was_learnt_by_heart(docs: Path) -> None:
+    rows = tables(docs, "Why train accuracy goes to 1.0")
+    assert rows[0] == "| base, Adam | 0.711 | 0.600 | 0.722 | 0.650 |"
+
+
+def test_the_page_compares_the_splits(docs: Path) -> None:
+    rows = tables(docs, "Validation by pair and by person")
+    assert rows[1] == (
         "| batch norm, split by person | 0.722 | 0.300 | 0.450 | 0.680 | 0.700 | 0.250 |"
     )
-    assert rows[10].startswith("| base, Adam | asymmetry")
+
+
+def test_the_page_has_traits_of_the_wrong_pairs(docs: Path) -> None:
+    rows = tables(docs, "What the wrong pairs have in common")
+    assert rows[0].startswith("| base, Adam | asymmetry")
     # At 0.45, a single one of the same pairs is wrong: no mean, no error.
-    assert rows[10].endswith("| 0.250 ± 0.000 | (1 pairs) | 0.250 ± 0.000 | 0.250 ± 0.000 |")
-    assert len(rows) == 10 + 2 * len(TRAITS)
+    assert rows[0].endswith("| (49 pairs) | (1 pairs) | 0.250 ± 0.000 | 0.250 ± 0.000 |")
+    assert len(rows) == 3 * len(TRAITS)
+
+
+def test_traits_of_wrong_pairs_stand_out_where_they_differ_by_more_than_chance() -> None:
+    right, near, far = np.arange(10.0), np.arange(10.0) + 2, np.arange(10.0) + 3
+    assert report.compare(right, near) == ["4.500 ± 0.957", "6.500 ± 0.957"]
+    assert report.compare(right, far) == ["4.500 ± 0.957", "**7.500 ± 0.957**"]
+    assert stats.sem(right) == pytest.approx(0.957, abs=5e-4)
+
+
+def test_runs_with_dropout_stand_beside_one_without_and_the_reports(docs: Path) -> None:
+    rows = tables(docs, "Dropout, wired or not")
+    assert rows[0] == "| batch norm, 50 epochs | 0.711 | 0.722 | 0.690 |"
+    assert rows[1] == "| batch norm, dropout 0.1 | 0.711 | 0.722 | 0.710 |"
+    assert rows[2] == "| the report's: batch norm, dropout 0.1 | 1.000 | 0.720 | 0.720 |"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ TITLES = {
     "batch-norm": "batch norm",
     "dropout-0.1": "batch norm, dropout 0.1",
     "dropout-0.5": "batch norm, dropout 0.5",
+    "batch-norm-50": "batch norm, 50 epochs",
     "by-person": "batch norm, split by person",
 }
 
