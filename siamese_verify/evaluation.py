@@ -1,116 +1,344 @@
-"""From scores and labels to a threshold and rates of error. NumPy only."""
+"""What scores of labelled pairs are worth: rates of error, each with its interval. NumPy only."""
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
+
+from siamese_verify.intervals import (
+    Bools,
+    Estimate,
+    Floats,
+    People,
+    Z,
+    from_variance,
+    variance,
+    wilson,
+)
+from siamese_verify.roc import checked, roc_curve
+from siamese_verify.thresholds import Cuts, best_threshold
 
 
-def best_threshold(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The threshold of the highest accuracy: pairs that score as much or more count as same.
+class EvaluationWarning(UserWarning):
+    """A figure that the pairs at hand say little about."""
 
-    It lies halfway between the neighbouring scores, and among equally good ones in the middle.
-    Choose it on validation pairs, never on those that are then reported.
+
+def evaluate_scores(
+    scores: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    threshold: float | None = None,
+    people: npt.ArrayLike | None = None,
+) -> Evaluation:
+    """Measures how well scores tell same from different pairs.
 
     Args:
         scores: Scores `(n,)`, higher is more alike.
         labels: Labels `(n,)`: 1 = same, 0 = different; both must occur.
+        threshold: Pairs that score as much or more are accepted as same. Choose it on other pairs,
+            see `choose_threshold`. By default it is the best one for these very pairs, which makes
+            accuracy, FAR and FRR look better than they are.
+        people: The two people of each pair `(n, 2)`, the same one twice for a same pair. Pairs that
+            share a person are then not taken as independent, which makes intervals wider. By
+            default nobody is in two pairs.
 
     Returns:
-        The threshold.
+        An `Evaluation`; prints as a table.
 
     Raises:
-        ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1.
+        ValueError: If lengths differ, a score is not finite, labels are not both 0 and 1,
+            `threshold` is NaN, or `people` are not two for each pair.
 
     Example:
-        >>> best_threshold([0.9, 0.7, 0.3, 0.1], [1, 1, 0, 0])
-        0.5
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.repeat([1, 0], 500)
+        >>> report = evaluate_scores(rng.normal(2.0 * labels), labels, threshold=1.0)
+        >>> report.accuracy, report.accuracy > 0.8
+        (0.8440 [0.8202, 0.8652], True)
+        >>> report.tar(far=0.1)
+        0.7620 [0.6988, 0.8205]
     """
-    score, label = _checked(scores, labels)
-    values, inverse = np.unique(score, return_inverse=True)
-    same = np.bincount(inverse, weights=label == 1, minlength=len(values))
-    different = np.bincount(inverse, weights=label == 0, minlength=len(values))
-    # Correct at the threshold below values[i], for i = 0 ... n: all of which n accepts nothing.
-    below = np.concatenate([[0.0], np.cumsum(different)])
-    above = np.concatenate([np.cumsum(same[::-1])[::-1], [0.0]])
-    (best,) = np.nonzero(below + above == np.max(below + above))
-    chosen = int(best[len(best) // 2])
-    lowest = np.minimum(values[:1] - 1, np.nextafter(values[:1], -np.inf))
-    edges = np.concatenate([lowest, values, values[-1:] + 1])
-    # Halved first, since a sum may overflow; rounded, the middle may be the lower score itself.
-    middle = edges[chosen] / 2 + edges[chosen + 1] / 2
-    return float(max(middle, np.nextafter(edges[chosen], np.inf)))
+    codes = None
+    if people is not None:
+        names = np.asarray(people)
+        if names.shape != (np.size(scores), 2):
+            raise ValueError(
+                "`people` must name two people for each score. "
+                f"Received: shape {names.shape} for {np.size(scores)} scores"
+            )
+        codes = np.unique(names, return_inverse=True)[1].reshape(-1, 2)
+    return Evaluation(scores, labels, threshold, codes)
 
 
-class RocCurve(NamedTuple):
-    """Error rates by threshold, each float64 `(k,)`, from accepting nothing to accepting all."""
+class Evaluation:
+    """What scores of labelled pairs are worth; made by `evaluate_scores`, prints as a table.
 
-    far: npt.NDArray[np.float64]
-    """Share of the different pairs that are accepted."""
-    tar: npt.NDArray[np.float64]
-    """Share of the same pairs that are accepted."""
-    thresholds: npt.NDArray[np.float64]
-    """Pairs that score as much or more are accepted; the first is infinite."""
+    Each figure is an `Estimate`, a number that carries its 95% interval.
+
+    Attributes:
+        threshold: That of `accuracy`, `far` and `frr`.
+        roc: The `RocCurve`.
+        n_same: Number of same pairs.
+        n_different: Number of different pairs.
+
+    References:
+        DeLong, DeLong, Clarke-Pearson, "Comparing the areas under two or more correlated receiver
+        operating characteristic curves", 1988; Zou, Donner, "Construction of confidence limits
+        about effect measures: a general approach", 2008 (of the true accept rate at a false one).
+    """
+
+    def __init__(
+        self,
+        scores: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        threshold: float | None,
+        people: People | None,
+    ):
+        self._score, self._same = checked(scores, labels)
+        self._people = people
+        self.roc = roc_curve(self._score, self._same)
+        self.n_same, self.n_different = int(self._same.sum()), int((~self._same).sum())
+        self._is_chosen_here = threshold is None
+        self.threshold = float(self.best_threshold if threshold is None else threshold)
+        if np.isnan(self.threshold):
+            raise ValueError("`threshold` must be a number. Received: threshold=nan")
 
     @property
-    def auc(self) -> float:
-        """The area under the curve: how often a same pair scores above a different one.
+    def accuracy(self) -> Estimate:
+        """The share of the pairs that are right at `threshold`."""
+        return self._rate(self._right(self.threshold), np.ones_like(self._same))
 
-        Pairs of equal score count half.
+    @property
+    def far(self) -> Estimate:
+        """False accept rate: the share of the different pairs that are accepted at `threshold`."""
+        return self._rate(self._score >= self.threshold, ~self._same)
+
+    @property
+    def frr(self) -> Estimate:
+        """False reject rate: the share of the same pairs that are rejected at `threshold`."""
+        return self._rate(self._score < self.threshold, self._same)
+
+    @functools.cached_property
+    def best_threshold(self) -> Estimate:
+        """That of the highest accuracy, among those that may be as good."""
+        cuts = Cuts(self._score, self._same)
+        best = cuts.most_accurate()
+        n = len(self._score)
+        # Only the pairs between two thresholds are right at one of them and wrong at the other.
+        between = np.abs(cuts.rejected - cuts.rejected[best]) / n
+        loss = cuts.errors() - cuts.errors()[best]
+        everyone = np.ones_like(self._same)
+        excess = self._excess(self._right(cuts.threshold(best)), everyone)
+        errors = excess * np.sqrt(np.maximum(between - loss**2, 0) / n)
+        as_good = np.flatnonzero(loss <= _CUBE_ROOT_QUANTILE * errors)
+        ends = (cuts.threshold(int(cut)) for cut in (as_good[0], as_good[-1]))
+        return Estimate(cuts.threshold(best), *ends)
+
+    @functools.cached_property
+    def best_accuracy(self) -> Estimate:
+        """That at `best_threshold`, which is optimistic: it is chosen on these very pairs.
+
+        The interval allows for that; it is of the accuracy at the best threshold for all pairs
+        like these.
         """
-        return float(np.sum(np.diff(self.far) * (self.tar[1:] + self.tar[:-1]) / 2))
+        everyone = np.ones_like(self._same)
+        highest = self._rate(self._right(self.best_threshold), everyone)
+        # Each tenth at the best threshold of the rest is too low by about as much.
+        right = np.zeros_like(self._same)
+        part = np.empty(len(right), np.int64)
+        part[np.argsort(self._score, kind="stable")] = np.arange(len(right)) % 10
+        for out in (part == i for i in range(10)):
+            if 0 < self._same[~out].sum() < (~out).sum():
+                threshold = best_threshold(self._score[~out], self._same[~out])
+                right[out] = self._right(threshold)[out]
+        lowest = self._rate(right, everyone)
+        high = max(highest, (lowest.high + highest.high) / 2)
+        return Estimate(float(highest), min(lowest.low, highest.low), high)
+
+    @functools.cached_property
+    def auc(self) -> Estimate:
+        """Area under the ROC curve: how often a same pair scores above a different one."""
+        influence = np.zeros(len(self._score))
+        for mine, sign in ((self._same, 1), (~self._same, -1)):
+            score, others = sign * self._score[mine], np.sort(sign * self._score[~mine])
+            below = sum(np.searchsorted(others, score, side) for side in ("left", "right")) / 2
+            share = below / len(others)
+            influence[mine] = (share - share.mean()) / np.sqrt(len(score) * max(1, len(score) - 1))
+        fewer = min(self.n_same, self.n_different)
+        auc = self.roc.auc
+        uncertainty = variance(influence, self._people)
+        return wilson(auc, auc * (1 - auc) / uncertainty if uncertainty else fewer)
+
+    @functools.cached_property
+    def eer(self) -> Estimate:
+        """Equal error rate: where FAR and FRR cross, linearly between the nearest thresholds."""
+        far, frr = self.roc.far, self.roc.frr
+        after = int(np.argmax(far >= frr))
+        gaps = np.abs(far - frr)[after - 1 : after + 1]
+        share = gaps[0] / gaps.sum()
+        rate = float(far[after - 1] + share * (far[after] - far[after - 1]))
+        accepted = self._score >= self.roc.thresholds[after]
+        false_accepts = self._influence(accepted, ~self._same)
+        low, high = self._near(rate, false_accepts)
+        (rise,) = np.diff(self._tar_at([low, high]))
+        slope = rise / (high - low)  # of the ROC curve: a shift of the threshold moves both rates
+        influence = (self._influence(~accepted, self._same) + slope * false_accepts) / (1 + slope)
+        n = self.n_same + self.n_different
+        return from_variance(rate, variance(influence, self._people), n)
+
+    def tar(self, far: float) -> Estimate:
+        """True accept rate where at most a share `far` of the different pairs is accepted.
+
+        Raises:
+            ValueError: If `far` is not above 0 and at most 1.
+
+        Warns:
+            EvaluationWarning: If the different pairs are too few for this rate: how many it takes.
+        """
+        if not 0 < far <= 1:
+            raise ValueError(f"`far` must be above 0 and at most 1. Received: far={far}")
+        at = int(np.flatnonzero(self.roc.far <= far * (1 + 1e-9))[-1])
+        accepted = self._score >= self.roc.thresholds[at]
+        among_same = self._rate(accepted, self._same)
+        # How many of them are accepted is itself a matter of chance: that of `far` of them.
+        spread = np.sqrt(far * (1 - far) / self.n_different) * self._excess(accepted, ~self._same)
+        low, high = self._tar_at([far - Z * spread, min(1.0, far + Z * spread)])
+        if far - Z * spread <= 0 < 1 - far:
+            low = 0.0
+            warnings.warn(
+                f"TAR at FAR {far:g} takes {_pairs_for(far):,} different pairs or more; there are "
+                f"{self.n_different:,}. Its interval shows how little these tell.",
+                EvaluationWarning,
+                stacklevel=2,
+            )
+        below = np.hypot(among_same - among_same.low, max(0.0, among_same - low))
+        above = np.hypot(among_same.high - among_same, max(0.0, high - among_same))
+        ends = max(0.0, among_same - below), min(1.0, among_same + above)
+        return Estimate(float(among_same), *ends)
+
+    @override
+    def __str__(self) -> str:
+        chosen = ", chosen on these very pairs" if self._is_chosen_here else ""
+        rows: dict[str, object] = {
+            "pairs": f"{self.n_same:,} same, {self.n_different:,} different",
+            "threshold": f"{self.threshold:.4f}{chosen}",
+            "accuracy": self.accuracy,
+            "FAR": self.far,
+            "FRR": self.frr,
+            "best accuracy": self.best_accuracy,
+            "best threshold": self.best_threshold,
+            "AUC": self.auc,
+            "EER": self.eer,
+        }
+        answerable = [far for far in _FARS if self.n_different >= _pairs_for(far)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EvaluationWarning)  # where people repeat
+            rows |= {f"TAR at FAR {far:g}": self.tar(far) for far in answerable}
+        return "\n".join(f"{name:<18}{value}" for name, value in rows.items())
+
+    def _right(self, threshold: float) -> Bools:
+        right: Bools = (self._score >= threshold) == self._same
+        return right
+
+    def _rate(self, hits: Bools, among: Bools) -> Estimate:
+        influence = self._influence(hits, among)
+        rate, n = float(hits[among].mean()), int(among.sum())
+        return from_variance(rate, variance(influence, self._people), n)
+
+    def _influence(self, hits: Bools, among: Bools) -> Floats:
+        """Of each pair on the share of `hits` among some."""
+        return np.where(among, hits - hits[among].mean(), 0.0) / among.sum()
+
+    def _excess(self, hits: Bools, among: Bools) -> float:
+        """How many times as large as for independent pairs the standard error of a share is."""
+        influence = self._influence(hits, among)
+        independent = variance(influence, None)
+        if not independent:
+            return 1.0
+        return float(np.sqrt(variance(influence, self._people) / independent))
+
+    def _near(self, rate: float, influence: Floats) -> tuple[float, float]:
+        """Rates two standard errors below and above, and a pair more."""
+        width = 2 * np.sqrt(variance(influence, self._people)) + 1 / self.n_different
+        return max(0.0, rate - width), min(1.0, rate + width)
+
+    def _tar_at(self, far: list[float]) -> Floats:
+        return np.interp(far, np.append(self.roc.far, 1.0), np.append(self.roc.tar, 1.0))
 
 
-def roc_curve(scores: npt.ArrayLike, labels: npt.ArrayLike) -> RocCurve:
-    """False and true accept rates at every threshold that makes a difference.
+class FoldAccuracy(NamedTuple):
+    """Accuracy over folds, each at the threshold of the others; prints as LFW's page gives it."""
+
+    mean: float
+    """The mean accuracy over the folds."""
+    standard_error: float
+    """That of the mean: the folds' standard deviation over the root of their number."""
+    accuracies: Floats
+    """The accuracy of each fold."""
+    thresholds: Floats
+    """The threshold of each fold, chosen on the others."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.standard_error:.4f}"
+
+
+def evaluate_folds(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, folds: npt.ArrayLike | Sequence[int]
+) -> FoldAccuracy:
+    """The protocol of LFW's View 2: for each fold, the threshold comes from the others.
 
     Args:
-        scores: Scores `(n,)`, higher is more alike.
-        labels: Labels `(n,)`: 1 = same, 0 = different; both must occur.
+        scores: Scores `(n,)`, higher is more alike, of models that have not seen these pairs.
+        labels: Labels `(n,)`: 1 = same, 0 = different.
+        folds: The fold of each pair `(n,)`, such as `PairList.folds`.
 
     Returns:
-        A point for each distinct score, after the one that accepts nothing.
+        Mean accuracy and its standard error, and accuracy and threshold of each fold.
 
     Raises:
-        ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1.
+        ValueError: If lengths differ, a score is not finite, or there are not two folds or more,
+            the others of each of which have same and different pairs.
 
     Example:
-        >>> curve = roc_curve([0.9, 0.7, 0.3, 0.1], [1, 0, 1, 0])
-        >>> curve.tar.tolist(), curve.auc
-        ([0.0, 0.5, 0.5, 1.0, 1.0], 0.75)
+        >>> print(evaluate_folds([0.9, 0.1, 0.8, 0.3, 0.4, 0.6], [1, 0] * 3, [0, 0, 1, 1, 2, 2]))
+        0.6667 ± 0.3333
 
     Reference:
-        Fawcett, "An introduction to ROC analysis", 2006, sections 5 and 7.
+        Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild", 2007, section 6.
     """
-    score, label = _checked(scores, labels)
-    values, inverse = np.unique(score, return_inverse=True)
-
-    def rate(of: int) -> npt.NDArray[np.float64]:
-        counts = np.bincount(inverse, weights=label == of, minlength=len(values))
-        accepted = np.cumsum(counts[::-1])
-        return np.concatenate([[0.0], accepted / accepted[-1]])
-
-    thresholds = np.concatenate([[np.inf], values[::-1].astype(np.float64)])
-    return RocCurve(rate(0), rate(1), thresholds)
-
-
-def _checked(
-    scores: npt.ArrayLike, labels: npt.ArrayLike
-) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.generic]]:
-    score, label = np.asarray(scores).ravel(), np.asarray(labels).ravel()
-    # The threshold is a value of the scores' own precision, in which it will be compared.
-    score = score.astype(np.result_type(score, np.float16))
-    if len(score) != len(label):
+    score, same = checked(scores, labels)
+    fold = np.asarray(folds).ravel()
+    numbers = np.unique(fold)
+    if len(fold) != len(score) or len(numbers) < 2:
         raise ValueError(
-            f"Each score needs a label. Received: {len(score)} scores, {len(label)} labels"
+            "`folds` must give the fold of each score, of two folds or more. "
+            f"Received: {len(fold)} for {len(score)} scores, {len(numbers)} of them different"
         )
-    if not np.all(np.isfinite(score)):
-        raise ValueError("Scores must be finite. Received: NaN or infinity among them")
-    if set(np.unique(label).tolist()) != {0, 1}:
-        raise ValueError(
-            "Labels must be 1 (same) and 0 (different), and both must occur. "
-            f"Received: labels {np.unique(label).tolist()[:10]}"
-        )
-    return score, label
+    outs = [fold == number for number in numbers.tolist()]
+    thresholds = np.array([best_threshold(score[~out], same[~out]) for out in outs])
+    accuracies = np.array(
+        [
+            np.mean((score[out] >= threshold) == same[out])
+            for out, threshold in zip(outs, thresholds, strict=True)
+        ]
+    )
+    error = float(accuracies.std(ddof=1) / len(outs) ** 0.5)
+    return FoldAccuracy(float(accuracies.mean()), error, accuracies, thresholds)
+
+
+def _pairs_for(far: float) -> int:
+    """How many different pairs it takes for the interval of this rate to end above 0."""
+    return int(np.ceil(Z**2 * (1 - far) / far))
+
+
+_FARS = (0.1, 0.01, 0.001)
+# How much better, in standard errors of the difference, the best threshold looks than the true one
+# or one beyond it, in 95% of cases: of W(t) - t**2 with a Brownian W, which is what the accuracy
+# around its maximum tends to (Kim, Pollard, "Cube root asymptotics", 1990).
+_CUBE_ROOT_QUANTILE = 1.55
