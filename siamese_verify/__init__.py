@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from siamese_verify.augmentation import Augmentation
     from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, OneShotAccuracy
     from siamese_verify.dataset import PairDataset
+    from siamese_verify.evaluation import evaluate_folds, evaluate_scores
     from siamese_verify.layers.heads import CosineHead, EuclideanHead, WeightedL1Head
     from siamese_verify.layers.spectral import SpectralConv2D
     from siamese_verify.layers.tower import ConvBlock, ConvTower
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from siamese_verify.pairs import Pair, PairList, Photo
     from siamese_verify.preprocessing import Preprocessing
     from siamese_verify.scoring import score_blocks, score_matrix, score_pairs
+    from siamese_verify.thresholds import choose_threshold
 
 _MODULES = {
     "Adam": "optimizers",
@@ -43,6 +45,9 @@ _MODULES = {
     "SpectralConv2D": "layers.spectral",
     "TrueAcceptRate": "metrics",
     "WeightedL1Head": "layers.heads",
+    "choose_threshold": "thresholds",
+    "evaluate_folds": "evaluation",
+    "evaluate_scores": "evaluation",
     "score_blocks": "scoring",
     "score_matrix": "scoring",
     "score_pairs": "scoring",
@@ -70,6 +75,9 @@ __all__ = [
     "SpectralConv2D",
     "TrueAcceptRate",
     "WeightedL1Head",
+    "choose_threshold",
+    "evaluate_folds",
+    "evaluate_scores",
     "score_blocks",
     "score_matrix",
     "score_pairs",

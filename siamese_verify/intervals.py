@@ -15,6 +15,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 Floats = npt.NDArray[np.float64]
 People = npt.NDArray[np.int64]
@@ -39,18 +40,18 @@ class Estimate(float):
     low: float
     high: float
 
-    def __new__(cls, value: float, low: float, high: float) -> Self:
+    def __new__(cls, value: float, low: float, high: float) -> Self:  # noqa: D102
         estimate = super().__new__(cls, value)
         estimate.low, estimate.high = float(low), float(high)
         return estimate
 
-    def __getnewargs__(self) -> tuple[float, float, float]:
-        return float(self), self.low, self.high
+    @override
+    def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
+        return type(self), (float(self), self.low, self.high)
 
+    @override
     def __repr__(self) -> str:
         return f"{float(self):.4f} [{self.low:.4f}, {self.high:.4f}]"
-
-    __str__ = __repr__
 
 
 def wilson(rate: float, n: float) -> Estimate:

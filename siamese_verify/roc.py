@@ -69,15 +69,14 @@ def counts_by_score(
 ) -> tuple[npt.NDArray[np.floating], Floats, Floats]:
     """The distinct scores, ascending, and how many same and different pairs have each."""
     values, inverse = np.unique(scores, return_inverse=True)
-    same, different = (
-        np.bincount(inverse, weights=which, minlength=len(values)) for which in (is_same, ~is_same)
-    )
-    return values, same, different
+
+    def count(which: Bools) -> Floats:
+        return np.bincount(inverse[which], minlength=len(values)).astype(np.float64)
+
+    return values, count(is_same), count(~is_same)
 
 
-def checked(
-    scores: npt.ArrayLike, labels: npt.ArrayLike
-) -> tuple[npt.NDArray[np.floating], Bools]:
+def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[np.floating], Bools]:
     """Finite scores in their own precision, and which pairs are same.
 
     Raises:

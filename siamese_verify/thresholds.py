@@ -121,9 +121,11 @@ class Cuts:
         return errors
 
     def most_accurate(self, prior: float | None = None) -> int:
+        """The one with the fewest errors."""
         return self._lowest(self.errors(prior))
 
     def nearest_rates(self) -> int:
+        """The one whose false accept and false reject rate are nearest to each other."""
         return self._lowest(np.abs(self.far - self.frr))
 
     def at_far(self, far: float) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from experiments import EXPERIMENTS, FIGURES
 
-from siamese_verify.evaluation import RocCurve, roc_curve
+from siamese_verify.roc import RocCurve, roc_curve
 
 # What the report gives: accuracy and loss in training, validation and test.
 REPORT = {

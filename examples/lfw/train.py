@@ -37,7 +37,7 @@ from standin import write_standin
 
 import siamese_verify as sv
 from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule
-from siamese_verify.evaluation import best_threshold
+from siamese_verify.thresholds import best_threshold
 
 REPORT = {
     "batch_size": 128,
