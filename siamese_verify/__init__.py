@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from siamese_verify.preprocessing import Preprocessing
     from siamese_verify.scoring import score_blocks, score_matrix, score_pairs
     from siamese_verify.thresholds import choose_threshold
+    from siamese_verify.verifier import Decision, Verifier
 
 _MODULES = {
     "Adam": "optimizers",
@@ -31,6 +32,7 @@ _MODULES = {
     "ConvBlock": "layers.tower",
     "ConvTower": "layers.tower",
     "CosineHead": "layers.heads",
+    "Decision": "verifier",
     "EpochSeconds": "callbacks",
     "EqualErrorRate": "metrics",
     "EuclideanHead": "layers.heads",
@@ -45,6 +47,7 @@ _MODULES = {
     "SpectralConv2D": "layers.spectral",
     "TrueAcceptRate": "metrics",
     "WeightedL1Head": "layers.heads",
+    "Verifier": "verifier",
     "choose_threshold": "thresholds",
     "evaluate_folds": "evaluation",
     "evaluate_scores": "evaluation",
@@ -61,6 +64,7 @@ __all__ = [
     "ConvBlock",
     "ConvTower",
     "CosineHead",
+    "Decision",
     "EpochSeconds",
     "EqualErrorRate",
     "EuclideanHead",
@@ -74,6 +78,7 @@ __all__ = [
     "SiameseModel",
     "SpectralConv2D",
     "TrueAcceptRate",
+    "Verifier",
     "WeightedL1Head",
     "choose_threshold",
     "evaluate_folds",

@@ -40,6 +40,8 @@ class PairDataset:
         images: uint8 array `(photographs, height, width, channels)`. The parts of a split share
             it, so that it may hold photographs of other pairs too.
         indices: int64 array `(n, 2)`: which of `images` are each pair's left and right.
+        training_people: Of a part that was split off: the people of the rest, with which a model
+            is trained, as a frozenset; None otherwise.
 
     Raises:
         ValueError: If `pairs` is empty.
@@ -64,6 +66,7 @@ class PairDataset:
             find_photographs(images_root, photos), self.preprocessing, cache=cache, verbose=verbose
         )
         self._photos = photos
+        self.training_people: frozenset[str] | None = None
         self._set_pairs(pairs)
 
     def _set_pairs(self, pairs: PairList) -> None:
@@ -134,7 +137,9 @@ class PairDataset:
             The rest and the part.
         """
         rest, part = self.pairs.split(fraction, seed=seed, by=by)
-        return self._with_pairs(rest), self._with_pairs(part)
+        kept, split_off = self._with_pairs(rest), self._with_pairs(part)
+        split_off.training_people = frozenset(rest.people)
+        return kept, split_off
 
     def _with_pairs(self, pairs: PairList) -> Self:
         other = copy.copy(self)

@@ -211,8 +211,8 @@ class Evaluation:
         if far - Z * spread <= 0 < 1 - far:
             low = 0.0
             warnings.warn(
-                f"TAR at FAR {far:g} takes {_pairs_for(far):,} different pairs or more; there are "
-                f"{self.n_different:,}. Its interval shows how little these tell.",
+                f"TAR at FAR {far:g} takes {pairs_for_far(far):,} different pairs or more; there "
+                f"are {self.n_different:,}. Its interval shows how little these tell.",
                 EvaluationWarning,
                 stacklevel=2,
             )
@@ -236,7 +236,7 @@ class Evaluation:
             "AUC": self.auc,
             "EER": self.eer,
         }
-        answerable = [far for far in _FARS if self.n_different >= _pairs_for(far)]
+        answerable = [far for far in _FARS if self.n_different >= pairs_for_far(far)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EvaluationWarning)  # where people repeat
             rows |= {f"TAR at FAR {far:g}": self.tar(far) for far in answerable}
@@ -348,7 +348,7 @@ def _together(one: float, other: float, correlation: float) -> float:
     return float(np.sqrt(one**2 + other**2 - 2 * correlation * one * other))
 
 
-def _pairs_for(far: float) -> int:
+def pairs_for_far(far: float) -> int:
     """How many different pairs it takes for the interval of this rate to end above 0."""
     return int(np.ceil(Z**2 * (1 - far) / far))
 

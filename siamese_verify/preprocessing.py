@@ -90,7 +90,10 @@ class Preprocessing:
 
     def decode_tensor(self, contents: tf.Tensor) -> tf.Tensor:
         """`decode` as a graph, for use in `tf.data`: from a scalar string to a uint8 tensor."""
-        image = decoding.decode(contents, self.channels, self.max_pixels)
+        return self.fit(decoding.decode(contents, self.channels, self.max_pixels))
+
+    def fit(self, image: tf.Tensor) -> tf.Tensor:
+        """Crops and resizes decoded pixels, a uint8 tensor `(height, width, channels)`."""
         if self.center_crop is not None:
             image = decoding.center_crop(image, *self.center_crop)
         image = tf.image.resize(image, self.image_size, method="bilinear", antialias=True)

@@ -1,0 +1,89 @@
+"""Known people: their names and embeddings, searched for the ones most alike. NumPy only."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.files import PathLike, replacing
+
+_FORMAT = 1
+
+
+class GalleryError(ValueError):
+    """A gallery that cannot be used: tells why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Names and embeddings of known people; immutable.
+
+    Args:
+        names: Whose each embedding is `(n,)`; a name may occur more than once.
+        embeddings: float32 array `(n, size)`.
+        model: Digest of the weights that made the embeddings, which those of no other model can be
+            compared with.
+    """
+
+    names: tuple[str, ...]
+    embeddings: npt.NDArray[np.float32]
+    model: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The names, each once, sorted."""
+        return tuple(sorted(set(self.names)))
+
+    def extended(self, names: Iterable[str], embeddings: npt.NDArray[np.float32]) -> Self:
+        """A gallery with more people, or more embeddings of the same."""
+        more = np.concatenate([self.embeddings, embeddings])
+        return dataclasses.replace(self, names=(*self.names, *names), embeddings=more)
+
+    def save(self, path: PathLike) -> None:
+        """Writes a `.npz` file, which replaces the old one only when it is complete."""
+        if Path(path).suffix != ".npz":
+            raise ValueError(f"A gallery's file ends in .npz. Received: {path}")
+        with replacing(path) as unfinished:
+            np.savez(
+                unfinished,
+                format=np.int64(_FORMAT),
+                model=np.str_(self.model),
+                names=np.array(self.names, np.str_),
+                embeddings=self.embeddings,
+            )
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            GalleryError: If the file is damaged, none of a gallery, or of a newer version.
+            FileNotFoundError: If there is none.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                version = int(kept["format"])
+                if version > _FORMAT:
+                    raise GalleryError(
+                        f"{path} is of a newer siamese-verify (format {version}; this one reads up "
+                        f"to {_FORMAT}). Upgrade siamese-verify."
+                    )
+                names, embeddings = kept["names"].tolist(), kept["embeddings"]
+                model = str(kept["model"])
+        except (FileNotFoundError, GalleryError):
+            raise
+        except Exception as error:  # However the file is damaged.
+            raise GalleryError(f"{path} cannot be read as a gallery: {error}") from error
+        if embeddings.ndim != 2 or len(names) != len(embeddings):
+            raise GalleryError(
+                f"{path} is no gallery: {len(names)} names, embeddings {embeddings.shape}"
+            )
+        return cls(tuple(names), embeddings, model)

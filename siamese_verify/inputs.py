@@ -1,0 +1,88 @@
+"""One photograph, however a user holds it: as a path, bytes, file, array or PIL image."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from siamese_verify import decoding
+from siamese_verify.decoding import ImageError
+from siamese_verify.files import PathLike
+from siamese_verify.preprocessing import Pixels, Preprocessing, scale
+
+Image: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any  # The last one is PIL's.
+
+
+def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
+    """Brings a photograph to the pixels that a network sees.
+
+    Args:
+        image: A path; the bytes of a file, or an open one; an array `(height, width)` or
+            `(height, width, channels)` of grey, RGB or RGBA, uint8 or floats in [0, 1]; or a PIL
+            image. An array of the shape of `preprocessing` is taken as it is.
+        preprocessing: What is done to it.
+
+    Returns:
+        uint8 array of the shape of `preprocessing`.
+
+    Raises:
+        ImageError: If the file cannot be decoded, or an array is of another type, shape or range.
+        TypeError: If it is none of these.
+        OSError: If the path cannot be read.
+
+    Example:
+        >>> read_image(np.zeros((60, 40, 3), np.uint8), Preprocessing((8, 8))).shape
+        (8, 8, 1)
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return preprocessing.decode(Path(image).read_bytes(), os.fspath(image))
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return preprocessing.decode(bytes(image))
+    if isinstance(image, np.ndarray):
+        return _from_array(image, preprocessing)
+    if hasattr(image, "convert") and hasattr(image, "getbands"):
+        mode = "L" if preprocessing.channels == 1 else "RGB"
+        return _from_array(np.asarray(image.convert(mode)), preprocessing)
+    if hasattr(image, "read"):
+        contents = image.read()
+        if not isinstance(contents, bytes):
+            raise TypeError(
+                f"A file must be opened in binary mode. Received: {type(contents).__name__} read"
+            )
+        return preprocessing.decode(contents, str(getattr(image, "name", "image")))
+    raise TypeError(
+        "A photograph is a path, bytes, a file, an array or a PIL image. "
+        f"Received: {type(image).__name__}"
+    )
+
+
+def _from_array(array: npt.NDArray[Any], preprocessing: Preprocessing) -> Pixels:
+    pixels = array[..., None] if array.ndim == 2 else array
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
+        raise ImageError(
+            "An image is an array of shape (height, width), or with 1 (grey), 3 (RGB) or 4 (RGBA) "
+            f"channels at the end. Received: shape {array.shape}"
+        )
+    if pixels.dtype != np.uint8:
+        try:
+            pixels = np.round(scale(pixels) * 255).astype(np.uint8)
+        except ValueError as error:
+            raise ImageError(f"An image cannot be used: {error}") from error
+    if pixels.shape == preprocessing.shape:
+        return pixels
+    try:
+        # As of a file, where transparency is dropped.
+        colour = tf.constant(pixels[:, :, :3])
+        if colour.shape[2] == 3 and preprocessing.channels == 1:
+            colour = tf.image.rgb_to_grayscale(colour)
+        elif colour.shape[2] == 1 and preprocessing.channels == 3:
+            colour = tf.image.grayscale_to_rgb(colour)
+        fitted: Pixels = preprocessing.fit(colour).numpy()
+    except tf.errors.OpError as error:
+        raise ImageError(decoding.explain("An image", error)) from error
+    return fitted

@@ -1,0 +1,346 @@
+"""`Verifier`: a model, what it is given, and a threshold with the evidence for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import platform
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.calibration import Calibration, CalibrationWarning, calibrate
+from siamese_verify.dataset import PairDataset
+from siamese_verify.evaluation import Evaluation, evaluate_scores
+from siamese_verify.files import PathLike
+from siamese_verify.gallery import Gallery, GalleryError
+from siamese_verify.inputs import Image, read_image
+from siamese_verify.intervals import Estimate
+from siamese_verify.model import SiameseModel
+from siamese_verify.preprocessing import Preprocessing
+from siamese_verify.scoring import score_matrix, score_pairs
+from siamese_verify.verifier_file import load_verifier, save_verifier
+
+Embeddings = npt.NDArray[np.float32]
+
+
+class Decision(NamedTuple):
+    """Whether two photographs are the same, and how sure that is."""
+
+    same: bool
+    """Whether `score` is at least `threshold`."""
+    score: float
+    """How alike they are; higher is more alike."""
+    probability: float
+    """Of being same, calibrated on the validation pairs, for their prior."""
+    threshold: float
+    """That of the calibration."""
+    far: Estimate
+    """How often different pairs are accepted at the threshold, with its interval."""
+    frr: Estimate
+    """How often same pairs are rejected at the threshold, with its interval."""
+
+
+class Match(NamedTuple):
+    """Somebody of a gallery who may be on a photograph."""
+
+    name: str
+    """Whose name."""
+    score: float
+    """How alike their photograph that is most alike is; at least the threshold."""
+
+
+class Verifier:
+    """Decides whether two photographs are the same, at a threshold that can be defended.
+
+    Args:
+        model: A `SiameseModel`; or any Keras model that gives one vector for each image, with
+            `head`.
+        preprocessing: What is done to photographs, as in training.
+        head: The head for a model that is no `SiameseModel`, such as `CosineHead()`.
+
+    Attributes:
+        model: The `SiameseModel`.
+        preprocessing: The `Preprocessing`.
+        calibration: The `Calibration`: threshold and evidence; None before `calibrate`.
+        gallery: The `Gallery` of people enrolled.
+
+    Raises:
+        ValueError: If `head` is missing, or given beside a `SiameseModel`.
+
+    Example:
+        >>> train = PairDataset.from_lfw("lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16))
+        >>> train, val = train.split(0.5, by="person")
+        >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+        >>> verifier = Verifier(SiameseModel(tower, CosineHead()), train.preprocessing)
+        >>> with warnings.catch_warnings(action="ignore"):  # They are few.
+        ...     verifier = verifier.calibrate(val)
+        >>> left, right = val.pairs.paths("lfw/lfw2")[0]
+        >>> verifier.verify(left, right).threshold == verifier.threshold
+        True
+        >>> verifier.save("faces.keras")
+        >>> Verifier.load("faces.keras").verify(left, right) == verifier.verify(left, right)
+        True
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        preprocessing: Preprocessing | None = None,
+        *,
+        head: keras.layers.Layer | None = None,
+    ):
+        if isinstance(model, SiameseModel) == (head is not None):
+            raise ValueError(
+                "`head` goes with an embedding model, and only with one. "
+                f"Received: model of type {type(model).__name__}, head={head}"
+            )
+        # A copy of the frame, so that optimizer and metrics are not saved.
+        tower, head = (model.tower, model.head) if head is None else (model, head)
+        self.model = SiameseModel(tower, head)
+        self.preprocessing = preprocessing or Preprocessing()
+        self.calibration: Calibration | None = None
+        self.model.build(((None, *self.preprocessing.shape),) * 2)
+
+    @functools.cached_property
+    def gallery(self) -> Gallery:
+        """The people enrolled."""
+        size = self.embed([np.zeros(self.preprocessing.shape, np.uint8)]).shape[1]
+        return Gallery((), np.empty((0, size), np.float32), self._digest)
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        """Of the weights, by which a gallery is known to be of this model."""
+        digest = hashlib.sha256()
+        for variable in self.model.tower.weights:
+            digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def threshold(self) -> float:
+        """Pairs that score as much or more are accepted as same.
+
+        Raises:
+            RuntimeError: If it was not calibrated.
+        """
+        return self._calibrated().threshold
+
+    def _calibrated(self) -> Calibration:
+        if self.calibration is None:
+            raise RuntimeError(
+                "This verifier has no threshold. Call calibrate(validation_pairs) first."
+            )
+        return self.calibration
+
+    def calibrate(
+        self,
+        pairs: PairDataset,
+        policy: str = "max_accuracy",
+        prior: float = 0.5,
+        training_people: Iterable[str] | None = None,
+    ) -> Self:
+        """Chooses the threshold on validation pairs, which the model has not been trained on.
+
+        Args:
+            pairs: Validation pairs; never those on which the verifier is then evaluated.
+            policy: `"max_accuracy"`, `"eer"`, or a false accept rate such as `"far=0.01"`; see
+                `choose_threshold`.
+            prior: The share of same pairs that is expected in use, whatever it is among `pairs`.
+            training_people: Whom the model has been trained on. Pairs that `split` gave know.
+
+        Returns:
+            The verifier itself.
+
+        Raises:
+            ValueError: If an argument is out of range, or all pairs are same or different.
+
+        Warns:
+            CalibrationWarning: If pairs share people with training, are few, or are far from half
+                same and half different.
+        """
+        known = training_people if training_people is not None else pairs.training_people
+        people = set(pairs.pairs.people)
+        if shared := people & set(known or ()):
+            warnings.warn(
+                f"{len(shared):,} of {len(people):,} validation people are in training too, whom "
+                "the model knows: the threshold will do worse on others. Use split(by='person').",
+                CalibrationWarning,
+                stacklevel=2,
+            )
+        scores = self._score(pairs)
+        self.calibration = calibrate(scores, pairs.labels, policy, prior, _people(pairs))
+        return self
+
+    def evaluate(self, pairs: PairDataset) -> Evaluation:
+        """Measures the verifier on test pairs, at its threshold, allowing for repeated people."""
+        return evaluate_scores(self._score(pairs), pairs.labels, self.threshold, _people(pairs))
+
+    def _score(self, pairs: PairDataset) -> npt.NDArray[np.float32]:
+        if pairs.preprocessing != self.preprocessing:
+            raise ValueError(
+                "The pairs must be preprocessed as the verifier's photographs are. "
+                f"Received: {pairs.preprocessing}, not {self.preprocessing}"
+            )
+        return self.model.score(pairs.images, pairs.indices)
+
+    def embed(self, images: Iterable[Image]) -> Embeddings:
+        """The embeddings of photographs: float32 `(n, size)`.
+
+        Args:
+            images: Paths, bytes, files, arrays or PIL images; see `inputs.read_image`.
+
+        Raises:
+            ImageError: If one cannot be used as a photograph.
+        """
+        pixels = [read_image(image, self.preprocessing) for image in images]
+        return self.model.embed(np.array(pixels).reshape(-1, *self.preprocessing.shape))
+
+    def verify(self, one: Image, other: Image) -> Decision:
+        """Decides whether two photographs are the same.
+
+        Args:
+            one: A path, bytes, a file, an array or a PIL image; see `inputs.read_image`.
+            other: The same.
+
+        Raises:
+            RuntimeError: If the verifier was not calibrated.
+            ImageError: If one cannot be used as a photograph.
+        """
+        return self.verify_many([(one, other)])[0]
+
+    def verify_many(self, pairs: Iterable[tuple[Image, Image]]) -> list[Decision]:
+        """Decides for each of many pairs, faster than one by one.
+
+        Args:
+            pairs: As for `verify`.
+
+        Raises:
+            RuntimeError, ImageError: As `verify`.
+        """
+        calibration = self._calibrated()
+        embeddings = self.embed(image for pair in pairs for image in pair)
+        indices = np.arange(len(embeddings)).reshape(-1, 2)
+        scores = score_pairs(self.model.head, embeddings, indices).tolist()
+        return [
+            Decision(
+                score >= calibration.threshold,
+                score,
+                calibration.probability(score),
+                calibration.threshold,
+                calibration.far,
+                calibration.frr,
+            )
+            for score in scores
+        ]
+
+    def enroll(self, people: Mapping[str, Iterable[Image]]) -> None:
+        """Adds people to the gallery.
+
+        Args:
+            people: The photographs of each, by name.
+
+        Raises:
+            ImageError: If a photograph cannot be used; nobody is added then.
+        """
+        names, images = [], []
+        for name, photographs in people.items():
+            for image in photographs:
+                names.append(name)
+                images.append(image)
+        self.gallery = self.gallery.extended(names, self.embed(images))
+
+    def identify(self, probe: Image, k: int = 1) -> list[Match]:
+        """Who of the gallery is on a photograph.
+
+        The threshold is that of one comparison: with a gallery of n people, a stranger is accepted
+        about n times as often as the false accept rate says.
+
+        Args:
+            probe: The photograph; see `verify`.
+            k: The most people to name.
+
+        Returns:
+            The people most alike, best first, who score at least the threshold; empty if nobody.
+
+        Raises:
+            ValueError: If `k` is below 1.
+            RuntimeError, ImageError: As `verify`.
+        """
+        if k < 1:
+            raise ValueError(f"`k` must be at least 1. Received: k={k}")
+        threshold, gallery = self.threshold, self.gallery
+        scores = score_matrix(self.model.head, self.embed([probe]), gallery.embeddings)[0]
+        best: dict[str, float] = {}
+        for i in np.argsort(-scores, kind="stable").tolist():
+            if scores[i] < threshold or len(best) == k:
+                break
+            best.setdefault(gallery.names[i], float(scores[i]))
+        return [Match(*found) for found in best.items()]
+
+    def save_gallery(self, path: PathLike) -> None:
+        """Writes the gallery to a `.npz` file."""
+        self.gallery.save(path)
+
+    def load_gallery(self, path: PathLike) -> None:
+        """Reads a gallery that this verifier's model made.
+
+        Raises:
+            GalleryError: If it is of another model, damaged, or of a newer version.
+            FileNotFoundError: If there is none.
+        """
+        gallery = Gallery.load(path)
+        if gallery.model != self._digest:
+            raise GalleryError(
+                f"{path} was made by another model, whose embeddings mean nothing to this one. "
+                "Enroll the people again."
+            )
+        self.gallery = gallery
+
+    def save(self, path: PathLike) -> None:
+        """Writes all but the gallery to one `.keras` file, which Keras itself can load too.
+
+        Args:
+            path: Of the file; replaced only when the new one is complete.
+
+        Raises:
+            RuntimeError: If the verifier was not calibrated.
+            ValueError: If the path does not end in `.keras`.
+        """
+        settings = {
+            "preprocessing": dataclasses.asdict(self.preprocessing),
+            "calibration": self._calibrated().to_dict(),
+            "versions": _versions(),
+        }
+        save_verifier(path, self.model, settings)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Reads what `save` wrote; runs no code of the file.
+
+        Layers of your own must have been registered with Keras before.
+
+        Raises:
+            VerifierFileError: If the file is damaged, no verifier's, of a newer version, or holds
+                code.
+            FileNotFoundError: If there is none.
+        """
+        model, settings = load_verifier(path)
+        verifier = cls(model, Preprocessing(**settings["preprocessing"]))
+        verifier.calibration = Calibration.from_dict(settings["calibration"])
+        return verifier
+
+
+def _people(pairs: PairDataset) -> list[tuple[str, str]]:
+    return [(pair.left.person, pair.right.person) for pair in pairs.pairs]
+
+
+def _versions() -> dict[str, Any]:
+    packages = ("siamese-verify", "keras", "tensorflow", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), **versions}

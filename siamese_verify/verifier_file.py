@@ -1,0 +1,95 @@
+"""A verifier's file: a Keras model file that also holds what a decision takes. Runs no code."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from siamese_verify.files import PathLike, replacing
+
+_FORMAT = 1
+_MEMBER = "verifier.json"
+# Where Keras's own parts of a model come from; all others must have been registered.
+_MODULES = ("keras", "siamese_verify", "builtins")
+
+
+class VerifierFileError(ValueError):
+    """A file that is no verifier's, or cannot be used: tells which and why."""
+
+
+def save_verifier(path: PathLike, model: keras.Model, settings: dict[str, Any]) -> None:
+    """Writes a model and the settings that go with it; replaces the old file when complete.
+
+    Raises:
+        ValueError: If the path does not end in `.keras`.
+    """
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"A verifier's file ends in .keras. Received: {path}")
+    with replacing(path) as unfinished:
+        model.save(unfinished)
+        with zipfile.ZipFile(unfinished, "a") as archive:
+            archive.writestr(_MEMBER, json.dumps({"format": _FORMAT, **settings}, indent=2))
+
+
+def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
+    """Reads what `save_verifier` wrote.
+
+    Raises:
+        VerifierFileError: If the file is damaged, no verifier's or of a newer version, or if its
+            model has parts that this process does not know, or would run code of the file.
+        FileNotFoundError: If there is none.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            if damaged:
+                raise VerifierFileError(f"{path} is damaged: {damaged} in it has changed")
+            members = archive.namelist()
+            texts = {n: archive.read(n) for n in (_MEMBER, "config.json") if n in members}
+    except zipfile.BadZipFile as error:
+        raise VerifierFileError(f"{path} is damaged, or no verifier's file: {error}") from error
+    if len(texts) < 2:
+        raise VerifierFileError(
+            f"{path} is a model without preprocessing and threshold. "
+            "Make a Verifier of it, calibrate it, and save that."
+        )
+    settings, config = (json.loads(text) for text in texts.values())
+    if settings["format"] > _FORMAT:
+        raise VerifierFileError(
+            f"{path} is of a newer siamese-verify (format {settings['format']}; this one reads up "
+            f"to {_FORMAT}). Upgrade siamese-verify."
+        )
+    for part in _parts(config):
+        _check(path, part)
+    return keras.saving.load_model(path, compile=False, safe_mode=True), settings
+
+
+def _parts(config: Any) -> Iterator[dict[str, Any]]:
+    """All descriptions of classes and functions in a model's configuration."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        for value in config.values():
+            yield from _parts(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _parts(value)
+
+
+def _check(path: PathLike, part: dict[str, Any]) -> None:
+    name, module = part["class_name"], part.get("module") or ""
+    registered = part.get("registered_name") or name
+    if name == "__lambda__" or name == "Lambda":
+        raise VerifierFileError(f"{path} holds code (a Lambda layer), which is not run")
+    # Keras would import any module that a file names.
+    known = module.split(".")[0] in _MODULES or not module
+    if not known and keras.saving.get_registered_object(registered) is None:
+        raise VerifierFileError(
+            f"{path} needs {registered!r}, which is not registered. Import the module that "
+            f"registers it with keras.saving.register_keras_serializable. Received: {module}.{name}"
+        )
