@@ -69,7 +69,7 @@ class Gallery:
             FileNotFoundError: If there is none.
         """
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 version = int(kept["format"])
                 if version > _FORMAT:
                     raise GalleryError(

@@ -22,6 +22,7 @@ from siamese_verify.files import PathLike
 from siamese_verify.gallery import Gallery, GalleryError
 from siamese_verify.inputs import Image, read_image
 from siamese_verify.intervals import Estimate
+from siamese_verify.layers import heads, tower  # noqa: F401  # Their classes may be in a file.
 from siamese_verify.model import SiameseModel
 from siamese_verify.preprocessing import Preprocessing
 from siamese_verify.scoring import score_matrix, score_pairs
@@ -75,8 +76,10 @@ class Verifier:
         ValueError: If `head` is missing, or given beside a `SiameseModel`.
 
     Example:
-        >>> train = PairDataset.from_lfw("lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16))
-        >>> train, val = train.split(0.5, by="person")
+        >>> data = PairDataset.from_lfw(
+        ...     "lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16), verbose=False
+        ... )
+        >>> train, val = data.split(0.5, by="person")
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
         >>> verifier = Verifier(SiameseModel(tower, CosineHead()), train.preprocessing)
         >>> with warnings.catch_warnings(action="ignore"):  # They are few.
@@ -102,8 +105,9 @@ class Verifier:
                 f"Received: model of type {type(model).__name__}, head={head}"
             )
         # A copy of the frame, so that optimizer and metrics are not saved.
-        tower, head = (model.tower, model.head) if head is None else (model, head)
-        self.model = SiameseModel(tower, head)
+        if isinstance(model, SiameseModel):
+            model, head = model.tower, model.head
+        self.model = SiameseModel(model, head)
         self.preprocessing = preprocessing or Preprocessing()
         self.calibration: Calibration | None = None
         self.model.build(((None, *self.preprocessing.shape),) * 2)

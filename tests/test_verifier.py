@@ -1,0 +1,407 @@
+"""Tests of `Verifier`: calibration, decisions, galleries, files."""
+
+import io
+import json
+import subprocess
+import sys
+import warnings
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+import PIL.Image
+import pytest
+from standin import write_standin
+
+import siamese_verify as sv
+from siamese_verify.calibration import CalibrationWarning
+from siamese_verify.decoding import ImageError
+from siamese_verify.evaluation import evaluate_scores
+from siamese_verify.gallery import Gallery, GalleryError
+from siamese_verify.inputs import read_image
+from siamese_verify.verifier_file import VerifierFileError
+
+SIZE = (24, 24)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_standin(tmp_path_factory.mktemp("data") / "drawn", train_people=20, test_people=8)
+
+
+@pytest.fixture(scope="module")
+def pairs(drawn: Path) -> sv.PairDataset:
+    """Validation pairs, half of them same; of people who are in no training pair."""
+    return sv.PairDataset.from_lfw(drawn / "pairsDevTrain.txt", drawn / "lfw2", SIZE, verbose=False)
+
+
+def build(head: keras.layers.Layer | None = None) -> sv.SiameseModel:
+    keras.utils.set_random_seed(0)
+    blocks = [sv.ConvBlock(8, 3, 2, batch_norm=True, dropout=0.2), sv.ConvBlock(8, 3, 2)]
+    return sv.SiameseModel(sv.ConvTower(blocks, (*SIZE, 1), 16), head or sv.WeightedL1Head())
+
+
+@pytest.fixture(scope="module")
+def verifier(pairs: sv.PairDataset) -> sv.Verifier:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)  # The pairs are few.
+        return sv.Verifier(build(), pairs.preprocessing).calibrate(pairs)
+
+
+@pytest.fixture(scope="module")
+def paths(drawn: Path, pairs: sv.PairDataset) -> list[tuple[Path, Path]]:
+    return pairs.pairs.paths(drawn / "lfw2")
+
+
+def test_the_threshold_and_its_evidence_are_those_of_the_scores(
+    verifier: sv.Verifier, pairs: sv.PairDataset
+) -> None:
+    scores = verifier.model.score(pairs.images, pairs.indices)
+    assert verifier.threshold == sv.choose_threshold(scores, pairs.labels)
+    people = [(pair.left.person, pair.right.person) for pair in pairs.pairs]
+    expected = evaluate_scores(scores, pairs.labels, verifier.threshold, people)
+    assert str(verifier.evaluate(pairs)) == str(expected)
+    assert verifier.calibration.far == expected.far
+    assert verifier.calibration.frr.high == expected.frr.high
+
+
+def test_a_decision_tells_score_probability_threshold_and_rates(
+    verifier: sv.Verifier, pairs: sv.PairDataset, paths: list[tuple[Path, Path]]
+) -> None:
+    scores = verifier.model.score(pairs.images, pairs.indices)
+    for index in (0, -1):
+        decision = verifier.verify(*paths[index])
+        assert decision.score == pytest.approx(scores[index], abs=1e-5)
+        assert decision.same == (decision.score >= verifier.threshold)
+        assert decision.probability == verifier.calibration.probability(decision.score)
+        assert decision.threshold == verifier.threshold
+        assert (decision.far, decision.frr) == (verifier.calibration.far, verifier.calibration.frr)
+    many = verifier.verify_many(paths)
+    assert [d.score for d in many] == pytest.approx(scores.tolist(), abs=1e-5)
+    assert verifier.verify_many([]) == []
+
+
+def test_a_photograph_may_be_given_in_many_ways(
+    verifier: sv.Verifier, paths: list[tuple[Path, Path]]
+) -> None:
+    path, other = paths[0]
+    expected = verifier.embed([path])
+    opened = PIL.Image.open(path)
+    with path.open("rb") as file:
+        ways = [str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), file, opened]
+        ways += [opened.convert("RGB"), np.asarray(opened.convert("L"))]
+        ways += [np.asarray(opened.convert("L")).astype(np.float64) / 255]
+        for way in ways:
+            # Other decoders round grey differently by a level or two.
+            np.testing.assert_allclose(verifier.embed([way]), expected, atol=0.02)
+    # Pixels as a network sees them are taken as they are.
+    pixels = verifier.preprocessing.decode(path.read_bytes())
+    np.testing.assert_array_equal(verifier.embed([pixels]), expected)
+    np.testing.assert_array_equal(verifier.embed([pixels / 255]), expected)
+    assert verifier.verify(pixels, other) == verifier.verify(path, other)
+
+
+def test_an_array_is_cropped_and_resized_as_a_file() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
+    png = io.BytesIO()
+    PIL.Image.fromarray(image).save(png, "png")
+    for preprocessing in (
+        sv.Preprocessing((16, 16), 3),
+        sv.Preprocessing((16, 16), 3, center_crop=(40, 30)),
+    ):
+        expected = preprocessing.decode(png.getvalue())
+        np.testing.assert_array_equal(read_image(image, preprocessing), expected)
+        with_alpha = np.dstack([image, np.zeros((60, 50), np.uint8)])
+        np.testing.assert_array_equal(read_image(with_alpha, preprocessing), expected)
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "match"),
+    [
+        (np.full(SIZE, 255.0), ImageError, "Divide pixels by 255"),
+        (np.full(SIZE, np.nan), ImageError, r"lie in \[0, 1\]"),
+        (np.full(SIZE, 7, np.int64), ImageError, "dtype=int64"),
+        (np.zeros((2, *SIZE, 1), np.uint8), ImageError, r"shape \(2, 24, 24, 1\)"),
+        (np.zeros((24, 24, 2), np.uint8), ImageError, r"shape \(24, 24, 2\)"),
+        (np.zeros((0, 24), np.uint8), ImageError, r"shape \(0, 24\)"),
+        (b"no image", ImageError, "no JPEG, PNG, BMP or GIF"),
+        ("nowhere.jpg", FileNotFoundError, r"nowhere\.jpg"),
+        (io.StringIO("text"), TypeError, "binary mode"),
+        (7, TypeError, "Received: int"),
+    ],
+)
+def test_what_is_no_photograph_is_refused(
+    verifier: sv.Verifier, image: object, error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        verifier.embed([image])
+
+
+def test_a_verifier_without_a_threshold_decides_nothing(
+    pairs: sv.PairDataset, paths: list[tuple[Path, Path]], tmp_path: Path
+) -> None:
+    verifier = sv.Verifier(build(), pairs.preprocessing)
+    for attempt in (
+        lambda: verifier.threshold,
+        lambda: verifier.verify(*paths[0]),
+        lambda: verifier.evaluate(pairs),
+        lambda: verifier.identify(paths[0][0]),
+        lambda: verifier.save(tmp_path / "faces.keras"),
+    ):
+        with pytest.raises(RuntimeError, match="calibrate"):
+            attempt()
+
+
+def test_validation_people_who_are_in_training_are_warned_of(drawn: Path) -> None:
+    data = sv.PairDataset.from_lfw(drawn / "pairsDevTrain.txt", drawn / "lfw2", SIZE, verbose=False)
+    _, by_pair = data.split(0.5)
+    with pytest.warns(CalibrationWarning) as caught:
+        sv.Verifier(build(), data.preprocessing).calibrate(by_pair)
+    assert any("validation people are in training too" in str(w.message) for w in caught)
+    _, by_person = data.split(0.5, by="person")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sv.Verifier(build(), data.preprocessing).calibrate(by_person)
+    assert not any("in training too" in str(w.message) for w in caught)
+    with pytest.warns(CalibrationWarning) as caught:
+        sv.Verifier(build(), data.preprocessing).calibrate(
+            by_person, training_people=by_person.pairs.people[:1]
+        )
+    assert str(caught[0].message).startswith("1 of ")
+
+
+def test_pairs_preprocessed_otherwise_are_refused(verifier: sv.Verifier, drawn: Path) -> None:
+    other = sv.PairDataset.from_lfw(
+        drawn / "pairsDevTest.txt", drawn / "lfw2", (32, 32), verbose=False
+    )
+    with pytest.raises(ValueError, match=r"image_size=\(32, 32\).*not.*\(24, 24\)"):
+        verifier.evaluate(other)
+
+
+def test_any_keras_model_with_a_head_will_do(
+    pairs: sv.PairDataset, paths: list[tuple[Path, Path]], tmp_path: Path
+) -> None:
+    embedding = keras.Sequential(
+        [keras.Input((*SIZE, 1)), keras.layers.Flatten(), keras.layers.Dense(8)]
+    )
+    with pytest.raises(ValueError, match="`head` goes with an embedding model"):
+        sv.Verifier(embedding, pairs.preprocessing)
+    with pytest.raises(ValueError, match="`head` goes with an embedding model"):
+        sv.Verifier(build(), pairs.preprocessing, head=sv.CosineHead())
+    verifier = sv.Verifier(embedding, pairs.preprocessing, head=sv.CosineHead())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        verifier.calibrate(pairs, "eer")
+    verifier.save(tmp_path / "faces.keras")
+    again = sv.Verifier.load(tmp_path / "faces.keras")
+    assert again.verify(*paths[0]) == verifier.verify(*paths[0])
+    assert again.calibration == verifier.calibration
+
+
+@pytest.fixture(scope="module")
+def saved(verifier: sv.Verifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "faces.keras"
+    verifier.save(path)
+    return path
+
+
+def test_a_fresh_process_gives_the_same_bits(
+    verifier: sv.Verifier, saved: Path, paths: list[tuple[Path, Path]]
+) -> None:
+    code = (
+        "import sys, siamese_verify as sv\n"
+        "print(repr(sv.Verifier.load(sys.argv[1]).verify(*sys.argv[2:])))"
+    )
+    command = [sys.executable, "-c", code, saved, *paths[0]]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.splitlines()[-1] == repr(verifier.verify(*paths[0]))
+
+
+def test_keras_itself_loads_the_file_too(
+    verifier: sv.Verifier, saved: Path, pairs: sv.PairDataset
+) -> None:
+    model = keras.models.load_model(saved)
+    np.testing.assert_array_equal(
+        model.score(pairs.images, pairs.indices),
+        verifier.model.score(pairs.images, pairs.indices),
+    )
+
+
+def test_a_failed_save_leaves_the_old_file(
+    verifier: sv.Verifier, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = saved.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", fail)
+    with pytest.raises(OSError, match="no space"):
+        verifier.save(saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
+    whole = saved.read_bytes()
+    with zipfile.ZipFile(saved) as archive:
+        weights = archive.getinfo("model.weights.h5")
+    middle = weights.header_offset + weights.file_size // 2
+    damages = {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "changed": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        "text": b"no archive",
+    }
+    for name, content in damages.items():
+        path = tmp_path / f"{name}.keras"
+        path.write_bytes(content)
+        with pytest.raises(VerifierFileError, match=f"{name}.keras is damaged"):
+            sv.Verifier.load(path)
+    with pytest.raises(FileNotFoundError):
+        sv.Verifier.load(tmp_path / "none.keras")
+
+
+def rewritten(saved: Path, path: Path, member: str, change: object) -> Path:
+    """A copy of a file with one JSON member changed."""
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == member:
+                content = json.dumps(change(json.loads(content)))
+            new.writestr(name, content)
+    return path
+
+
+def test_a_newer_file_is_refused(saved: Path, tmp_path: Path) -> None:
+    path = rewritten(saved, tmp_path / "x.keras", "verifier.json", lambda x: {**x, "format": 99})
+    with pytest.raises(VerifierFileError, match=r"newer siamese-verify \(format 99"):
+        sv.Verifier.load(path)
+
+
+def test_a_model_that_is_no_verifier_is_refused(tmp_path: Path) -> None:
+    build().save(tmp_path / "model.keras")
+    with pytest.raises(VerifierFileError, match="without preprocessing and threshold"):
+        sv.Verifier.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("part", "match"),
+    [
+        ({"module": "keras.layers", "class_name": "Lambda", "config": {}}, "holds code"),
+        ({"class_name": "__lambda__", "config": {}}, "holds code"),
+        ({"module": "os", "class_name": "function", "config": "system"}, "not registered"),
+        ({"module": "evil", "class_name": "Layer", "registered_name": "evil>Layer"}, "evil>Layer"),
+    ],
+)
+def test_code_in_a_file_is_not_run(
+    saved: Path, tmp_path: Path, part: dict[str, object], match: str
+) -> None:
+    def change(config: dict[str, object]) -> dict[str, object]:
+        return {**config, "config": {**config["config"], "head": part}}
+
+    path = rewritten(saved, tmp_path / "x.keras", "config.json", change)
+    with pytest.raises(VerifierFileError, match=match):
+        sv.Verifier.load(path)
+
+
+@pytest.mark.parametrize("name", ["faces", "faces.h5"])
+def test_a_file_of_another_name_is_refused(
+    verifier: sv.Verifier, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ValueError, match=r"ends in \.keras"):
+        verifier.save(tmp_path / name)
+
+
+def test_threads_get_the_same_answers_as_one(
+    saved: Path, verifier: sv.Verifier, paths: list[tuple[Path, Path]]
+) -> None:
+    shared = sv.Verifier.load(saved)
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda pair: shared.verify(*pair), paths[:64]))
+    assert together == [verifier.verify(*pair) for pair in paths[:64]]
+
+
+@pytest.fixture
+def enrolled(saved: Path, drawn: Path, pairs: sv.PairDataset) -> sv.Verifier:
+    """Everyone but the last person."""
+    verifier = sv.Verifier.load(saved)
+    people = {}
+    for photo in pairs.pairs.photographs:
+        people.setdefault(photo.person, []).append(drawn / "lfw2" / photo.path)
+    people.pop(pairs.pairs.people[-1])
+    verifier.enroll(people)
+    return verifier
+
+
+def test_somebody_enrolled_is_found_first(
+    enrolled: sv.Verifier, drawn: Path, pairs: sv.PairDataset
+) -> None:
+    photo = pairs.pairs.photographs[0]
+    found = enrolled.identify(drawn / "lfw2" / photo.path, k=3)
+    assert found[0].name == photo.person
+    assert len({match.name for match in found}) == len(found) <= 3
+    scores = [match.score for match in found]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) >= enrolled.threshold
+
+
+def test_nobody_is_an_answer(enrolled: sv.Verifier, saved: Path, drawn: Path) -> None:
+    assert sv.Verifier.load(saved).identify(np.zeros(SIZE, np.uint8)) == []
+    calibration = enrolled.calibration
+    enrolled.calibration = type(calibration)(**{**vars(calibration), "threshold": 2.0})
+    photo = enrolled.gallery.people[0]
+    assert enrolled.identify(next((drawn / "lfw2" / photo).iterdir())) == []
+
+
+def test_a_gallery_is_saved_and_loaded(
+    enrolled: sv.Verifier, saved: Path, drawn: Path, pairs: sv.PairDataset, tmp_path: Path
+) -> None:
+    enrolled.save_gallery(tmp_path / "people.npz")
+    again = sv.Verifier.load(saved)
+    again.load_gallery(tmp_path / "people.npz")
+    assert again.gallery.people == enrolled.gallery.people == pairs.pairs.people[:-1]
+    probe = drawn / "lfw2" / pairs.pairs.photographs[0].path
+    assert again.identify(probe, 5) == enrolled.identify(probe, 5)
+
+
+def test_a_gallery_of_another_model_is_refused(
+    enrolled: sv.Verifier, pairs: sv.PairDataset, tmp_path: Path
+) -> None:
+    enrolled.save_gallery(tmp_path / "people.npz")
+    model = build()
+    model.set_weights([2 * weights for weights in model.get_weights()])
+    with pytest.raises(GalleryError, match="made by another model"):
+        sv.Verifier(model, pairs.preprocessing).load_gallery(tmp_path / "people.npz")
+
+
+def test_damaged_and_newer_galleries_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "people.npz"
+    gallery = Gallery(("Ada",), np.zeros((1, 4), np.float32), "digest")
+    gallery.save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(GalleryError, match="cannot be read as a gallery"):
+        Gallery.load(path)
+    np.savez(path, format=9, model="", names=["Ada"], embeddings=np.zeros((1, 4)))
+    with pytest.raises(GalleryError, match=r"newer siamese-verify \(format 9"):
+        Gallery.load(path)
+    with pytest.raises(FileNotFoundError):
+        Gallery.load(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match=r"ends in \.npz"):
+        gallery.save(tmp_path / "people.txt")
+
+
+def test_a_photograph_that_cannot_be_read_enrolls_nobody(
+    enrolled: sv.Verifier, paths: list[tuple[Path, Path]]
+) -> None:
+    before = enrolled.gallery.names
+    with pytest.raises(ImageError):
+        enrolled.enroll({"Eve": [paths[0][0], b"no image"]})
+    assert enrolled.gallery.names == before
+
+
+def test_k_below_one_is_refused(enrolled: sv.Verifier) -> None:
+    with pytest.raises(ValueError, match="Received: k=0"):
+        enrolled.identify(np.zeros(SIZE, np.uint8), 0)
