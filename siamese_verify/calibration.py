@@ -50,7 +50,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        rates = {name: _to_list(getattr(self, name)) for name in ("far", "frr")}
+        rates = {name: getattr(self, name).to_list() for name in ("far", "frr")}
         return dataclasses.asdict(self) | rates
 
     @classmethod
@@ -160,10 +160,6 @@ def _logistic(x: npt.NDArray[np.float64] | np.float64) -> Floats:
     # Never overflows.
     probability: Floats = 0.5 * (1 + np.tanh(0.5 * x))
     return probability
-
-
-def _to_list(estimate: Estimate) -> list[float]:
-    return [float(estimate), estimate.low, estimate.high]
 
 
 _ENOUGH = 100  # pairs: then a rate of 0.1 is known to about 0.06

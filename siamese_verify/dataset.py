@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from siamese_verify.augmentation import Augmentation
 from siamese_verify.files import PathLike
-from siamese_verify.images import find_photographs, load_images, untuned
+from siamese_verify.images import load_images, untuned
 from siamese_verify.pairs import PairList, Photo
+from siamese_verify.photographs import find_photographs
 from siamese_verify.preprocessing import Pixels, Preprocessing
 
 Indices = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -222,24 +222,28 @@ class Evaluation:
         ends = max(0.0, among_same - below), min(1.0, among_same + above)
         return Estimate(float(among_same), *ends)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All that is printed, for JSON: each figure as `[value, low, high]`."""
+        counts = {"n_same": self.n_same, "n_different": self.n_different}
+        figures = {name: figure.to_list() for name, figure in self._figures().items()}
+        return {**counts, "threshold": self.threshold, **figures}
+
+    def _figures(self) -> dict[str, Estimate]:
+        names = ("accuracy", "far", "frr", "best_accuracy", "best_threshold", "auc", "eer")
+        figures: dict[str, Estimate] = {name: getattr(self, name) for name in names}
+        answerable = [far for far in _FARS if self.n_different >= pairs_for_far(far)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EvaluationWarning)  # where people repeat
+            return figures | {f"tar_at_far_{far:g}": self.tar(far) for far in answerable}
+
     @override
     def __str__(self) -> str:
         chosen = ", chosen on these very pairs" if self._is_chosen_here else ""
         rows: dict[str, object] = {
             "pairs": f"{self.n_same:,} same, {self.n_different:,} different",
             "threshold": f"{self.threshold:.4f}{chosen}",
-            "accuracy": self.accuracy,
-            "FAR": self.far,
-            "FRR": self.frr,
-            "best accuracy": self.best_accuracy,
-            "best threshold": self.best_threshold,
-            "AUC": self.auc,
-            "EER": self.eer,
         }
-        answerable = [far for far in _FARS if self.n_different >= pairs_for_far(far)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", EvaluationWarning)  # where people repeat
-            rows |= {f"TAR at FAR {far:g}": self.tar(far) for far in answerable}
+        rows |= {_TITLES.get(name, name): figure for name, figure in self._figures().items()}
         return "\n".join(f"{name:<18}{value}" for name, value in rows.items())
 
     def _right(self, threshold: float) -> Bools:
@@ -354,6 +358,15 @@ def pairs_for_far(far: float) -> int:
 
 
 _FARS = (0.1, 0.01, 0.001)
+_TITLES = {
+    "far": "FAR",
+    "frr": "FRR",
+    "best_accuracy": "best accuracy",
+    "best_threshold": "best threshold",
+    "auc": "AUC",
+    "eer": "EER",
+    **{f"tar_at_far_{far:g}": f"TAR at FAR {far:g}" for far in _FARS},
+}
 # How much better, in standard errors of the difference, the best threshold looks than the true one
 # or one beyond it, in 95% of cases: of W(t) - t**2 with a Brownian W, which is what the accuracy
 # around its maximum tends to (Kim, Pollard, "Cube root asymptotics", 1990).

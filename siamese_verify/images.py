@@ -1,4 +1,4 @@
-"""Pixels: find the photographs, decode each once on all cores, keep them as uint8."""
+"""Pixels: decode each photograph once on all cores, keep them as uint8."""
 
 from __future__ import annotations
 
@@ -16,51 +16,10 @@ import tensorflow as tf
 
 from siamese_verify.decoding import ImageError, explain
 from siamese_verify.files import PathLike, replacing
-from siamese_verify.lfw_format import Photo
 from siamese_verify.preprocessing import Pixels, Preprocessing
-from siamese_verify.sampling import IMAGE_SUFFIXES
 
 _CHUNK = 64  # photographs per step of the progress bar
 _CACHE_FORMAT = 1  # to be raised whenever the same file and settings give other pixels
-
-
-def find_photographs(images_root: PathLike, photos: Sequence[Photo]) -> list[Path]:
-    """The file of each photograph, all of which must be there.
-
-    Where the named file is absent, one of the same name with another of the known endings counts,
-    so that LFW's lists serve for PNG files too.
-
-    Args:
-        images_root: The folder that holds a folder for each person.
-        photos: The photographs.
-
-    Returns:
-        Their paths, in order.
-
-    Raises:
-        FileNotFoundError: If photographs are missing: how many, and the first ten paths.
-    """
-    root = Path(images_root)
-    found, missing = [], []
-    for photo in photos:
-        path = root / photo.path
-        if not path.is_file():
-            others = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
-            existing = next((other for other in others if other.is_file()), None)
-            if existing is None:
-                missing.append(path)
-                continue
-            path = existing
-        found.append(path)
-    if missing:
-        shown = "".join(f"\n  {path}" for path in missing[:10])
-        more = f"\n  and {len(missing) - 10:,} more" if len(missing) > 10 else ""
-        raise FileNotFoundError(
-            f"{len(missing):,} of {len(photos):,} photographs are missing:{shown}{more}\n"
-            "`images_root` must be the folder that holds a folder for each person. "
-            f"Received: images_root={images_root}"
-        )
-    return found
 
 
 def load_images(

@@ -49,6 +49,10 @@ class Estimate(float):
     def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
         return type(self), (float(self), self.low, self.high)
 
+    def to_list(self) -> list[float]:
+        """Value, lower and upper end, for JSON."""
+        return [float(self), self.low, self.high]
+
     @override
     def __repr__(self) -> str:
         return f"{float(self):.4f} [{self.low:.4f}, {self.high:.4f}]"

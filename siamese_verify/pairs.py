@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from siamese_verify import lfw_format, sampling, splitting
+from siamese_verify import lfw_format, photographs, sampling, splitting
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.lfw_format import Pair, PairFileError, PairListWarning, Photo
 
@@ -226,7 +226,7 @@ class PairList(Sequence[Pair]):
             ValueError: If `size` is not a positive even number, or more than the folder allows.
             FileNotFoundError: If the folder holds no photographs, or none of a person in `people`.
         """
-        found = sampling.find_people(images_root, people)
+        found = photographs.find_people(images_root, people)
         same, different = sampling.sample_pairs(found, size, np.random.default_rng(seed))
         return cls(
             Pair(Photo(*left), Photo(*right), label)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.dataset import PairDataset
+from siamese_verify.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,4 +83,27 @@ def plot_outcomes(
             names = pair.left.person if is_same else f"{pair.left.person}\n{pair.right.person}"
             figures = f"score {score[index]:.3f}, threshold {threshold:.3f}"
             axes.set_xlabel(f"{names}\n{figures}", fontsize=8)
+    return figure
+
+
+def plot_roc(report: Evaluation) -> Figure:
+    """The ROC curve, with the verifier's threshold on it.
+
+    Args:
+        report: What `Verifier.evaluate` or `evaluate_scores` gave.
+
+    Returns:
+        The figure; save it with its `savefig`.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(report.roc.far, report.roc.tar, label=f"AUC {report.auc}")
+    at = f"threshold {report.threshold:.3f}: accuracy {report.accuracy}"
+    axes.plot([report.far], [1 - report.frr], "o", label=at)
+    axes.plot([0, 1], [0, 1], ":", color="gray")
+    axes.set(xlabel="false accept rate", ylabel="true accept rate")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
     return figure

@@ -4,53 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.files import PathLike
+from siamese_verify.photographs import People
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-
-# A photograph as (person, file), and the files of each person.
-_Photo = tuple[str, str]
-_People = dict[str, list[str]]
-
-
-def find_people(images_root: PathLike, names: Iterable[str] | None) -> _People:
-    """The image files in each folder below `images_root`, sorted; of `names` only, if given.
-
-    Raises:
-        FileNotFoundError: If `images_root` holds no folder with an image file, or lacks a name.
-    """
-    people = {
-        folder.name: sorted(
-            f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file()
-        )
-        for folder in sorted(Path(images_root).iterdir())
-        if folder.is_dir()
-    }
-    people = {person: files for person, files in people.items() if files}
-    if not people:
-        raise FileNotFoundError(
-            f"{images_root} holds no folder with an image file: expected a folder for each person, "
-            f"in it files ending in {', '.join(IMAGE_SUFFIXES)}."
-        )
-    if names is None:
-        return people
-    wanted = set(names)
-    if missing := sorted(wanted - people.keys()):
-        raise FileNotFoundError(
-            f"{images_root} holds no photographs of {len(missing):,} of the {len(wanted):,} people "
-            f"named: {', '.join(missing[:10])}"
-        )
-    return {person: files for person, files in people.items() if person in wanted}
+_Photo = tuple[str, str]  # person and file
 
 
 def sample_pairs(
-    people: _People, size: int | None, rng: np.random.Generator
+    people: People, size: int | None, rng: np.random.Generator
 ) -> tuple[list[tuple[_Photo, _Photo]], list[tuple[_Photo, _Photo]]]:
     """Draws `size / 2` same and `size / 2` different pairs; see `PairList.sample`."""
     counts = np.array([len(files) for files in people.values()])
@@ -68,7 +32,7 @@ def sample_pairs(
 
 
 def _sample_same(
-    people: _People, size: int, rng: np.random.Generator
+    people: People, size: int, rng: np.random.Generator
 ) -> list[tuple[_Photo, _Photo]]:
     drawn = []
     for (person, files), share in zip(
@@ -106,7 +70,7 @@ def _unrank(index: int) -> tuple[int, int]:
 
 
 def _sample_different(
-    people: _People, size: int, rng: np.random.Generator
+    people: People, size: int, rng: np.random.Generator
 ) -> list[tuple[_Photo, _Photo]]:
     names = list(people)
     counts = np.array([len(files) for files in people.values()])

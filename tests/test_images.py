@@ -15,8 +15,9 @@ from PIL import Image
 
 from siamese_verify import images
 from siamese_verify.decoding import ImageError
-from siamese_verify.images import find_photographs, load_images
+from siamese_verify.images import load_images
 from siamese_verify.pairs import Photo
+from siamese_verify.photographs import find_photographs
 from siamese_verify.preprocessing import Preprocessing, scale
 
 LFW = Path(__file__).parents[2] / "shared" / "lfw"

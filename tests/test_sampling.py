@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from siamese_verify import sampling
+from siamese_verify import photographs, sampling
 from siamese_verify.pairs import Pair, PairList, Photo
 
 FILES = {
@@ -109,7 +109,7 @@ def test_only_image_files_in_folders_of_people_count(root: Path):
     (root / "Ada" / "folder.jpg").mkdir()
     (root / "Ada" / "nested").mkdir()
     (root / "Ada" / "nested" / "1.jpg").touch()
-    found = sampling.find_people(root, None)
+    found = photographs.find_people(root, None)
     assert found == {person: sorted(files) for person, files in FILES.items()}
 
 

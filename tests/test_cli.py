@@ -1,0 +1,216 @@
+"""Tests of the `siamese-verify` command."""
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from standin import write_standin
+
+import siamese_verify as sv
+from siamese_verify import cli
+from siamese_verify.calibration import CalibrationWarning
+
+SIZE = (24, 24)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_standin(tmp_path_factory.mktemp("data") / "drawn", train_people=12, test_people=6)
+
+
+@pytest.fixture(scope="module")
+def data(drawn: Path) -> sv.PairDataset:
+    return sv.PairDataset.from_lfw(drawn / "pairsDevTest.txt", drawn / "lfw2", SIZE, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def verifier(data: sv.PairDataset) -> sv.Verifier:
+    tower = sv.ConvTower([sv.ConvBlock(8, 3, 2)], (*SIZE, 1), 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)  # The pairs are few.
+        return sv.Verifier(sv.SiameseModel(tower, sv.CosineHead()), data.preprocessing).calibrate(
+            data
+        )
+
+
+@pytest.fixture(scope="module")
+def model(verifier: sv.Verifier, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model") / "faces.keras"
+    verifier.save(path)
+    return str(path)
+
+
+def said_json(capsys: pytest.CaptureFixture[str]) -> object:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_inspect_counts(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = sv.PairList.from_lfw(drawn / "pairsDevTest.txt")
+    arguments = ["inspect", str(drawn / "pairsDevTest.txt"), "--images", str(drawn / "lfw2")]
+    assert cli.main([*arguments, "--json"]) == 0
+    said = said_json(capsys)
+    assert {name: said[name] for name in pairs.summary()._fields} == pairs.summary()._asdict()
+    assert said["problems"] == []
+    assert said["folds"] == 0
+    assert cli.main(arguments) == 0
+    assert "no problems" in capsys.readouterr().out
+
+
+def test_inspect_lists_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text("Ada\t1\t2\nAda\t2\t1\nAda\t1\tBob\t1\n")
+    (tmp_path / "photographs" / "Ada").mkdir(parents=True)
+    (tmp_path / "photographs" / "Ada" / "Ada_0001.jpg").touch()
+    assert cli.main(["inspect", str(path), "--images", str(tmp_path / "photographs")]) == 1
+    said = capsys.readouterr().out
+    assert "lines 1 and 2" in said
+    assert "2 of 3 photographs are missing" in said
+    assert cli.main(["inspect", str(path), "--json"]) == 1
+    said = said_json(capsys)
+    assert said["people in several pairs"] == 1
+    assert said["most pairs of a person"] == 3
+    assert said["most photographs of a person"] == 2
+
+
+def test_inspect_needs_no_tensorflow(drawn: Path) -> None:
+    code = (
+        "import sys; from siamese_verify import cli; code = cli.main(sys.argv[1:]);"
+        "assert not {'tensorflow', 'keras'} & sys.modules.keys(); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", code, "inspect", drawn / "pairsDevTest.txt"]
+    command += ["--images", drawn / "lfw2"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_evaluate_prints_the_verifiers_table(
+    model: str,
+    drawn: Path,
+    data: sv.PairDataset,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    arguments = ["evaluate", model, str(drawn / "pairsDevTest.txt")]
+    arguments += ["--images", str(drawn / "lfw2")]
+    assert cli.main([*arguments, "--roc", str(tmp_path / "roc.png")]) == 0
+    report = sv.Verifier.load(model).evaluate(data)
+    assert capsys.readouterr().out == f"{report}\n"
+    assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.main([*arguments, "--json"]) == 0
+    assert said_json(capsys) == json.loads(json.dumps(report.to_dict()))
+
+
+def test_evaluate_follows_the_protocol_of_a_list_in_folds(
+    model: str,
+    drawn: Path,
+    data: sv.PairDataset,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    pairs = data.pairs
+    chosen = [pair for i in range(4) for pair in (pairs.same[i], pairs.different[i])]
+    in_folds = sv.PairList(chosen, folds=[0, 0, 1, 1, 2, 2, 3, 3])
+    in_folds.to_lfw(tmp_path / "pairs.txt")
+    arguments = ["evaluate", model, str(tmp_path / "pairs.txt"), "--images", str(drawn / "lfw2")]
+    assert cli.main([*arguments, "--json"]) == 0
+    mean, error = said_json(capsys)["folds"]
+    part = sv.PairDataset(in_folds, drawn / "lfw2", data.preprocessing, verbose=False)
+    scores = sv.Verifier.load(model).model.score(part.images, part.indices)
+    expected = sv.evaluate_folds(scores, part.labels, in_folds.folds)
+    assert (mean, error) == pytest.approx(expected[:2])
+    assert cli.main(arguments) == 0
+    assert f"over the folds    {expected}" in capsys.readouterr().out
+
+
+def test_verify_tells_by_its_exit_code(
+    model: str, drawn: Path, data: sv.PairDataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = data.pairs.paths(drawn / "lfw2")
+    decisions = sv.Verifier.load(model).verify_many(paths)
+    for same in (True, False):
+        index = [decision.same for decision in decisions].index(same)
+        arguments = ["verify", model, *map(str, paths[index])]
+        assert cli.main(arguments) == (0 if same else 1)
+        assert capsys.readouterr().out.startswith("same: " if same else "different: ")
+        assert cli.main([*arguments, "--json"]) == (0 if same else 1)
+        said = said_json(capsys)
+        assert said["same"] == same
+        assert said["score"] == pytest.approx(decisions[index].score, abs=1e-5)
+        assert len(said["far"]) == len(said["frr"]) == 3
+
+
+def test_identify_names_who_is_most_alike(
+    model: str, drawn: Path, data: sv.PairDataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = data.pairs.photographs[0]
+    arguments = ["identify", model, str(drawn / "lfw2" / photo.path)]
+    arguments += ["--gallery", str(drawn / "lfw2")]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.startswith(f"{photo.person}: score 1.0")
+    assert cli.main([*arguments, "-k", "3", "--json"]) == 0
+    said = said_json(capsys)
+    assert said[0]["name"] == photo.person
+    assert len(said) <= 3
+
+
+def test_nobody_is_an_exit_code(
+    model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    verifier = sv.Verifier.load(model)
+    calibration = verifier.calibration
+    verifier.calibration = type(calibration)(**{**vars(calibration), "threshold": 1.5})
+    verifier.save(tmp_path / "strict.keras")
+    photo = str(drawn / "lfw2" / data.pairs.photographs[0].path)
+    gallery = ["--gallery", str(drawn / "lfw2")]
+    assert cli.main(["identify", str(tmp_path / "strict.keras"), photo, *gallery]) == 1
+    assert capsys.readouterr().out == "nobody\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect", "nowhere.txt"], "nowhere.txt"),
+        (["verify", "nowhere.keras", "a.jpg", "b.jpg"], "nowhere.keras"),
+        (["verify", "MODEL", "nowhere.jpg", "b.jpg"], "nowhere.jpg"),
+        (["verify", "PAIRS", "a.jpg", "b.jpg"], "damaged, or no verifier's file"),
+        (["identify", "MODEL", "a.jpg", "--gallery", "nowhere"], "nowhere"),
+        (["export", "MODEL", "model.pb"], "model.pb"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(
+    arguments: list[str], message: str, model: str, drawn: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = {"MODEL": model, "PAIRS": str(drawn / "pairsDevTest.txt")}
+    assert cli.main([names.get(argument, argument) for argument in arguments]) == 2
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("siamese-verify: ")
+    assert message in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["inspect", "evaluate", "verify", "identify", "export"])
+def test_help_shows_an_example_and_the_exit_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([command, "--help"])
+    assert exit_.value.code == 0
+    said = capsys.readouterr().out
+    assert f"siamese-verify {command} " in said.split("example:")[1]
+    assert "exit code: 0" in said
+
+
+def test_the_installed_command_says_nothing_but_its_answer(
+    model: str, drawn: Path, data: sv.PairDataset
+) -> None:
+    command = [Path(sys.executable).with_name("siamese-verify"), "verify", model]
+    command += data.pairs.paths(drawn / "lfw2")[0]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode in (0, 1)
+    assert result.stderr == ""
+    assert result.stdout.startswith(("same: ", "different: "))
+    assert len(result.stdout.splitlines()) == 2
