@@ -204,10 +204,10 @@ def test_help_shows_an_example_and_the_exit_codes(
     assert "exit code: 0" in said
 
 
-def test_the_installed_command_says_nothing_but_its_answer(
+def test_the_command_says_nothing_but_its_answer(
     model: str, drawn: Path, data: sv.PairDataset
 ) -> None:
-    command = [Path(sys.executable).with_name("siamese-verify"), "verify", model]
+    command = [sys.executable, "-m", "siamese_verify.cli", "verify", model]
     command += data.pairs.paths(drawn / "lfw2")[0]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode in (0, 1)
