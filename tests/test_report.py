@@ -76,6 +76,12 @@ def test_the_page_has_figures_beside_those_of_the_report(docs: Path) -> None:
     assert len(rows) == 6
 
 
+def test_the_page_names_the_run_that_validation_chooses(docs: Path) -> None:
+    page = " ".join((docs / "lfw-results.md").read_text().split())
+    assert "validation accuracy is base, Adam: 0.650 on the test pairs at 0.5, 0.700 at" in page
+    assert "test accuracy, of a run chosen on the test pairs, is 0.774." in page
+
+
 def test_the_page_has_the_spread_between_seeds(docs: Path) -> None:
     expected = "| batch norm | 3 | 0.720 ± 0.020 | 0.700 ± 0.000 | 0.250 ± 0.000 |"
     assert tables(docs, "Between seeds") == [expected]
