@@ -61,7 +61,7 @@ def test_a_run_leaves_settings_history_figures_model_and_pictures(uninterrupted:
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert all(row["seconds"] > 0 for row in history)
     figures = json.loads((uninterrupted / "figures.json").read_text())
-    assert figures.keys() == {"last", "best"}
+    assert figures.keys() == {"last", "recomputed", "best"}
     assert 0 <= figures["best"]["accuracy_at_threshold"] <= 1
     for picture in ("curves.png", "outcomes.png"):
         assert (uninterrupted / picture).read_bytes().startswith(b"\x89PNG")

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from results import REPORT, TITLES, Result
 
 # Legible on white and on black.
@@ -36,6 +37,8 @@ def draw_curves(axes: list[Axes], result: Result) -> None:
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             ax.plot(epochs, result.history[key], marker=".", label=label)
         ax.set(xlabel="epoch", ylabel=name, title=TITLES[result.experiment])
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.ticklabel_format(axis="y", useOffset=False)
         ax.legend()
 
 

@@ -26,7 +26,6 @@ TITLES = {
     "batch-norm": "batch norm",
     "dropout-0.1": "batch norm, dropout 0.1",
     "dropout-0.5": "batch norm, dropout 0.5",
-    "batch-norm-50": "batch norm, 50 epochs",
     "by-person": "batch norm, split by person",
 }
 
@@ -41,6 +40,7 @@ class Result(NamedTuple):
     labels: np.ndarray
     scores: np.ndarray
     figures: dict[str, float]
+    recomputed: dict[str, float]
 
     @property
     def final(self) -> dict[str, float]:
@@ -72,9 +72,13 @@ def columns(path: Path) -> dict[str, np.ndarray]:
 
 
 def load(folder: Path) -> Result:
-    """Figures and scores are those of the last epoch, as in the report."""
+    """Scores and figures are those of the last epoch, as in the report.
+
+    Recomputed are figures with batch norm's averages brought up to date; none without batch norm.
+    """
     history = columns(folder / "history.csv")
     scores = columns(folder / "scores.csv")
+    figures = json.loads((folder / FIGURES).read_text())
     experiment, _, seed = folder.name.rpartition("-seed")
     return Result(
         experiment,
@@ -83,7 +87,8 @@ def load(folder: Path) -> Result:
         {name: values.astype(float) for name, values in history.items()},
         scores["label"].astype(int),
         scores["last"].astype(float),
-        json.loads((folder / FIGURES).read_text())["last"],
+        figures["last"],
+        figures.get("recomputed", {}),
     )
 
 

@@ -31,6 +31,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from download import download_lfw
+from moving_averages import recompute_averages
 from recombination import recombine
 from run_folder import RunFolder
 from standin import write_standin
@@ -280,10 +281,13 @@ def main(
         train_model(model, train, validation, settings, run, callbacks)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on from the last finished epoch.")
-    print("\nMeasuring the last and the best model ...")
+    print("\nMeasuring ...")
     figures, scores = {}, {}
     new_pairs, labels = recombine(train)
-    for which in ("last", "best"):
+    models = ("last", "recomputed", "best") if settings.batch_norm else ("last", "best")
+    for which in models:
+        if which == "recomputed":
+            recompute_averages(model, train, settings.batch_size)
         if which == "best":
             model = keras.models.load_model(run.folder / "best.keras")
             compile_model(model, settings)
