@@ -6,7 +6,7 @@ A photograph passes the tower once; whatever it is compared with afterwards cost
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -79,13 +79,7 @@ def score_blocks(
         >>> best.tolist()
         [1.0, 1.0]
     """
-    height, width, score = _scorer(head, probes, gallery)
-    buffer = np.empty(height * width, np.float32)
-    for rows, columns in _tiles(len(probes), len(gallery), height, width):
-        shape = rows.stop - rows.start, columns.stop - columns.start
-        scores = buffer[: shape[0] * shape[1]].reshape(shape)
-        score(rows, columns, scores)
-        yield rows, columns, scores
+    yield from GalleryScorer(head, gallery).blocks(probes)
 
 
 def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> Floats:
@@ -101,11 +95,59 @@ def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> F
         >>> score_matrix(CosineHead(), embeddings[:1], embeddings).tolist()
         [[1.0, 1.0, 0.0]]
     """
-    matrix = np.empty((len(probes), len(gallery)), np.float32)
-    height, width, score = _scorer(head, probes, gallery)
-    for rows, columns in _tiles(*matrix.shape, height, width):
-        score(rows, columns, matrix[rows, columns])
-    return matrix
+    return GalleryScorer(head, gallery).matrix(probes)
+
+
+class GalleryScorer:
+    """Scores probes against one gallery; prepared once, for any number of probes.
+
+    Args:
+        head: A head, as for `SiameseModel`. With a `CosineHead`, a block is one matrix product.
+        gallery: float32 array `(n, size)`.
+    """
+
+    def __init__(self, head: keras.layers.Layer, gallery: Floats):
+        self._head = head
+        self._is_cosine = isinstance(head, CosineHead)
+        self._gallery = unit_length(gallery) if self._is_cosine else gallery
+
+    def blocks(self, probes: Floats) -> Iterator[tuple[slice, slice, Floats]]:
+        """See `score_blocks`."""
+        height, width = self._block_size()
+        buffer = np.empty(height * width, np.float32)
+        probes = self._prepared(probes)
+        for rows, columns in _tiles(len(probes), len(self._gallery), height, width):
+            shape = rows.stop - rows.start, columns.stop - columns.start
+            scores = buffer[: shape[0] * shape[1]].reshape(shape)
+            self._score(probes[rows], self._gallery[columns], scores)
+            yield rows, columns, scores
+
+    def matrix(self, probes: Floats) -> Floats:
+        """See `score_matrix`."""
+        matrix = np.empty((len(probes), len(self._gallery)), np.float32)
+        probes = self._prepared(probes)
+        for rows, columns in _tiles(*matrix.shape, *self._block_size()):
+            self._score(probes[rows], self._gallery[columns], matrix[rows, columns])
+        return matrix
+
+    def _prepared(self, probes: Floats) -> Floats:
+        return unit_length(probes) if self._is_cosine else probes
+
+    def _block_size(self) -> tuple[int, int]:
+        size = self._gallery.shape[1]
+        if self._is_cosine:
+            # A high block makes more of a product, a low one is still in the cache when clipped.
+            height = min(max(2 * size, 256), 2048)
+            return height, _BLOCK_BYTES // 4 // height
+        side = max(1, int((_BLOCK_BYTES / 4 / size) ** 0.5))
+        return side, side
+
+    def _score(self, probes: Floats, gallery: Floats, out: Floats) -> None:
+        if self._is_cosine:
+            np.matmul(probes, gallery.T, out=out)
+            np.clip(out, -1, 1, out=out)
+        else:
+            out[:] = _apply(self._head, probes[:, None], gallery[None])
 
 
 def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, slice]]:
@@ -113,41 +155,13 @@ def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, sli
         yield slice(top, min(top + height, m)), slice(left, min(left + width, n))
 
 
-def _scorer(
-    head: keras.layers.Layer, probes: Floats, gallery: Floats
-) -> tuple[int, int, Callable[[slice, slice, Floats], None]]:
-    """Height and width of a block, and a function that writes the scores of one."""
-    size = probes.shape[1]
-    if isinstance(head, CosineHead):
-        # A high block makes more of a product, a low one is still in the cache when clipped.
-        height = min(max(2 * size, 256), 2048)
-        return height, _BLOCK_BYTES // 4 // height, _cosines(probes, gallery)
-
-    def score(rows: slice, columns: slice, out: Floats) -> None:
-        out[:] = _apply(head, probes[rows, None], gallery[None, columns])
-
-    side = max(1, int((_BLOCK_BYTES / 4 / size) ** 0.5))
-    return side, side, score
-
-
-def _cosines(probes: Floats, gallery: Floats) -> Callable[[slice, slice, Floats], None]:
-    """A product of embeddings that have been brought to length 1."""
-    probes, gallery = (x * _inverse_lengths(x)[:, None] for x in (probes, gallery))
-
-    def score(rows: slice, columns: slice, out: Floats) -> None:
-        np.matmul(probes[rows], gallery[columns].T, out=out)
-        np.clip(out, -1, 1, out=out)
-
-    return score
-
-
 def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
     scores: Any = keras.ops.convert_to_numpy(head((left, right)))
     return np.asarray(scores[..., 0], np.float32)
 
 
-def _inverse_lengths(x: Floats) -> Floats:
-    """Of each row; 0 of one of zeros."""
+def unit_length(x: Floats) -> Floats:
+    """Each row scaled to length 1; zeros stay."""
     length = np.sqrt(np.einsum("ij,ij->i", x, x))
     inverse: Floats = np.divide(1, length, out=np.zeros_like(length), where=length > 0)
-    return inverse
+    return x * inverse[:, None]

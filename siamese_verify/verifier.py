@@ -8,7 +8,7 @@ import hashlib
 import importlib.metadata
 import platform
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -25,7 +25,8 @@ from siamese_verify.intervals import Estimate
 from siamese_verify.layers import heads, tower  # noqa: F401  # Their classes may be in a file.
 from siamese_verify.model import SiameseModel
 from siamese_verify.preprocessing import Preprocessing
-from siamese_verify.scoring import score_matrix, score_pairs
+from siamese_verify.scoring import score_pairs
+from siamese_verify.search import ExactIndex, Index
 from siamese_verify.verifier_file import load_verifier, save_verifier
 
 Embeddings = npt.NDArray[np.float32]
@@ -71,6 +72,8 @@ class Verifier:
         preprocessing: The `Preprocessing`.
         calibration: The `Calibration`: threshold and evidence; None before `calibrate`.
         gallery: The `Gallery` of people enrolled.
+        index_type: How it is searched: `ExactIndex`, or `FaissIndex` for millions and a
+            `CosineHead`.
 
     Raises:
         ValueError: If `head` is missing, or given beside a `SiameseModel`.
@@ -110,6 +113,8 @@ class Verifier:
         self.model = SiameseModel(model, head)
         self.preprocessing = preprocessing or Preprocessing()
         self.calibration: Calibration | None = None
+        self.index_type: Callable[[keras.layers.Layer, Embeddings], Index] = ExactIndex
+        self._indexed: tuple[Gallery, Index] | None = None
         self.model.build(((None, *self.preprocessing.shape),) * 2)
 
     @functools.cached_property
@@ -279,13 +284,25 @@ class Verifier:
         if k < 1:
             raise ValueError(f"`k` must be at least 1. Received: k={k}")
         threshold, gallery = self.threshold, self.gallery
-        scores = score_matrix(self.model.head, self.embed([probe]), gallery.embeddings)[0]
+        index, embedding = self._index_of(gallery), self.embed([probe])
         best: dict[str, float] = {}
-        for i in np.argsort(-scores, kind="stable").tolist():
-            if scores[i] < threshold or len(best) == k:
+        count = k  # of photographs, of which several may be of one person
+        while len(gallery):
+            scores, indices = (found[0].tolist() for found in index.search(embedding, count))
+            for score, i in zip(scores, indices, strict=True):
+                if score >= threshold:
+                    best.setdefault(gallery.names[i], score)
+            if len(best) >= k or count >= len(gallery) or scores[-1] < threshold:
                 break
-            best.setdefault(gallery.names[i], float(scores[i]))
-        return [Match(*found) for found in best.items()]
+            count *= 4
+        return [Match(*found) for found in list(best.items())[:k]]
+
+    def _index_of(self, gallery: Gallery) -> Index:
+        indexed = self._indexed
+        if indexed is None or indexed[0] is not gallery:
+            indexed = gallery, self.index_type(self.model.head, gallery.embeddings)
+            self._indexed = indexed
+        return indexed[1]
 
     def save_gallery(self, path: PathLike) -> None:
         """Writes the gallery to a `.npz` file."""

@@ -21,6 +21,7 @@ from siamese_verify.decoding import ImageError
 from siamese_verify.evaluation import evaluate_scores
 from siamese_verify.gallery import Gallery, GalleryError
 from siamese_verify.inputs import read_image
+from siamese_verify.search import FaissIndex
 from siamese_verify.verifier_file import VerifierFileError
 
 SIZE = (24, 24)
@@ -346,6 +347,36 @@ def test_somebody_enrolled_is_found_first(
     scores = [match.score for match in found]
     assert scores == sorted(scores, reverse=True)
     assert min(scores) >= enrolled.threshold
+
+
+def test_people_are_found_however_many_photographs_they_have(
+    saved: Path, drawn: Path, pairs: sv.PairDataset
+) -> None:
+    verifier = sv.Verifier.load(saved)
+    calibration = verifier.calibration
+    verifier.calibration = type(calibration)(**{**vars(calibration), "threshold": -1.0})
+    path = drawn / "lfw2" / pairs.pairs.photographs[0].path
+    others = {name: [next((drawn / "lfw2" / name).iterdir())] for name in pairs.pairs.people[1:4]}
+    verifier.enroll({"Many": [path] * 30, **others})
+    found = verifier.identify(path, k=3)
+    assert found[0].name == "Many"
+    assert len({match.name for match in found}) == 3
+
+
+def test_faiss_finds_them_too(drawn: Path, pairs: sv.PairDataset) -> None:
+    pytest.importorskip("faiss")
+    verifier = sv.Verifier(build(sv.CosineHead()), pairs.preprocessing)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        verifier.calibrate(pairs)
+    verifier.enroll({p.person: [drawn / "lfw2" / p.path] for p in pairs.pairs.photographs})
+    probe = drawn / "lfw2" / pairs.pairs.photographs[0].path
+    exact = verifier.identify(probe, 3)
+    verifier.index_type = FaissIndex
+    verifier.enroll({})
+    found = verifier.identify(probe, 3)
+    assert [match.name for match in found] == [match.name for match in exact]
+    assert [match.score for match in found] == pytest.approx([m.score for m in exact], abs=1e-5)
 
 
 def test_nobody_is_an_answer(enrolled: sv.Verifier, saved: Path, drawn: Path) -> None:

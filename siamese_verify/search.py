@@ -1,0 +1,137 @@
+"""Those of a gallery that are most alike to a probe: exactly, or nearly so and faster."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.layers.heads import CosineHead
+from siamese_verify.scoring import Floats, GalleryScorer, unit_length
+
+
+class Neighbors(NamedTuple):
+    """Those most alike to each probe, best first."""
+
+    scores: Floats
+    """float32 `(m, k)`."""
+    indices: npt.NDArray[np.int64]
+    """Which of the gallery `(m, k)`."""
+
+
+class Index(Protocol):
+    """Something that finds neighbours."""
+
+    def search(self, probes: Floats, k: int) -> Neighbors:
+        """The `k` of the gallery that are most alike to each probe, or all if they are fewer."""
+        ...
+
+
+class ExactIndex:
+    """Compares each probe with the whole gallery, block by block.
+
+    Args:
+        head: A head, as for `SiameseModel`.
+        embeddings: Those of the gallery, float32 `(n, size)`.
+
+    Example:
+        >>> index = ExactIndex(CosineHead(), np.eye(3, dtype=np.float32))
+        >>> index.search(np.array([[0, 2, 1]], np.float32), k=2).indices.tolist()
+        [[1, 2]]
+    """
+
+    def __init__(self, head: keras.layers.Layer, embeddings: Floats):
+        self._scorer, self._n = GalleryScorer(head, embeddings), len(embeddings)
+
+    def search(self, probes: Floats, k: int) -> Neighbors:
+        """The `k` most alike to each probe, or all if they are fewer; of equals, the first.
+
+        Args:
+            probes: float32 `(m, size)`.
+            k: How many.
+
+        Raises:
+            ValueError: If `k` is below 1.
+        """
+        k = _checked(k, self._n)
+        scores = np.full((len(probes), k), -np.inf, np.float32)
+        indices = np.full((len(probes), k), -1, np.int64)
+        for rows, columns, block in self._scorer.blocks(probes):
+            part = scores[rows], indices[rows]
+            scores[rows], indices[rows] = _merged(*part, block, columns.start)
+        return Neighbors(scores, indices)
+
+
+class FaissIndex:
+    """Finds nearly all neighbours at a fraction of the time; needs the extra `search`.
+
+    The gallery is divided into cells, of which each probe looks into the nearest.
+
+    Args:
+        head: A `CosineHead`.
+        embeddings: Those of the gallery, float32 `(n, size)`.
+        probed_cells: How many cells a probe looks into; more are slower and find more.
+
+    Raises:
+        ValueError: If the head is another one.
+        ImportError: If FAISS is not installed.
+
+    Reference:
+        Johnson, Douze, Jégou, "Billion-scale similarity search with GPUs", 2019, section 2.2.
+    """
+
+    def __init__(self, head: keras.layers.Layer, embeddings: Floats, probed_cells: int = 32):
+        if not isinstance(head, CosineHead):
+            raise ValueError(
+                "FAISS searches by cosine only: use ExactIndex for other heads. "
+                f"Received: head={head}"
+            )
+        import faiss
+
+        n, size = embeddings.shape
+        # As FAISS's guidelines have it: 4 roots of n, with 39 embeddings or more in each.
+        cells = max(1, min(int(4 * n**0.5), n // 39))
+        self._index: Any = faiss.index_factory(size, f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
+        unit = unit_length(embeddings)
+        self._index.train(unit)
+        self._index.add(unit)
+        faiss.extract_index_ivf(self._index).nprobe = min(probed_cells, cells)
+        self._n = n
+
+    def search(self, probes: Floats, k: int) -> Neighbors:
+        """The `k` most alike to each probe in the cells looked into; see `ExactIndex.search`.
+
+        Where these hold fewer, scores are -inf and indices -1.
+        """
+        scores, indices = self._index.search(unit_length(probes), _checked(k, self._n))
+        return Neighbors(np.where(indices < 0, -np.inf, scores.clip(-1, 1)), indices)
+
+
+def _checked(k: int, n: int) -> int:
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1. Received: k={k}")
+    return min(k, n)
+
+
+def _merged(
+    scores: Floats, indices: npt.NDArray[np.int64], block: Floats, start: int
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """The best of those held and those of a block, best first, the first of equals first."""
+    n, k = scores.shape
+    if not k:
+        return scores, indices
+    if not np.isfinite(scores[:, -1]).all() and block.shape[1] > k:
+        # Nearly all would be better than what is held: the k-th of the block is the bar.
+        bar = np.partition(block, -k, axis=1)[:, -k]
+        rows, columns = np.nonzero(block >= np.maximum(bar, scores[:, -1])[:, None])
+    else:
+        rows, columns = np.nonzero(block > scores[:, -1:])
+    row = np.concatenate([np.repeat(np.arange(n), k), rows])
+    score = np.concatenate([scores.ravel(), block[rows, columns]])
+    index = np.concatenate([indices.ravel(), start + columns])
+    order = np.lexsort((index, -score, row))
+    rank = np.arange(len(row)) - np.searchsorted(row[order], np.arange(n))[row[order]]
+    kept = order[rank < k]
+    return score[kept].reshape(n, k), index[kept].reshape(n, k)

@@ -1,0 +1,73 @@
+"""Tests of gallery search, against sorting all scores."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import siamese_verify as sv
+from siamese_verify import scoring
+from siamese_verify.search import ExactIndex, FaissIndex
+
+
+def expected(head, probes, gallery, k):
+    scores = sv.score_matrix(head, probes, gallery)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, order, axis=1), order
+
+
+def draw(seed, m, n, size=4):
+    """Few values, so that scores are tied."""
+    rng = np.random.default_rng(seed)
+    probes, gallery = (rng.integers(-1, 2, (rows, size)).astype(np.float32) for rows in (m, n))
+    return probes, gallery
+
+
+@pytest.mark.parametrize("head", [sv.CosineHead(), sv.EuclideanHead()])
+@given(seed=st.integers(0, 99), m=st.integers(0, 7), n=st.integers(1, 60), k=st.integers(1, 9))
+def test_exact_search_gives_what_sorting_gives(head, seed, m, n, k):
+    probes, gallery = draw(seed, m, n)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "_BLOCK_BYTES", 4 * 256 * 7)  # many small blocks
+        found = ExactIndex(head, gallery).search(probes, k)
+    scores, indices = expected(head, probes, gallery, k)
+    np.testing.assert_array_equal(found.scores, scores)
+    np.testing.assert_array_equal(found.indices, indices)
+
+
+def test_faiss_finds_nearly_all():
+    pytest.importorskip("faiss")
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(400, 32))
+    gallery = (np.repeat(people, 10, axis=0) + rng.normal(size=(4000, 32))).astype(np.float32)
+    probes = (people[:100] + rng.normal(size=(100, 32))).astype(np.float32)
+    exact = ExactIndex(sv.CosineHead(), gallery).search(probes, 10)
+    found = FaissIndex(sv.CosineHead(), gallery).search(probes, 10)
+    recall = np.mean(
+        [len({*a} & {*b}) / 10 for a, b in zip(exact.indices, found.indices, strict=True)]
+    )
+    assert recall > 0.95
+    np.testing.assert_allclose(found.scores[:, 0], exact.scores[:, 0], atol=1e-5)
+    assert found.scores.dtype == np.float32
+    assert np.all(np.diff(found.scores, axis=1) <= 0)
+
+
+def test_faiss_says_where_it_found_fewer():
+    pytest.importorskip("faiss")
+    rng = np.random.default_rng(0)
+    gallery = rng.normal(size=(400, 8)).astype(np.float32)
+    found = FaissIndex(sv.CosineHead(), gallery, probed_cells=1).search(gallery[:1], 400)
+    assert found.indices[0, 0] == 0
+    assert found.indices[0, -1] == -1
+    assert found.scores[0, -1] == -np.inf
+
+
+def test_faiss_is_for_cosines():
+    with pytest.raises(ValueError, match="use ExactIndex for other heads"):
+        FaissIndex(sv.EuclideanHead(), np.zeros((10, 4), np.float32))
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_k_below_one_is_refused(k):
+    with pytest.raises(ValueError, match=f"Received: k={k}"):
+        ExactIndex(sv.CosineHead(), np.zeros((10, 4), np.float32)).search(np.zeros((1, 4)), k)
