@@ -1,0 +1,66 @@
+"""Measures gallery search, exact and by FAISS, and prints a table.
+
+    pip install -e ".[search]"
+    python benchmarks/search.py      # about 10 minutes; 3 GB of memory
+
+Embeddings have 128 dimensions, drawn around people of ten photographs each, of whom two have a
+cosine of about 0.5. Recall is the share of the ten nearest that are
+found; time is that for one probe alone, and for each of a thousand searched together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+import siamese_verify as sv
+from siamese_verify.search import ExactIndex, FaissIndex, Index
+
+SIZE, K, PHOTOGRAPHS, PROBES = 128, 10, 10, 1000
+
+
+def draw(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A gallery, and probes of people in it."""
+    people = rng.normal(size=(n // PHOTOGRAPHS, SIZE)).astype(np.float32)
+
+    def photographs(of: np.ndarray) -> np.ndarray:
+        return people[of] + rng.normal(size=(len(of), SIZE)).astype(np.float32)
+
+    gallery = photographs(np.repeat(np.arange(len(people)), PHOTOGRAPHS))
+    return gallery, photographs(rng.integers(len(people), size=PROBES))
+
+
+def milliseconds(index: Index, probes: np.ndarray) -> float:
+    start = time.perf_counter()
+    index.search(probes, K)
+    return 1000 * (time.perf_counter() - start) / len(probes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    print("| gallery | index | built in | one probe | each of 1,000 | recall at 10 |")
+    print("|---|---|---|---|---|---|")
+    for n in parser.parse_args().sizes:
+        gallery, probes = draw(n, np.random.default_rng(0))
+        nearest = None
+        for name, kind in (("exact", ExactIndex), ("FAISS", FaissIndex)):
+            start = time.perf_counter()
+            index: Index = kind(sv.CosineHead(), gallery)
+            built = time.perf_counter() - start
+            alone = np.median([milliseconds(index, probes[i : i + 1]) for i in range(20)])
+            together = np.median([milliseconds(index, probes) for _ in range(3)])
+            found = index.search(probes, K).indices.tolist()
+            nearest = nearest or found
+            both = zip(nearest, found, strict=True)
+            recall = np.mean([len({*a} & {*b}) / K for a, b in both])
+            row = f"| {n:,} | {name} | {built:.1f} s | {alone:.1f} ms | {together:.2f} ms"
+            print(f"{row} | {recall:.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
