@@ -4,8 +4,8 @@
     python benchmarks/search.py      # about 10 minutes; 3 GB of memory
 
 Embeddings have 128 dimensions, drawn around people of ten photographs each, of whom two have a
-cosine of about 0.5. Recall is the share of the ten nearest that are
-found; time is that for one probe alone, and for each of a thousand searched together.
+cosine of about 0.5. Recall is the share of the ten nearest that are found; time is that for one
+probe alone, and for each of a thousand searched together.
 """
 
 from __future__ import annotations
