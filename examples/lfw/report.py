@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -122,6 +123,19 @@ def conclusions(results: list[Result]) -> str:
     return markdown(heads, rows())
 
 
+def seed_noise(results: list[Result]) -> str:
+    """How much two runs differ by their seeds alone, from the experiment with the most seeds."""
+    counts = Counter(result.experiment for result in results)
+    experiment, count = counts.most_common(1)[0]
+    values = [r.figures["accuracy"] for r in results if r.experiment == experiment]
+    points = 100 * 2**0.5 * statistics.stdev(values)
+    return (
+        f"By the {count} seeds of {TITLES[experiment]}, two runs of one experiment differ by "
+        f"{points:.1f} points in test accuracy at 0.5 (one standard deviation): of the differences "
+        "above, those below twice that may be chance of the seed."
+    )
+
+
 def verdict(better: np.ndarray, worse: np.ndarray) -> str:
     """The mean difference in points and its standard error; below two of those it may be chance."""
     differences = 100.0 * better - 100.0 * worse
@@ -231,6 +245,8 @@ def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     if any(result.seed for result in results):
         parts += [SEEDS, seeds(results)]
     parts += [CONCLUSION, conclusions(first)]
+    if any(result.seed for result in results):
+        parts += [seed_noise(results)]
     parts += [MEMORY, memory(first)]
     names = ("batch-norm", "dropout-0.1", "dropout-0.5")
     parts += [DROPOUT, dropout([runs[name] for name in names if name in runs])]
@@ -290,7 +306,7 @@ CONCLUSION = """\
 ## The report's conclusions
 
 Differences of test accuracy in points, with the standard error of a paired comparison on the same
-test pairs. They tell what is chance for these pairs, not for another seed."""
+test pairs, which tells what is chance of the pairs."""
 
 MEMORY = """\
 ## Why train accuracy goes to 1.0
