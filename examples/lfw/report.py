@@ -143,7 +143,7 @@ def seed_noise(results: list[Result]) -> str:
 def verdict(better: np.ndarray, worse: np.ndarray) -> str:
     """The mean difference in points and its standard error; below two of those it may be chance."""
     differences = 100.0 * better - 100.0 * worse
-    mean, error = differences.mean(), differences.std(ddof=1) / len(differences) ** 0.5
+    mean, error = differences.mean(), standard_error(differences)
     word = "may be chance" if abs(mean) <= 2 * error else "holds" if mean > 0 else "the reverse"
     return f"{mean:+.1f} ± {error:.1f}, {word}"
 
@@ -221,22 +221,32 @@ def errors(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     return markdown("run, trait, same: right, wrong, different: right, wrong", rows())
 
 
+def standard_error(values: np.ndarray) -> float:
+    """That of their mean."""
+    return float(values.std(ddof=1) / len(values) ** 0.5)
+
+
 def compare(right: np.ndarray, wrong: np.ndarray) -> list[str]:
     """Means and their standard errors, in bold where wrong pairs differ by more than chance."""
     if min(len(right), len(wrong)) < 2:
         return [f"({len(values)} pairs)" for values in (right, wrong)]
     means = [values.mean() for values in (right, wrong)]
-    errors = [values.std(ddof=1) / len(values) ** 0.5 for values in (right, wrong)]
+    errors = [standard_error(values) for values in (right, wrong)]
     cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
     if abs(means[1] - means[0]) > 2 * np.hypot(*errors):
         cells[1] = f"**{cells[1]}**"
     return cells
 
 
+def reported(results: list[Result]) -> list[Result]:
+    """The first seed's runs of the report's experiments."""
+    return [result for result in results if result.seed == 0 and result.experiment in REPORT]
+
+
 def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     """The page, of the first seed's runs where nothing else is said."""
     runs = {result.experiment: result for result in results if result.seed == 0}
-    first = [result for name, result in runs.items() if name in REPORT]
+    first = reported(results)
     versions = first[0].config["versions"]
     parts = [
         PAGE_HEAD.format(**versions),
@@ -367,8 +377,7 @@ def main(arguments: list[str] | None = None) -> None:
     traits = columns(settings.results / "traits.csv")
     traits = {name: traits[name].astype(float) for name in TRAITS}
     (settings.docs / "images").mkdir(parents=True, exist_ok=True)
-    reported = [result for result in results if result.seed == 0 and result.experiment in REPORT]
-    draw(reported, settings.docs / "images")
+    draw(reported(results), settings.docs / "images")
     (settings.docs / "lfw-results.md").write_text(page(results, traits))
     print(f"{len(results)} runs are on {settings.docs / 'lfw-results.md'}")
 
