@@ -48,7 +48,7 @@ def test_each_run_keeps_settings_history_scores_and_figures(undisturbed: Path) -
     assert len(history_of(undisturbed, "dropout-0.5-seed0")) == 3
     with (kept / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows[0].keys() == {"left", "right", "label", "last", "best"}
+    assert rows[0].keys() == {"left", "right", "label", "last", "recomputed", "best"}
     figures = json.loads((kept / "figures.json").read_text())
     right = [(float(row["last"]) >= 0.5) == (row["label"] == "1") for row in rows]
     assert figures["last"]["accuracy"] == pytest.approx(sum(right) / len(right))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -92,16 +93,20 @@ def seeds(results: list[Result]) -> str:
 
     def rows() -> Iterator[list[str]]:
         for experiment in EXPERIMENTS:
-            runs = [result.figures for result in results if result.experiment == experiment]
+            runs = [result for result in results if result.experiment == experiment]
             if len(runs) > 1:
-                yield [TITLES[experiment], str(len(runs)), *(spread(runs, name) for name in names)]
+                trained = [spread([run.figures for run in runs], name) for name in names]
+                renewed = [run.recomputed for run in runs if run.recomputed]
+                cells = [*trained, spread(renewed, "accuracy") if len(renewed) > 1 else ""]
+                yield [TITLES[experiment], str(len(runs)), *cells]
 
     def spread(runs: list[dict[str, float]], name: str) -> str:
         values = [figures[name] for figures in runs]
         return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
 
     names = ("accuracy", "accuracy_at_threshold", "equal_error_rate")
-    return markdown("run, seeds, accuracy at 0.5, at the threshold, EER", rows())
+    heads = "run, seeds, accuracy at 0.5, at the threshold, EER, at 0.5 with averages recomputed"
+    return markdown(heads, rows())
 
 
 def conclusions(results: list[Result]) -> str:
@@ -122,10 +127,23 @@ def conclusions(results: list[Result]) -> str:
     return markdown(heads, rows())
 
 
+def seed_noise(results: list[Result]) -> str:
+    """How much two runs differ by their seeds alone, from the experiment with the most seeds."""
+    counts = Counter(result.experiment for result in results)
+    experiment, count = counts.most_common(1)[0]
+    values = [r.figures["accuracy"] for r in results if r.experiment == experiment]
+    points = 100 * 2**0.5 * statistics.stdev(values)
+    return (
+        f"By the {count} seeds of {TITLES[experiment]}, two runs of one experiment differ by "
+        f"{points:.1f} points in test accuracy at 0.5 (one standard deviation): of the differences "
+        "above, those below twice that may be chance of the seed."
+    )
+
+
 def verdict(better: np.ndarray, worse: np.ndarray) -> str:
     """The mean difference in points and its standard error; below two of those it may be chance."""
     differences = 100.0 * better - 100.0 * worse
-    mean, error = differences.mean(), differences.std(ddof=1) / len(differences) ** 0.5
+    mean, error = differences.mean(), standard_error(differences)
     word = "may be chance" if abs(mean) <= 2 * error else "holds" if mean > 0 else "the reverse"
     return f"{mean:+.1f} ± {error:.1f}, {word}"
 
@@ -203,22 +221,32 @@ def errors(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     return markdown("run, trait, same: right, wrong, different: right, wrong", rows())
 
 
+def standard_error(values: np.ndarray) -> float:
+    """That of their mean."""
+    return float(values.std(ddof=1) / len(values) ** 0.5)
+
+
 def compare(right: np.ndarray, wrong: np.ndarray) -> list[str]:
     """Means and their standard errors, in bold where wrong pairs differ by more than chance."""
     if min(len(right), len(wrong)) < 2:
         return [f"({len(values)} pairs)" for values in (right, wrong)]
     means = [values.mean() for values in (right, wrong)]
-    errors = [values.std(ddof=1) / len(values) ** 0.5 for values in (right, wrong)]
+    errors = [standard_error(values) for values in (right, wrong)]
     cells = [f"{mean:.3f} ± {error:.3f}" for mean, error in zip(means, errors, strict=True)]
     if abs(means[1] - means[0]) > 2 * np.hypot(*errors):
         cells[1] = f"**{cells[1]}**"
     return cells
 
 
+def reported(results: list[Result]) -> list[Result]:
+    """The first seed's runs of the report's experiments."""
+    return [result for result in results if result.seed == 0 and result.experiment in REPORT]
+
+
 def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     """The page, of the first seed's runs where nothing else is said."""
     runs = {result.experiment: result for result in results if result.seed == 0}
-    first = [result for name, result in runs.items() if name in REPORT]
+    first = reported(results)
     versions = first[0].config["versions"]
     parts = [
         PAGE_HEAD.format(**versions),
@@ -231,6 +259,8 @@ def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     if any(result.seed for result in results):
         parts += [SEEDS, seeds(results)]
     parts += [CONCLUSION, conclusions(first)]
+    if any(result.seed for result in results):
+        parts += [seed_noise(results)]
     parts += [MEMORY, memory(first)]
     names = ("batch-norm", "dropout-0.1", "dropout-0.5")
     parts += [DROPOUT, dropout([runs[name] for name in names if name in runs])]
@@ -284,13 +314,14 @@ SEEDS = """\
 ## Between seeds
 
 Another seed draws other weights, another order of the pairs and another split; mean and standard
-deviation over the seeds tell which differences between rows are noise."""
+deviation over the seeds tell which differences between rows are noise. The last column is explained
+below."""
 
 CONCLUSION = """\
 ## The report's conclusions
 
 Differences of test accuracy in points, with the standard error of a paired comparison on the same
-test pairs. They tell what is chance for these pairs, not for another seed."""
+test pairs, which tells what is chance of the pairs."""
 
 MEMORY = """\
 ## Why train accuracy goes to 1.0
@@ -346,8 +377,7 @@ def main(arguments: list[str] | None = None) -> None:
     traits = columns(settings.results / "traits.csv")
     traits = {name: traits[name].astype(float) for name in TRAITS}
     (settings.docs / "images").mkdir(parents=True, exist_ok=True)
-    reported = [result for result in results if result.seed == 0 and result.experiment in REPORT]
-    draw(reported, settings.docs / "images")
+    draw(reported(results), settings.docs / "images")
     (settings.docs / "lfw-results.md").write_text(page(results, traits))
     print(f"{len(results)} runs are on {settings.docs / 'lfw-results.md'}")
 
