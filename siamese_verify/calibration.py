@@ -44,6 +44,12 @@ class Calibration:
     slope: float
     intercept: float
 
+    def __str__(self) -> str:
+        return (
+            f"threshold {self.threshold:.4f} by {self.policy}, from {self.n_same:,} same and "
+            f"{self.n_different:,} different validation pairs: FAR {self.far}, FRR {self.frr}"
+        )
+
     def probability(self, score: float) -> float:
         """That of a pair with this score being same, where a share `prior` of all pairs is."""
         return float(_logistic(np.float64(self.intercept + self.slope * score)))

@@ -1,5 +1,7 @@
 """Tests of gallery search, against sorting all scores."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,11 +18,13 @@ def expected(head, probes, gallery, k):
     return np.take_along_axis(scores, order, axis=1), order
 
 
-def draw(seed, m, n, size=4):
-    """Few values, so that scores are tied."""
-    rng = np.random.default_rng(seed)
-    probes, gallery = (rng.integers(-1, 2, (rows, size)).astype(np.float32) for rows in (m, n))
-    return probes, gallery
+def draw(seed, m, n):
+    """Unit vectors whose scores are exact in float32, and often tied."""
+    axes = np.eye(4, dtype=np.float32)
+    halves = np.array(list(itertools.product((-0.5, 0.5), repeat=4)), np.float32)
+    vectors = np.concatenate([axes, -axes, halves])
+    chosen = np.random.default_rng(seed).integers(len(vectors), size=m + n)
+    return vectors[chosen[:m]], vectors[chosen[m:]]
 
 
 @pytest.mark.parametrize("head", [sv.CosineHead(), sv.EuclideanHead()])
@@ -52,14 +56,25 @@ def test_faiss_finds_nearly_all():
     assert np.all(np.diff(found.scores, axis=1) <= 0)
 
 
+@pytest.mark.parametrize(("n", "size"), [(0, 8), (1, 8), (600, 8), (700, 7)])
+def test_faiss_is_exact_where_all_are_candidates(n, size):
+    pytest.importorskip("faiss")
+    probes, gallery = np.split(
+        np.random.default_rng(0).normal(size=(n + 5, size)).astype(np.float32), [5]
+    )
+    found = FaissIndex(sv.CosineHead(), gallery, candidates=n).search(probes, 10)
+    exact = ExactIndex(sv.CosineHead(), gallery).search(probes, 10)
+    np.testing.assert_array_equal(found.indices, exact.indices)
+    np.testing.assert_allclose(found.scores, exact.scores, atol=1e-6)
+
+
 def test_faiss_says_where_it_found_fewer():
     pytest.importorskip("faiss")
-    rng = np.random.default_rng(0)
-    gallery = rng.normal(size=(400, 8)).astype(np.float32)
-    found = FaissIndex(sv.CosineHead(), gallery, probed_cells=1).search(gallery[:1], 400)
-    assert found.indices[0, 0] == 0
-    assert found.indices[0, -1] == -1
-    assert found.scores[0, -1] == -np.inf
+    gallery = np.random.default_rng(0).normal(size=(4000, 1)).astype(np.float32)  # 1 and -1
+    found = FaissIndex(sv.CosineHead(), gallery).search(gallery[:1], 4000)
+    missing = found.indices[0] == -1
+    assert missing.any()
+    np.testing.assert_array_equal(found.scores[0] == -np.inf, missing)
 
 
 def test_faiss_is_for_cosines():

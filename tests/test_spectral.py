@@ -21,8 +21,8 @@ def assert_close(actual, expected):
 
 def pair_of_layers(shape, **arguments):
     """A spectral and a direct layer of the same weights."""
-    direct = keras.layers.Conv2D(**arguments)
     spectral = SpectralConv2D(**arguments)
+    direct = keras.layers.Conv2D(**{k: v for k, v in arguments.items() if k != "method"})
     for layer in (direct, spectral):
         layer.build((None, *shape))
     rng = np.random.default_rng(1)
@@ -163,6 +163,25 @@ def test_the_method_changes_nothing_that_is_saved(tmp_path):
         np.testing.assert_allclose(
             ops.convert_to_numpy(tower(images)), ops.convert_to_numpy(other(images)), atol=1e-5
         )
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_few_images_outside_of_training_are_computed_directly_and_alike(use_bias):
+    arguments = {"filters": 64, "kernel_size": 7, "activation": "relu", "use_bias": use_bias}
+    layer, direct = pair_of_layers((24, 24, 16), method="auto", **arguments)
+    assert layer.spectral
+    images = np.random.default_rng(0).normal(size=(9, 24, 24, 16)).astype(np.float32)
+    outputs = keras.Sequential([layer]).predict(images, batch_size=9, verbose=0)
+    assert_close(outputs, ops.convert_to_numpy(direct(images)))
+    for n in (1, 8):
+        few = keras.Sequential([layer]).predict(images[:n], verbose=0)
+        np.testing.assert_array_equal(few, ops.convert_to_numpy(direct(images[:n])))
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(layer(images[:n])), ops.convert_to_numpy(direct(images[:n]))
+        )
+        in_training = ops.convert_to_numpy(layer(images[:n], training=True))
+        assert_close(in_training, few)
+        assert np.any(in_training != few)
 
 
 def test_training_takes_the_same_course():

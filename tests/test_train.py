@@ -63,8 +63,10 @@ def test_a_run_leaves_settings_history_figures_model_and_pictures(uninterrupted:
     figures = json.loads((uninterrupted / "figures.json").read_text())
     assert figures.keys() == {"last", "recomputed", "best"}
     assert 0 <= figures["best"]["accuracy_at_threshold"] <= 1
-    for picture in ("curves.png", "outcomes.png"):
+    for picture in ("curves.png", "roc.png", "outcomes.png"):
         assert (uninterrupted / picture).read_bytes().startswith(b"\x89PNG")
+    verifier = train.sv.Verifier.load(uninterrupted / "verifier.keras")
+    assert verifier.threshold == figures["best"]["threshold"]
 
 
 def test_the_best_model_is_that_of_the_lowest_validation_eer(uninterrupted: Path) -> None:

@@ -8,8 +8,8 @@ By default, LFW is trained as in the report: 105 x 105, grey, batches of 128 pai
 learning rate of 1e-5, L2 penalty 0.001, 15% of the pairs for validation, the network of Koch et
 al. 2015. The drawings get a smaller network, so that they take minutes. Every setting is a flag.
 
-A run leaves its settings, history, figures, best model and pictures in a folder. Interrupted, it
-goes on from its last epoch when the same command is given again.
+A run leaves its settings, history, figures, pictures, best model and the verifier made of it in a
+folder. Interrupted, it goes on from its last epoch when the same command is given again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from standin import write_standin
 
 import siamese_verify as sv
 from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule
-from siamese_verify.thresholds import best_threshold
+from siamese_verify.evaluation import Evaluation
+from siamese_verify.thresholds import choose_threshold
 
 REPORT = {
     "batch_size": 128,
@@ -217,7 +218,7 @@ def measure(
     model: sv.SiameseModel, validation: sv.PairDataset, test: sv.PairDataset, batch_size: int
 ) -> tuple[dict[str, float], np.ndarray]:
     """Figures on the test pairs, at 0.5 and at a threshold from validation; and the scores."""
-    threshold = best_threshold(
+    threshold = choose_threshold(
         model.score(validation.images, validation.indices), validation.labels
     )
     scores = model.score(test.images, test.indices)
@@ -234,16 +235,17 @@ def show(figures: dict[str, dict[str, float]], n_pairs: int) -> None:
         print(f"{name:<24}" + "".join(f"{values[name]:>12.4f}" for values in figures.values()))
 
 
-def draw(run: RunFolder, test: sv.PairDataset, scores: np.ndarray, threshold: float) -> None:
+def draw(run: RunFolder, test: sv.PairDataset, scores: np.ndarray, report: Evaluation) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         print("For pictures: pip install siamese-verify[plot], and the same command again.")
         return
-    from siamese_verify.plots import plot_history, plot_outcomes
+    from siamese_verify.plots import plot_history, plot_outcomes, plot_roc
 
     plot_history(run.history).savefig(run.folder / "curves.png", dpi=120)
-    plot_outcomes(test, scores, threshold).savefig(run.folder / "outcomes.png", dpi=120)
+    plot_roc(report).savefig(run.folder / "roc.png", dpi=120)
+    plot_outcomes(test, scores, report.threshold).savefig(run.folder / "outcomes.png", dpi=120)
 
 
 def check_settings(run: RunFolder, settings: argparse.Namespace) -> None:
@@ -298,7 +300,12 @@ def main(
     run.write_scores(test.pairs, scores)
     run.write_json("figures.json", figures)
     show(figures, len(test))
-    draw(run, test, scores["best"], figures["best"]["threshold"])
+    verifier = sv.Verifier(model, test.preprocessing).calibrate(validation)
+    verifier.save(run.folder / "verifier.keras")
+    report = verifier.evaluate(test)
+    print(f"\nThe best model: {verifier.calibration}")
+    print(f"On the test pairs, with 95% intervals that allow for repeated people:\n{report}")
+    draw(run, test, scores["best"], report)
     print(f"\nEverything about this run is in {run.folder}/")
 
 

@@ -15,6 +15,8 @@ Tensor = Any
 Matrix = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Method = Literal["auto", "direct", "spectral"]
+# To so many images, the kernel is applied sooner than it is transformed.
+_FEW_IMAGES = 8
 
 # What a multiplication of the spectral method costs, in those of a direct convolution: matrices
 # are smaller, and there are transposes.
@@ -39,7 +41,8 @@ class SpectralConv2D(keras.layers.Conv2D):
         *args: Those of `Conv2D`, in its order.
         method: `"spectral"`; `"direct"`, which computes as `Conv2D` does; or `"auto"`, which takes
             the one of lower cost for the size of the input: direct on a GPU, on a CPU by the
-            number of operations. `spectral` tells, once the layer is built.
+            number of operations. `spectral` tells, once the layer is built. But outside of
+            training, `"auto"` is direct for up to 8 images.
         **kwargs: Those of `Conv2D`: `padding`, `activation`, `use_bias`, `kernel_regularizer` ...
 
     Input shape:
@@ -97,6 +100,22 @@ class SpectralConv2D(keras.layers.Conv2D):
                 "SpectralConv2D needs to know the height and width of its input. "
                 f"Received: shape {input_shape}"
             )
+
+    @override
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not self.spectral or self.method == "spectral" or training:
+            return super().call(inputs)
+        is_few = ops.shape(inputs)[0] <= _FEW_IMAGES
+        if isinstance(is_few, bool):
+            return self._call_directly(inputs) if is_few else super().call(inputs)
+        every = super().call
+        return ops.cond(is_few, lambda: self._call_directly(inputs), lambda: every(inputs))
+
+    def _call_directly(self, inputs: Tensor) -> Tensor:
+        outputs = super().convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            outputs = ops.add(outputs, self.bias)
+        return self.activation(outputs) if self.activation else outputs
 
     @override
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
