@@ -1,4 +1,4 @@
-import functools
+import argparse
 import json
 import os
 import signal
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import train
 from standin import write_standin
 
@@ -78,27 +79,25 @@ def test_the_best_model_is_that_of_the_lowest_validation_eer(uninterrupted: Path
         assert figures["best"] != figures["last"]
 
 
-def test_a_run_that_was_stopped_ends_as_an_uninterrupted_one(
+def test_a_run_that_was_stopped_ends_as_an_uninterrupted_one_of_the_same_seed(
     drawn: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     train.main(arguments(drawn, tmp_path, "--epochs 1"))
+    assert history_of(tmp_path) == history_of(uninterrupted)[:1]
     train.main(arguments(drawn, tmp_path, "--epochs 3"))
     assert_same_run(tmp_path, uninterrupted)
 
 
-def test_the_same_seed_gives_the_same_run_and_another_seed_another(
-    drawn: Path, uninterrupted: Path, tmp_path: Path
-) -> None:
-    train.main(arguments(drawn, tmp_path / "same", "--epochs 1"))
-    assert history_of(tmp_path / "same") == history_of(uninterrupted)[:1]
-    train.main(arguments(drawn, tmp_path / "other", "--epochs 1 --seed 1"))
-    assert history_of(tmp_path / "other")[0] != history_of(uninterrupted)[0]
+def test_another_seed_gives_another_run(drawn: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    train.main(arguments(drawn, tmp_path, "--epochs 1 --seed 1"))
+    assert history_of(tmp_path)[0] != history_of(uninterrupted)[0]
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(
     drawn: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, str(SCRIPT), *arguments(drawn, tmp_path, "--epochs 3")]
+    flags = arguments(drawn, tmp_path, "--epochs 3")
+    command = [sys.executable, str(SCRIPT), *flags]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (tmp_path / "history.csv").exists() or not history_of(tmp_path):
         assert process.poll() is None, "ended before it could be killed"
@@ -106,7 +105,7 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "figures.json").exists()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    train.main(flags)
     assert_same_run(tmp_path, uninterrupted)
 
 
@@ -121,20 +120,39 @@ def test_ctrl_c_says_how_to_go_on(
         train.main(arguments(drawn, tmp_path, "--epochs 1"))
 
 
-def test_early_stopping_counts_the_epochs_before_an_interruption(
-    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # With a learning rate of 0 and no dropout, the loss never falls, but for rounding.
-    stopping = functools.partial(train.keras.callbacks.EarlyStopping, min_delta=1e-4)
-    monkeypatch.setattr(train.keras.callbacks, "EarlyStopping", stopping)
-    stuck = "--learning-rate 0 --dropout 0 --patience 2 --epochs "
-    flags = [flag for flag in arguments(drawn, tmp_path, stuck + "9") if flag != "--augment"]
-    flags.remove("--batch-norm")
-    train.main([*flags[:-1], "2"])
-    train.main(flags)
+class Pairs:
+    """What `train_model` asks of a `PairDataset`."""
+
+    def __init__(self, inputs: np.ndarray, labels: np.ndarray):
+        self.inputs, self.labels = inputs, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, batch_size: int, **_: object) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices((self.inputs, self.labels)).batch(batch_size)
+
+
+def test_early_stopping_counts_the_epochs_before_an_interruption(tmp_path: Path) -> None:
+    images, labels = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+
+    def go_on(epochs: int) -> None:
+        # With a learning rate of 0, the loss never falls.
+        model = train.keras.Sequential([train.keras.layers.Dense(1, "sigmoid")])
+        metrics = [train.sv.EqualErrorRate()]
+        model.compile(train.keras.optimizers.SGD(0.0), loss="binary_crossentropy", metrics=metrics)
+        model.build((None, 2))
+        stopping = train.keras.callbacks.EarlyStopping("loss", patience=2)
+        run = train.RunFolder(tmp_path, stopping)
+        settings = argparse.Namespace(
+            batch_size=4, epochs=epochs, schedule=False, shuffle_buffer=None, augment=False, seed=0
+        )
+        train.train_model(model, Pairs(images, labels), Pairs(images, labels), settings, run, [])
+
+    go_on(2)
+    go_on(9)
     assert len(history_of(tmp_path)) == 3
-    # Stopped for good: the same command trains no further.
-    train.main(flags)
+    go_on(9)  # Stopped for good.
     assert len(history_of(tmp_path)) == 3
 
 
