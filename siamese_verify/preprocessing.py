@@ -83,14 +83,14 @@ class Preprocessing:
                 than `max_pixels`, or smaller than `center_crop`.
         """
         try:
-            pixels: Pixels = _decoder(self)(tf.constant(contents)).numpy()
+            pixels: Pixels = self.decode_tensor(tf.constant(contents)).numpy()
         except tf.errors.OpError as error:
             raise ImageError(decoding.explain(name, error)) from error
         return pixels
 
     def decode_tensor(self, contents: tf.Tensor) -> tf.Tensor:
         """`decode` as a graph, for use in `tf.data`: from a scalar string to a uint8 tensor."""
-        return self.fit(decoding.decode(contents, self.channels, self.max_pixels))
+        return _decoder(self)(contents)
 
     def fit(self, image: tf.Tensor) -> tf.Tensor:
         """Crops and resizes decoded pixels, a uint8 tensor `(height, width, channels)`."""
@@ -103,7 +103,13 @@ class Preprocessing:
 
 @functools.lru_cache(maxsize=16)
 def _decoder(preprocessing: Preprocessing) -> Any:
-    return tf.function(preprocessing.decode_tensor, [tf.TensorSpec((), tf.string)], autograph=False)
+    """The graph, which takes longer to build than a photograph to decode."""
+
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        image = decoding.decode(contents, preprocessing.channels, preprocessing.max_pixels)
+        return preprocessing.fit(image)
+
+    return tf.function(decode, [tf.TensorSpec((), tf.string)], autograph=False)
 
 
 def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:
