@@ -8,13 +8,31 @@ from siamese_verify import onednn as _onednn
 
 if TYPE_CHECKING:
     from siamese_verify.augmentation import Augmentation
-    from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, OneShotAccuracy
+    from siamese_verify.callbacks import (
+        EpochSeconds,
+        Koch2015Schedule,
+        OneShotAccuracy,
+        PairEvaluation,
+    )
+    from siamese_verify.card import model_card
     from siamese_verify.dataset import PairDataset
     from siamese_verify.evaluation import evaluate_folds, evaluate_scores
-    from siamese_verify.layers.heads import CosineHead, EuclideanHead, WeightedL1Head
+    from siamese_verify.identities import IdentityDataset
+    from siamese_verify.layers.classifier import CosineClassifier
+    from siamese_verify.layers.flip import FlipAverage
+    from siamese_verify.layers.heads import (
+        CosineHead,
+        EuclideanHead,
+        SigmoidCosineHead,
+        WeightedL1Head,
+    )
     from siamese_verify.layers.spectral import SpectralConv2D
-    from siamese_verify.layers.tower import ConvBlock, ConvTower
-    from siamese_verify.losses import ContrastiveLoss
+    from siamese_verify.layers.tower import ConvBlock, ConvTower, ResidualBlock
+    from siamese_verify.losses import (
+        ContrastiveLoss,
+        MarginSoftmaxLoss,
+        SupervisedContrastiveLoss,
+    )
     from siamese_verify.metrics import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
     from siamese_verify.model import SiameseModel
     from siamese_verify.optimizers import Adam
@@ -31,26 +49,35 @@ _MODULES = {
     "ContrastiveLoss": "losses",
     "ConvBlock": "layers.tower",
     "ConvTower": "layers.tower",
+    "CosineClassifier": "layers.classifier",
     "CosineHead": "layers.heads",
     "Decision": "verifier",
     "EpochSeconds": "callbacks",
     "EqualErrorRate": "metrics",
     "EuclideanHead": "layers.heads",
+    "FlipAverage": "layers.flip",
+    "IdentityDataset": "identities",
     "Koch2015Schedule": "callbacks",
+    "MarginSoftmaxLoss": "losses",
     "OneShotAccuracy": "callbacks",
     "Pair": "pairs",
     "PairDataset": "dataset",
+    "PairEvaluation": "callbacks",
     "PairList": "pairs",
     "Photo": "pairs",
     "Preprocessing": "preprocessing",
+    "ResidualBlock": "layers.tower",
     "SiameseModel": "model",
+    "SigmoidCosineHead": "layers.heads",
     "SpectralConv2D": "layers.spectral",
+    "SupervisedContrastiveLoss": "losses",
     "TrueAcceptRate": "metrics",
-    "WeightedL1Head": "layers.heads",
     "Verifier": "verifier",
+    "WeightedL1Head": "layers.heads",
     "choose_threshold": "thresholds",
     "evaluate_folds": "evaluation",
     "evaluate_scores": "evaluation",
+    "model_card": "card",
     "score_blocks": "scoring",
     "score_matrix": "scoring",
     "score_pairs": "scoring",
@@ -63,26 +90,35 @@ __all__ = [
     "ContrastiveLoss",
     "ConvBlock",
     "ConvTower",
+    "CosineClassifier",
     "CosineHead",
     "Decision",
     "EpochSeconds",
     "EqualErrorRate",
     "EuclideanHead",
+    "FlipAverage",
+    "IdentityDataset",
     "Koch2015Schedule",
+    "MarginSoftmaxLoss",
     "OneShotAccuracy",
     "Pair",
     "PairDataset",
+    "PairEvaluation",
     "PairList",
     "Photo",
     "Preprocessing",
+    "ResidualBlock",
     "SiameseModel",
+    "SigmoidCosineHead",
     "SpectralConv2D",
+    "SupervisedContrastiveLoss",
     "TrueAcceptRate",
     "Verifier",
     "WeightedL1Head",
     "choose_threshold",
     "evaluate_folds",
     "evaluate_scores",
+    "model_card",
     "score_blocks",
     "score_matrix",
     "score_pairs",

@@ -11,6 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
+from siamese_verify.dataset import PairDataset
+from siamese_verify.evaluation import evaluate_scores
+from siamese_verify.model import SiameseModel
+from siamese_verify.optimizers import averaged_weights
+
 Logs = dict[str, Any] | None
 
 
@@ -114,6 +119,50 @@ class Koch2015Schedule(keras.callbacks.Callback):
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
             logs["momentum"] = float(self.model.optimizer.momentum)
+
+
+class PairEvaluation(keras.callbacks.Callback):
+    """Adds to the logs how well a tower verifies, whatever it is being trained with.
+
+    A classifier of people says nothing of people it does not know. After each epoch, this scores
+    pairs, with the averaged weights if the optimizer keeps them, and adds `val_auc`,
+    `val_equal_error_rate` and `val_best_accuracy`, which other callbacks can watch.
+
+    Args:
+        model: The tower that is being trained, with the head by which pairs are to be scored.
+        pairs: Validation pairs.
+
+    Example:
+        >>> pairs = PairDataset.from_lfw(
+        ...     "lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16), verbose=False
+        ... )
+        >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+        >>> evaluation = PairEvaluation(SiameseModel(tower, CosineHead()), pairs)
+        >>> sorted(evaluation.measure())
+        ['val_auc', 'val_best_accuracy', 'val_equal_error_rate']
+    """
+
+    def __init__(self, model: SiameseModel, pairs: PairDataset):
+        super().__init__()
+        # Keras's callbacks have an attribute `model`, which is the one in training.
+        self.verification_model = model
+        self.pairs = pairs
+
+    @override
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            with averaged_weights(self.model):
+                logs.update(self.measure())
+
+    def measure(self) -> dict[str, float]:
+        """The figures, with the weights as they are."""
+        scores = self.verification_model.score(self.pairs.images, self.pairs.indices)
+        report = evaluate_scores(scores, self.pairs.labels)
+        return {
+            "val_auc": report.roc.auc,
+            "val_equal_error_rate": float(report.eer),
+            "val_best_accuracy": float(report.accuracy),
+        }
 
 
 class OneShotAccuracy(keras.callbacks.Callback):

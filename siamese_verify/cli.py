@@ -85,8 +85,7 @@ def evaluate(settings: argparse.Namespace) -> int:
     report = verifier.evaluate(data)
     folds = None
     if pairs.folds is not None:
-        scores = verifier.model.score(data.images, data.indices)
-        folds = evaluate_folds(scores, data.labels, pairs.folds)
+        folds = evaluate_folds(report.scores, data.labels, pairs.folds)
     if settings.roc:
         from siamese_verify.plots import plot_roc
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import copy
-import functools
-import itertools
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify.augmentation import Augmentation
+from siamese_verify.batching import Indices, Labels, check_batch_size, stream
 from siamese_verify.files import PathLike
-from siamese_verify.images import load_images, untuned
+from siamese_verify.images import load_images
 from siamese_verify.pairs import PairList, Photo
 from siamese_verify.photographs import find_photographs
 from siamese_verify.preprocessing import Pixels, Preprocessing
-
-Indices = npt.NDArray[np.int64]
 
 
 class PairDataset:
@@ -184,38 +180,81 @@ class PairDataset:
         Raises:
             ValueError: If an argument is out of range.
         """
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
+        check_batch_size(batch_size)
         if buffer is not None and (buffer < 1 or not shuffle):
             raise ValueError(
                 "`buffer` must be at least 1 and goes with shuffle=True. "
                 f"Received: buffer={buffer}, shuffle={shuffle}"
             )
-        augmentation = Augmentation() if augment is True else augment or None
-        epochs = itertools.count(initial_epoch)
 
-        def one_epoch() -> Iterator[tuple[Any, ...]]:
-            rng = np.random.default_rng((seed, next(epochs)))
+        def epoch(rng: np.random.Generator) -> Iterator[tuple[Indices, Labels]]:
             order = _order(len(self), buffer or len(self), rng) if shuffle else np.arange(len(self))
             for start in range(0, len(self), batch_size):
                 chosen = order[start : start + batch_size]
-                left, right = self.indices[chosen].T
-                batch_seed = rng.integers(2**31, size=2, dtype=np.int32)
-                yield self.images[left], self.images[right], self.labels[chosen], batch_seed
+                # The left images, then the right ones, so that one call prepares them all.
+                yield self.indices[chosen].T.ravel(), self.labels[chosen]
 
-        pixels = tf.TensorSpec((None, *self.preprocessing.shape), tf.uint8)
-        signature = (
-            pixels,
-            pixels,
-            tf.TensorSpec((None,), tf.int32),
-            tf.TensorSpec((2,), tf.int32),
+        return stream(
+            self.images,
+            epoch,
+            -(-len(self) // batch_size),
+            seed=seed,
+            augment=augment,
+            initial_epoch=initial_epoch,
+            arrange=_as_pairs,
         )
-        n_batches = -(-len(self) // batch_size)
-        return untuned(
-            tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
-            .map(functools.partial(_to_inputs, augmentation=augmentation), 2)
-            .apply(tf.data.experimental.assert_cardinality(n_batches))
-            .prefetch(1)
+
+    def photograph_batches(
+        self,
+        batch_size: int,
+        seed: int = 0,
+        augment: bool | Augmentation = False,
+        *,
+        initial_epoch: int = 0,
+    ) -> tf.data.Dataset:
+        """The photographs of shuffled pairs, for losses on labelled embeddings.
+
+        Within a batch, the two photographs of a same pair have one label, and all others have one
+        each. So nothing is used but the pairs and their labels; that two pairs of a batch show
+        different people is taken for granted, which among thousands of people is rarely wrong.
+
+        Args:
+            batch_size: Pairs in a batch, each of two photographs; the last one may be smaller.
+            seed: Of order and augmentation; the same seed gives the same epochs.
+            augment: As for `batches`.
+            initial_epoch: As for `batches`.
+
+        Returns:
+            A `tf.data.Dataset` of `(images, label)`: float32 images in [0, 1] of shape
+            `(2 batch, height, width, channels)` and int32 labels `(2 batch,)`, the left
+            photographs first. Labels mean nothing beyond their batch.
+
+        Raises:
+            ValueError: If `batch_size` is below 1.
+
+        Example:
+            >>> train = PairDataset.from_lfw("lfw/pairsDevTrain.txt", "lfw/lfw2", verbose=False)
+            >>> images, label = next(iter(train.photograph_batches(4)))
+            >>> images.shape, label.shape
+            (TensorShape([8, 105, 105, 1]), TensorShape([8]))
+        """
+        check_batch_size(batch_size)
+
+        def epoch(rng: np.random.Generator) -> Iterator[tuple[Indices, Labels]]:
+            order = rng.permutation(len(self))
+            for start in range(0, len(self), batch_size):
+                chosen = order[start : start + batch_size]
+                left = np.arange(len(chosen), dtype=np.int32)
+                right = np.where(self.labels[chosen] == 1, left, left + np.int32(len(chosen)))
+                yield self.indices[chosen].T.ravel(), np.concatenate([left, right])
+
+        return stream(
+            self.images,
+            epoch,
+            -(-len(self) // batch_size),
+            seed=seed,
+            augment=augment,
+            initial_epoch=initial_epoch,
         )
 
 
@@ -233,20 +272,8 @@ def _order(n: int, buffer: int, rng: np.random.Generator) -> Indices:
     return order
 
 
-def _to_inputs(
-    left: tf.Tensor,
-    right: tf.Tensor,
-    label: tf.Tensor,
-    seed: tf.Tensor,
-    augmentation: Augmentation | None,
+def _as_pairs(
+    images: tf.Tensor, labels: tf.Tensor
 ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
-    if augmentation is None:
-        return (_to_unit(left), _to_unit(right)), label
-    images = augmentation(_to_unit(tf.concat([left, right], axis=0)), seed)
-    half = tf.shape(left)[0]
-    left, right = (tf.ensure_shape(part, left.shape) for part in (images[:half], images[half:]))
-    return (left, right), label
-
-
-def _to_unit(pixels: tf.Tensor) -> tf.Tensor:
-    return tf.cast(pixels, tf.float32) / 255
+    n = tf.shape(labels)[0]
+    return (images[:n], images[n:]), labels

@@ -81,6 +81,8 @@ class Evaluation:
     Each figure is an `Estimate`, a number that carries its 95% interval.
 
     Attributes:
+        scores: The scores `(n,)`, float64.
+        is_same: Of each pair whether it is same, bool `(n,)`.
         threshold: That of `accuracy`, `far` and `frr`.
         roc: The `RocCurve`.
         n_same: Number of same pairs.
@@ -99,40 +101,59 @@ class Evaluation:
         threshold: float | None,
         people: People | None,
     ):
-        self._score, self._same = checked(scores, labels)
+        self.scores, self.is_same = checked(scores, labels)
         self._people = people
-        self.roc = roc_curve(self._score, self._same)
-        self.n_same, self.n_different = int(self._same.sum()), int((~self._same).sum())
+        self.roc = roc_curve(self.scores, self.is_same)
+        self.n_same, self.n_different = int(self.is_same.sum()), int((~self.is_same).sum())
         self._is_chosen_here = threshold is None
         self.threshold = float(self.best_threshold if threshold is None else threshold)
         if np.isnan(self.threshold):
             raise ValueError("`threshold` must be a number. Received: threshold=nan")
 
+    def among(self, chosen: npt.ArrayLike) -> Evaluation:
+        """The figures of some of the pairs, at the same threshold, such as those of a group.
+
+        Args:
+            chosen: bool `(n,)`: which pairs; same and different ones must be among them.
+
+        Raises:
+            ValueError: If it is of another type or length, or leaves pairs of one kind only.
+        """
+        chosen = np.asarray(chosen)
+        if chosen.dtype != bool or chosen.shape != self.scores.shape:
+            raise ValueError(
+                f"`chosen` must be a bool for each of {len(self.scores):,} pairs. "
+                f"Received: {chosen.dtype} array of shape {chosen.shape}"
+            )
+        people = None if self._people is None else self._people[chosen]
+        labels = self.is_same[chosen].astype(np.int32)
+        return Evaluation(self.scores[chosen], labels, self.threshold, people)
+
     @property
     def accuracy(self) -> Estimate:
         """The share of the pairs that are right at `threshold`."""
-        return self._rate(self._right(self.threshold), np.ones_like(self._same))
+        return self._rate(self._right(self.threshold), np.ones_like(self.is_same))
 
     @property
     def far(self) -> Estimate:
         """False accept rate: the share of the different pairs that are accepted at `threshold`."""
-        return self._rate(self._score >= self.threshold, ~self._same)
+        return self._rate(self.scores >= self.threshold, ~self.is_same)
 
     @property
     def frr(self) -> Estimate:
         """False reject rate: the share of the same pairs that are rejected at `threshold`."""
-        return self._rate(self._score < self.threshold, self._same)
+        return self._rate(self.scores < self.threshold, self.is_same)
 
     @functools.cached_property
     def best_threshold(self) -> Estimate:
         """That of the highest accuracy, among those that may be as good."""
-        cuts = Cuts(self._score, self._same)
+        cuts = Cuts(self.scores, self.is_same)
         best = cuts.most_accurate()
-        n = len(self._score)
+        n = len(self.scores)
         # Only the pairs between two thresholds are right at one of them and wrong at the other.
         between = np.abs(cuts.rejected - cuts.rejected[best]) / n
         loss = cuts.errors() - cuts.errors()[best]
-        everyone = np.ones_like(self._same)
+        everyone = np.ones_like(self.is_same)
         excess = self._excess(self._right(cuts.threshold(best)), everyone)
         errors = excess * np.sqrt(np.maximum(between - loss**2, 0) / n)
         as_good = np.flatnonzero(loss <= _CUBE_ROOT_QUANTILE * errors)
@@ -146,15 +167,15 @@ class Evaluation:
         The interval allows for that; it is of the accuracy at the best threshold for all pairs
         like these.
         """
-        everyone = np.ones_like(self._same)
+        everyone = np.ones_like(self.is_same)
         highest = self._rate(self._right(self.best_threshold), everyone)
         # Each tenth at the best threshold of the rest is too low by about as much.
-        right = np.zeros_like(self._same)
+        right = np.zeros_like(self.is_same)
         part = np.empty(len(right), np.int64)
-        part[np.argsort(self._score, kind="stable")] = np.arange(len(right)) % 10
+        part[np.argsort(self.scores, kind="stable")] = np.arange(len(right)) % 10
         for out in (part == i for i in range(10)):
-            if 0 < self._same[~out].sum() < (~out).sum():
-                threshold = best_threshold(self._score[~out], self._same[~out])
+            if 0 < self.is_same[~out].sum() < (~out).sum():
+                threshold = best_threshold(self.scores[~out], self.is_same[~out])
                 right[out] = self._right(threshold)[out]
         lowest = self._rate(right, everyone)
         high = max(highest, (lowest.high + highest.high) / 2)
@@ -163,9 +184,9 @@ class Evaluation:
     @functools.cached_property
     def auc(self) -> Estimate:
         """Area under the ROC curve: how often a same pair scores above a different one."""
-        influence = np.zeros(len(self._score))
-        for mine, sign in ((self._same, 1), (~self._same, -1)):
-            score, others = sign * self._score[mine], np.sort(sign * self._score[~mine])
+        influence = np.zeros(len(self.scores))
+        for mine, sign in ((self.is_same, 1), (~self.is_same, -1)):
+            score, others = sign * self.scores[mine], np.sort(sign * self.scores[~mine])
             below = np.searchsorted(others, score, "left") + np.searchsorted(others, score, "right")
             share: Floats = below / (2 * len(others))
             influence[mine] = (share - share.mean()) / np.sqrt(len(score) * max(1, len(score) - 1))
@@ -182,12 +203,12 @@ class Evaluation:
         gaps = np.abs(far - frr)[after - 1 : after + 1]
         share = gaps[0] / gaps.sum()
         rate = float(far[after - 1] + share * (far[after] - far[after - 1]))
-        accepted = self._score >= self.roc.thresholds[after]
-        false_accepts = self._influence(accepted, ~self._same)
+        accepted = self.scores >= self.roc.thresholds[after]
+        false_accepts = self._influence(accepted, ~self.is_same)
         low, high = self._near(rate, false_accepts)
         (rise,) = np.diff(self._tar_at([low, high]))
         slope = rise / (high - low)  # of the ROC curve: a shift of the threshold moves both rates
-        influence = (self._influence(~accepted, self._same) + slope * false_accepts) / (1 + slope)
+        influence = (self._influence(~accepted, self.is_same) + slope * false_accepts) / (1 + slope)
         n = self.n_same + self.n_different
         return from_variance(rate, variance(influence, self._people), n)
 
@@ -203,10 +224,10 @@ class Evaluation:
         if not 0 < far <= 1:
             raise ValueError(f"`far` must be above 0 and at most 1. Received: far={far}")
         at = int(np.flatnonzero(self.roc.far <= far * (1 + 1e-9))[-1])
-        accepted = self._score >= self.roc.thresholds[at]
-        among_same = self._rate(accepted, self._same)
+        accepted = self.scores >= self.roc.thresholds[at]
+        among_same = self._rate(accepted, self.is_same)
         # How many of them are accepted is itself a matter of chance: that of `far` of them.
-        spread = np.sqrt(far * (1 - far) / self.n_different) * self._excess(accepted, ~self._same)
+        spread = np.sqrt(far * (1 - far) / self.n_different) * self._excess(accepted, ~self.is_same)
         low, high = self._tar_at([far - Z * spread, min(1.0, far + Z * spread)])
         if far - Z * spread <= 0 < 1 - far:
             low = 0.0
@@ -247,7 +268,7 @@ class Evaluation:
         return "\n".join(f"{name:<18}{value}" for name, value in rows.items())
 
     def _right(self, threshold: float) -> Bools:
-        right: Bools = (self._score >= threshold) == self._same
+        right: Bools = (self.scores >= threshold) == self.is_same
         return right
 
     def _rate(self, hits: Bools, among: Bools) -> Estimate:
@@ -270,7 +291,7 @@ class Evaluation:
 
     def _correlation(self, accepted: Bools) -> float:
         """Of the shares of same and of different pairs accepted; 0 if all are independent."""
-        parts = [self._influence(accepted, among) for among in (self._same, ~self._same)]
+        parts = [self._influence(accepted, among) for among in (self.is_same, ~self.is_same)]
         same, different, both = (variance(x, self._people) for x in (*parts, parts[0] + parts[1]))
         if not same * different:
             return 0.0

@@ -44,7 +44,7 @@ def export_model(model: SiameseModel, path: PathLike, part: str = "pair") -> Non
         )
     if part not in ("pair", "tower"):
         raise ValueError(f"`part` must be 'pair' or 'tower'. Received: part={part!r}")
-    tower = keras.models.clone_model(model.tower, clone_function=_as_direct)
+    tower = keras.models.clone_model(model.tower, clone_function=_as_direct, recursive=True)
     tower.set_weights(model.tower.get_weights())
     shape = tower.input_shape[1:]
     names = ("left", "right") if part == "pair" else ("images",)

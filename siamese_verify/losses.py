@@ -1,7 +1,11 @@
-"""Losses on the score of a pair, beside Keras's own such as `"binary_crossentropy"`."""
+"""Losses on the score of a pair, on the cosines to classes, and on embeddings.
+
+They stand beside Keras's own, such as `"binary_crossentropy"` for the score of a pair.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -9,6 +13,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.labels import aligned
+from siamese_verify.layers.unit_length import unit_length
 
 Tensor = Any
 
@@ -59,3 +64,185 @@ class ContrastiveLoss(keras.losses.Loss):
     @override
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "margin": self.margin}
+
+
+class _LossOfClasses(keras.losses.Loss):
+    """A loss on integer classes, computed in float32 at least."""
+
+    @property
+    @override
+    def dtype(self) -> str:
+        # Keras brings labels to this type, too: float16 tells apart no more than 2048 classes.
+        return str(keras.backend.result_type(super().dtype, "float32"))
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class MarginSoftmaxLoss(_LossOfClasses):
+    """Softmax cross entropy over cosines, with a handicap for the true class: CosFace and ArcFace.
+
+    The cosine of the true class, of angle `theta`, is replaced by
+    `cos(theta + angular_margin) - cosine_margin`, so that an embedding has to be nearer to its own
+    class than to the others by that margin. Where `theta + angular_margin` passes pi, the cosine
+    would rise again; there it falls on, as `cos(theta)` does.
+
+    CosFace has the cosine margin alone, ArcFace the angular one:
+    `MarginSoftmaxLoss(angular_margin=0.5, cosine_margin=0.0)`. Both at once are ArcFace's combined
+    margin. Without a margin, it is the cross entropy of a normalised softmax.
+
+    Args:
+        scale: Factor of all cosines, above 0; without it, no softmax of them comes near to 0 or 1.
+        angular_margin: Added to the angle to the true class, in radians, from 0 to below pi.
+        cosine_margin: Taken from the cosine to the true class, at least 0.
+        **kwargs: Keras's own: `reduction`, `name`.
+
+    Call arguments:
+        y_true: Integer classes, `(batch,)` or `(batch, 1)`.
+        y_pred: Cosines to the classes, `(batch, classes)`, as `CosineClassifier` gives them.
+
+    Raises:
+        ValueError: If `scale` or a margin is out of its range, or labels and cosines are of other
+            shapes.
+
+    Example:
+        >>> loss = MarginSoftmaxLoss(scale=64.0, cosine_margin=0.35)
+        >>> classes, cosines = np.array([0, 0]), np.array([[0.35, 0.0], [0.7, 0.0]])
+        >>> round(float(loss(classes[:1], cosines[:1])), 4)  # ahead by the margin: log 2
+        0.6931
+        >>> round(float(loss(classes[1:], cosines[1:])), 4)
+        0.0
+
+    Reference:
+        Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", 2018,
+        equation 4; Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition",
+        2019, equations 3 and 4.
+    """
+
+    def __init__(
+        self,
+        scale: float = 64.0,
+        angular_margin: float = 0.0,
+        cosine_margin: float = 0.35,
+        name: str = "margin_softmax_loss",
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        if not scale > 0:  # written so that NaN fails, here and below
+            raise ValueError(f"`scale` must be above 0. Received: scale={scale}")
+        if not 0 <= angular_margin < math.pi:
+            raise ValueError(
+                "`angular_margin` must be at least 0 and below pi. "
+                f"Received: angular_margin={angular_margin}"
+            )
+        if not cosine_margin >= 0:
+            raise ValueError(
+                f"`cosine_margin` must be at least 0. Received: cosine_margin={cosine_margin}"
+            )
+        self.scale = scale
+        self.angular_margin = angular_margin
+        self.cosine_margin = cosine_margin
+
+    @override
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        classes = _class_column(y_true, y_pred)
+        true = self._with_margins(ops.take_along_axis(y_pred, classes, axis=-1))
+        is_true = ops.equal(classes, ops.arange(y_pred.shape[-1], dtype="int32"))
+        return ops.logsumexp(ops.where(is_true, 0.0, self.scale * (y_pred - true)), axis=-1)
+
+    def _with_margins(self, cosine: Tensor) -> Tensor:
+        cos, sin = math.cos(self.angular_margin), math.sin(self.angular_margin)
+        # By the sum of angles: the slope of the arc cosine is infinite at 1, and that of the root
+        # at 0. There, and where rounding leaves a cosine above 1, the angle is 0 or pi.
+        squared = (1 - cosine) * (1 + cosine)  # exact near 1, unlike 1 - cosine**2
+        positive = squared > 0
+        sine = ops.where(positive, ops.sqrt(ops.where(positive, squared, 1.0)), 0.0)
+        beyond_pi = cosine <= -cos
+        turned = ops.where(beyond_pi, cosine - (1 - cos), cosine * cos - sine * sin)
+        return turned - self.cosine_margin
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "scale": self.scale,
+            "angular_margin": self.angular_margin,
+            "cosine_margin": self.cosine_margin,
+        }
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class SupervisedContrastiveLoss(_LossOfClasses):
+    """Pulls the embeddings of a class together, pushes those of other classes away.
+
+    For each sample of a batch, the anchor: the cross entropy of finding those of its class among
+    all others, by their cosines over `temperature`. Here embeddings are scaled to length 1, so it
+    works with any tower.
+
+    A sample without another of its class contributes 0, and the mean is that over the others: let
+    batches hold several photographs of each person. `reduction="sum"` and `"none"` leave the terms
+    of the paper as they are.
+
+    Args:
+        temperature: What cosines are divided by, above 0. The lower, the more count the
+            nearest of other classes.
+        **kwargs: Keras's own: `reduction`, `name`.
+
+    Call arguments:
+        y_true: Integer classes, `(batch,)` or `(batch, 1)`.
+        y_pred: Embeddings, `(batch, size)`, of any length.
+
+    Raises:
+        ValueError: If `temperature` is not above 0, or labels and embeddings are of other shapes.
+
+    Example:
+        >>> loss = SupervisedContrastiveLoss(temperature=0.1)
+        >>> embeddings = np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+        >>> round(float(loss(np.array([0, 0, 1, 1]), embeddings)), 4)
+        0.0001
+        >>> round(float(loss(np.array([0, 1, 0, 1]), embeddings)), 4)
+        10.0001
+
+    Reference:
+        Khosla et al., "Supervised Contrastive Learning", 2020, equation 2.
+    """
+
+    def __init__(
+        self, temperature: float = 0.1, name: str = "supervised_contrastive_loss", **kwargs: Any
+    ):
+        super().__init__(name=name, **kwargs)
+        if not temperature > 0:
+            raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
+        self.temperature = temperature
+
+    @override
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        classes = _class_column(y_true, y_pred)
+        embeddings = unit_length(y_pred)
+        logits = ops.matmul(embeddings, ops.transpose(embeddings)) / self.temperature
+        index = ops.arange(ops.shape(y_pred)[0], dtype="int32")
+        is_other = ops.not_equal(index[:, None], index)
+        is_positive = ops.logical_and(is_other, ops.equal(classes, ops.transpose(classes)))
+        # Not minus infinity: a sample alone in its batch has no other, and would get NaN.
+        among = ops.logsumexp(ops.where(is_other, logits, -1e9), axis=-1, keepdims=True)
+        positives = ops.sum(ops.cast(is_positive, self.dtype), axis=-1)
+        total = ops.sum(ops.where(is_positive, among - logits, 0.0), axis=-1)
+        losses = total / ops.maximum(positives, 1.0)
+        if self.reduction in ("sum", "none", None):
+            return losses
+        # Keras divides by the number of all samples.
+        return losses / ops.maximum(ops.mean(ops.cast(positives > 0, self.dtype)), 1e-9)
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "temperature": self.temperature}
+
+
+def _class_column(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """Integer classes as `(batch, 1)`. Checked: others would broadcast without a word."""
+    # In a graph of TensorFlow, a length may not be known yet.
+    lengths = {y_true.shape[0], y_pred.shape[0]} - {None}
+    if len(lengths) > 1 or len(y_pred.shape) != 2 or tuple(y_true.shape[1:]) not in ((), (1,)):
+        raise ValueError(
+            "Each row of predictions needs one integer class. "
+            f"Received: classes of shape {y_true.shape}, predictions of shape {y_pred.shape}"
+        )
+    return ops.reshape(ops.cast(y_true, "int32"), (-1, 1))

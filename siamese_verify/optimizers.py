@@ -1,7 +1,9 @@
-"""`Adam`, in one pass over memory."""
+"""`Adam`, in one pass over memory, and the moving average of weights that an optimizer keeps."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -66,3 +68,38 @@ def _is_plain_tensorflow(gradient: Tensor) -> bool:
     import tensorflow as tf
 
     return isinstance(gradient, tf.Tensor) and not tf.distribute.has_strategy()
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Within, a model in training has the moving averages of its weights; afterwards its own again.
+
+    Averages are less noisy than the weights of the last step and are what should be evaluated and
+    kept. `fit` itself ends with them. They are those of an optimizer with `use_ema=True`; with any
+    other, nothing changes.
+
+    Args:
+        model: A compiled model, some steps into its training.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile(Adam(0.1, use_ema=True, ema_momentum=0.9), loss="mse")
+        >>> images, labels = np.ones((4, 2)), np.zeros(4)
+        >>> model.train_on_batch(images, labels) > 0
+        True
+        >>> with averaged_weights(model):
+        ...     loss = model.evaluate(images, labels, verbose=0)
+
+    Reference:
+        Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
+    """
+    if not model.optimizer.use_ema:
+        yield
+        return
+    kept = [ops.copy(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, kept, strict=True):
+            variable.assign(value)

@@ -18,11 +18,12 @@ _OUTCOMES = ("true positives", "true negatives", "false positives", "false negat
 
 
 def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Curves of loss and accuracy over the epochs, on training and validation pairs.
+    """Curves over the epochs, on training and validation pairs.
 
     Args:
-        history: A row for each epoch, with `epoch`, `loss`, `val_loss`, `accuracy` and
-            `val_accuracy`.
+        history: A row for each epoch, with `epoch` and what there is of `loss`, `accuracy` and
+            `equal_error_rate`, each also with `val_` before it. The error rate is drawn where there
+            is no accuracy.
 
     Returns:
         The figure; save it with its `savefig`.
@@ -31,10 +32,13 @@ def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     epochs = [row["epoch"] for row in history]
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    known = history[0].keys() if history else ()
+    measure = "equal_error_rate" if "accuracy" not in known else "accuracy"
+    for axes, name in zip(figure.subplots(1, 2), ("loss", measure), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
-        axes.set(xlabel="epoch", ylabel=name)
+            if key in known:
+                axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
+        axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
         axes.grid(alpha=0.3)
         axes.legend()
     return figure

@@ -4,6 +4,7 @@ An image whose two channels hold each pixel's x and y tells, once distorted, whe
 from: bilinear interpolation keeps what is linear. So distortions are measured, not compared.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -16,6 +17,7 @@ from siamese_verify.augmentation import Augmentation, _transform
 HEIGHT, WIDTH = 41, 33
 CENTRE = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
 NONE = {"flip": False, "rotation": 0, "shear": 0, "scale": 0, "shift": 0, "probability": 1}
+AMOUNTS = [f.name for f in dataclasses.fields(Augmentation) if f.name != "flip"]
 
 
 def measure(augmentation: Augmentation, n: int, seed: tuple[int, int] = (0, 1)) -> tuple:
@@ -107,7 +109,16 @@ def test_nothing_changes_at_probability_0(shape: tuple[int, int]):
 @pytest.mark.parametrize("probability", [0.5, 0.2])
 @pytest.mark.parametrize(
     "kind",
-    [{"flip": True}, {"rotation": 10}, {"shear": 0.3}, {"scale": 0.2}, {"shift": 2}],
+    [
+        {"flip": True},
+        {"rotation": 10},
+        {"shear": 0.3},
+        {"scale": 0.2},
+        {"shift": 2},
+        {"brightness": 0.2},
+        {"contrast": 0.5},
+        {"erasing": 0.5},
+    ],
     ids=str,
 )
 def test_each_distortion_takes_place_with_the_probability(kind: dict, probability: float):
@@ -182,8 +193,9 @@ def test_each_image_has_its_own_distortion():
     assert len({image.tobytes() for image in distorted}) == 50
 
 
-def test_the_seed_alone_decides():
-    augmentation = Augmentation()
+@pytest.mark.parametrize("more", [{}, {"brightness": 0.2, "contrast": 0.5, "erasing": 0.5}])
+def test_the_seed_alone_decides(more: dict):
+    augmentation = Augmentation(**more)
     draws = [augmentation(IMAGES, seed).numpy() for seed in [(5, 6), (5, 6), (6, 5), (5, 7)]]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert len({draw.tobytes() for draw in draws}) == 3
@@ -208,10 +220,9 @@ def test_what_is_beyond_the_edge_repeats_the_edge():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((name, -0.1) for name in ("rotation", "shear", "scale", "shift", "probability")),
-        *((name, math.nan) for name in ("rotation", "shear", "scale", "shift", "probability")),
-        *((name, math.inf) for name in ("rotation", "shear", "scale", "shift", "probability")),
-        *(("shear", 1.0), ("scale", 1.0), ("probability", 1.01)),
+        *((name, value) for name in AMOUNTS for value in (-0.1, math.nan, math.inf)),
+        *(("shear", 1.0), ("scale", 1.0)),
+        *((name, 1.01) for name in ("probability", "brightness", "erasing")),
     ],
 )
 def test_arguments_out_of_range_are_refused(name: str, value: float):
@@ -223,4 +234,129 @@ def test_the_defaults_are_the_papers():
     # Koch et al. 2015, section 3.3: within 10 degrees, 0.3, 0.8 to 1.2, 2 pixels; each at 0.5.
     assert Augmentation() == Augmentation(
         flip=True, rotation=10.0, shear=0.3, scale=0.2, shift=2.0, probability=0.5
+    )
+    assert Augmentation() == Augmentation(brightness=0, contrast=0, erasing=0)
+
+
+# --- Light and erasing
+
+
+def relight(images: np.ndarray, **amounts: float) -> np.ndarray:
+    return Augmentation(**NONE | amounts)(images, (0, 1)).numpy()
+
+
+def erase(erasing: float, n: int, size: tuple[int, int] = (100, 80)) -> list[tuple]:
+    """Where each image was erased, as two slices, and with what."""
+    images = np.full((n, *size, 2), -1, np.float32)
+    erased = Augmentation(**NONE | {"erasing": erasing})(images, (0, 1)).numpy()
+    found = []
+    for image in erased:
+        rows, columns = (np.flatnonzero((image >= 0).any((1 - axis, 2))) for axis in (0, 1))
+        place = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        found.append((*place, image[place]))
+        assert np.sum(image >= 0) == image[place].size  # It is a rectangle, in all channels.
+    return found
+
+
+def test_what_earlier_versions_gave_for_a_seed_stays():
+    images = np.arange(48, dtype=np.float32).reshape(2, 4, 6, 1) / 48
+    # Computed by the version that knew neither light nor erasing.
+    expected = [
+        [0.170961, 0.128533, 0.077566, 0.039959, 0.01571, 0.0],
+        [0.295961, 0.253533, 0.202566, 0.1516, 0.100634, 0.058206],
+        [0.420961, 0.378533, 0.327566, 0.2766, 0.225634, 0.183206],
+        [0.479167, 0.463456, 0.439208, 0.4016, 0.350634, 0.308206],
+        [0.526356, 0.547189, 0.568022, 0.588856, 0.609689, 0.630522],
+        [0.633785, 0.654618, 0.675452, 0.696285, 0.717119, 0.737952],
+        [0.741215, 0.762048, 0.782881, 0.803715, 0.824548, 0.845382],
+        [0.848644, 0.869478, 0.890311, 0.911144, 0.931978, 0.952811],
+    ]
+    distorted = Augmentation()(images, (5, 6)).numpy()
+    np.testing.assert_allclose(distorted.reshape(8, 6), expected, atol=2e-6)
+
+
+def test_light_and_erasing_leave_the_distortions_as_they_are():
+    images = np.random.default_rng(4).random((100, *IMAGES.shape[1:]), np.float32)
+    plain = Augmentation()(images, (0, 1)).numpy()
+    erased = Augmentation(erasing=0.3)(images, (0, 1)).numpy()
+    assert 0 < np.mean(erased != plain) < 0.3**2 / 2
+    bright = Augmentation(brightness=1e-4)(images, (0, 1)).numpy()
+    np.testing.assert_allclose(bright, plain, atol=1.01e-4)
+
+
+def test_brightness_shifts_all_pixels_of_an_image_alike():
+    images = np.random.default_rng(4).uniform(0.3, 0.7, (300, 4, 5, 3)).astype(np.float32)
+    shifts = (relight(images, brightness=0.25) - images).reshape(300, -1)
+    np.testing.assert_allclose(shifts, shifts[:, :1].repeat(60, axis=1), atol=1e-6)
+    assert_uniform(shifts[:, 0], 0.25)
+
+
+def test_contrast_multiplies_the_distance_from_the_images_mean():
+    images = np.random.default_rng(4).uniform(0.4, 0.6, (300, 4, 5, 3)).astype(np.float32)
+    changed = relight(images, contrast=0.5)
+    mean = images.mean((1, 2, 3), keepdims=True)
+    factors = changed.std((1, 2, 3), keepdims=True) / images.std((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(changed, mean + factors * (images - mean), atol=1e-6)
+    assert_uniform(np.log(factors).ravel(), math.log(1.5))
+
+
+def test_brightness_and_contrast_take_place_together_on_their_own():
+    images = np.random.default_rng(4).uniform(0.4, 0.6, (300, 4, 5, 1)).astype(np.float32)
+    changed = relight(images, brightness=0.2, contrast=0.5)
+    mean, new_mean = (x.mean((1, 2, 3), keepdims=True) for x in (images, changed))
+    factors = changed.std((1, 2, 3), keepdims=True) / images.std((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(changed, new_mean + factors * (images - mean), atol=1e-6)
+    assert_uniform((new_mean - mean).ravel(), 0.2)
+    assert_uniform(np.log(factors).ravel(), math.log(1.5))
+    assert abs(np.corrcoef((new_mean - mean).ravel(), np.log(factors).ravel())[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("amounts", [{"brightness": 1}, {"contrast": 3}])
+def test_pixels_are_clipped_to_the_range(amounts: dict):
+    images = np.random.default_rng(4).random((50, 4, 5, 3), np.float32)
+    changed = relight(images, **amounts)
+    assert (changed.min(), changed.max()) == (0, 1)
+    assert 0.05 < np.mean((changed == 0) | (changed == 1)) < 0.95
+
+
+def test_an_erased_rectangle_has_sides_and_a_place_at_random():
+    found = erase(0.4, 400)
+    for axis, size in enumerate((100, 80)):
+        places = [each[axis] for each in found]
+        sides = np.array([place.stop - place.start for place in places])
+        starts = np.array([place.start for place in places])
+        assert_uniform(sides / size - 0.25, 0.15 + 0.5 / size)
+        assert_uniform(starts / (size - sides) - 0.5, 0.5)
+    (heights, widths) = ([each[axis].stop - each[axis].start for each in found] for axis in (0, 1))
+    assert abs(np.corrcoef(heights, widths)[0, 1]) < 0.2
+
+
+def test_what_is_erased_is_uniform_noise_of_its_own():
+    noise = [each[2].ravel() for each in erase(0.4, 20)]
+    values = np.concatenate(noise)
+    assert 0 <= values.min() <= values.max() < 1
+    assert stats.kstest(values, "uniform").pvalue > 0.001
+    assert len(np.unique(values)) > 0.99 * len(values)
+
+
+def test_all_of_an_image_may_be_erased():
+    shares = [each[2].size / (8 * 6 * 2) for each in erase(1, 300, (8, 6))]
+    assert max(shares) == 1
+    assert min(shares) < 0.2
+
+
+def test_erasing_comes_after_light_which_does_not_change_the_noise():
+    images = np.full((50, 20, 20, 1), 0.5, np.float32)
+    erased = relight(images, erasing=0.5)
+    both = relight(images, brightness=0.4, contrast=1, erasing=0.5)
+    inside = erased != 0.5
+    np.testing.assert_array_equal(both[inside], erased[inside])
+    assert np.all(both[~inside] != 0.5)
+
+
+def test_light_and_erasing_in_a_graph_are_those_outside_of_it():
+    augmentation = Augmentation(brightness=0.2, contrast=0.5, erasing=0.5)
+    data = tf.data.Dataset.from_tensors(IMAGES).map(lambda images: augmentation(images, (0, 1)))
+    np.testing.assert_allclose(
+        next(iter(data)), augmentation(tf.constant(IMAGES), (0, 1)), atol=1e-6
     )

@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from siamese_verify import CosineHead, EuclideanHead, WeightedL1Head
+from siamese_verify import (
+    CosineHead,
+    EuclideanHead,
+    SiameseModel,
+    SigmoidCosineHead,
+    WeightedL1Head,
+)
 
-HEADS = [WeightedL1Head, EuclideanHead, CosineHead]
+HEADS = [WeightedL1Head, EuclideanHead, CosineHead, SigmoidCosineHead]
 every_head = pytest.mark.parametrize("head_class", HEADS)
 
 
@@ -23,7 +29,9 @@ def made(head_class, size=8):
     """A head with weights as training leaves them: distance counts against a pair."""
     head = head_class()
     head.build(((None, size), (None, size)))
-    if head.weights:
+    if isinstance(head, SigmoidCosineHead):
+        head.set_weights([np.log(3.0), np.array(-0.7)])
+    elif head.weights:
         weights = -np.random.default_rng(1).uniform(0.01, 0.1, (size, 1)), np.array([0.7])
         head.set_weights(weights)
     return head
@@ -38,7 +46,11 @@ def expected(head, left, right):
     if isinstance(head, EuclideanHead):
         return -np.linalg.norm(left - right, axis=-1, keepdims=True)
     lengths = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
-    return (np.sum(left * right, axis=-1) / lengths)[..., None]
+    cosine = (np.sum(left * right, axis=-1) / lengths)[..., None]
+    if isinstance(head, SigmoidCosineHead):
+        log_scale, bias = (ops.convert_to_numpy(w).astype(np.float64) for w in head.weights)
+        return 1 / (1 + np.exp(-(np.exp(log_scale) * cosine + bias)))
+    return cosine
 
 
 def gradient(function, x):
@@ -83,7 +95,12 @@ def test_higher_is_more_alike(head_class):
 @every_head
 def test_nothing_is_more_alike_than_an_embedding_and_itself(head_class):
     head, left = made(head_class), embeddings(20, 8)
-    best = {WeightedL1Head: 1 / (1 + np.exp(-0.7)), EuclideanHead: 0, CosineHead: 1}[head_class]
+    best = {
+        WeightedL1Head: 1 / (1 + np.exp(-0.7)),
+        EuclideanHead: 0,
+        CosineHead: 1,
+        SigmoidCosineHead: 1 / (1 + np.exp(0.7 - 3)),
+    }[head_class]
     np.testing.assert_allclose(scores(head, left, left), best, atol=1e-6)
     assert scores(head, left, embeddings(20, 8, seed=1)).max() < best
 
@@ -113,7 +130,7 @@ def test_the_gradient_is_finite_where_an_embedding_is_zero(head_class):
     assert np.all(np.isfinite(slope))
 
 
-@pytest.mark.parametrize("head_class", [EuclideanHead, CosineHead])
+@pytest.mark.parametrize("head_class", [EuclideanHead, CosineHead, SigmoidCosineHead])
 def test_the_gradient_is_that_of_the_formula(head_class):
     head, left, right = made(head_class), embeddings(1, 8, seed=0), embeddings(1, 8, seed=1)
     slope = gradient(lambda x: ops.sum(head((left, x))), right)
@@ -137,6 +154,27 @@ def test_a_cosine_never_leaves_its_range():
     np.testing.assert_allclose(scores(CosineHead(), left, -3 * left), -1, atol=1e-6)
 
 
+def test_scale_and_bias_begin_at_the_arguments():
+    left, right = embeddings(20, 8, seed=0), embeddings(20, 8, seed=1)
+    cosine = scores(CosineHead(), left, right)
+    actual = scores(SigmoidCosineHead(scale=4.0, bias=-1.0), left, right)
+    np.testing.assert_allclose(actual, 1 / (1 + np.exp(1 - 4 * cosine)), rtol=1e-5)
+
+
+def test_scale_and_bias_are_learned_and_higher_stays_more_alike():
+    keras.utils.set_random_seed(0)
+    left, head = embeddings(16, 8), SigmoidCosineHead(scale=0.5)
+    # Labelled the wrong way round, which asks for a negative scale.
+    right, labels = np.where(np.arange(16)[:, None] < 8, left, -left), np.arange(16) >= 8
+    model = SiameseModel(keras.layers.Identity(), head)
+    model.compile(keras.optimizers.SGD(1.0), loss="binary_crossentropy")
+    model.fit((left, right), labels.astype(int), epochs=5, batch_size=10, verbose=0)
+    log_scale, bias = head.get_weights()
+    assert log_scale < np.log(0.5) - 0.1
+    assert bias != 0
+    assert scores(head, left, left).min() > scores(head, left, -left).max()
+
+
 def test_the_weighted_distance_may_be_penalised():
     head = WeightedL1Head(l2=0.01)
     scores(head, embeddings(2, 8), embeddings(2, 8))
@@ -149,6 +187,12 @@ def test_the_weighted_distance_may_be_penalised():
 def test_a_negative_penalty_is_refused(l2):
     with pytest.raises(ValueError, match=f"`l2`.*Received: l2={l2}"):
         WeightedL1Head(l2=l2)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf")])
+def test_a_scale_not_above_0_is_refused(scale):
+    with pytest.raises(ValueError, match=f"`scale`.*Received: scale={scale}"):
+        SigmoidCosineHead(scale=scale)
 
 
 @every_head
@@ -176,7 +220,12 @@ def test_a_size_not_known_is_refused(head_class):
 
 @pytest.mark.parametrize(
     "head",
-    [WeightedL1Head(l2=0.5, name="mine"), EuclideanHead(name="mine"), CosineHead(name="mine")],
+    [
+        WeightedL1Head(l2=0.5, name="mine"),
+        EuclideanHead(name="mine"),
+        CosineHead(name="mine"),
+        SigmoidCosineHead(scale=4.0, bias=-1.0, name="mine"),
+    ],
     ids=lambda head: type(head).__name__,
 )
 def test_a_head_is_made_again_from_its_configuration(head):

@@ -9,9 +9,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from networks import Networks
 
 import siamese_verify as sv
 from siamese_verify.files import replacing
+from siamese_verify.optimizers import averaged_weights
 
 Row = dict[str, float]
 
@@ -36,8 +38,9 @@ class RunFolder(keras.callbacks.Callback):
         self.early_stopping = early_stopping
         self.history: list[Row] = []
 
-    def restore(self, model: keras.Model, steps_per_epoch: int) -> int:
-        """Brings `model` to where the run was, and returns the number of finished epochs."""
+    def restore(self, networks: Networks, steps_per_epoch: int) -> int:
+        """Brings `networks` to where the run was, and returns the number of finished epochs."""
+        self.networks, model = networks, networks.trained
         path = self.folder / "last.npz"
         if not path.exists():
             return 0
@@ -68,8 +71,11 @@ class RunFolder(keras.callbacks.Callback):
         self.write_history()
         errors = [row["val_equal_error_rate"] for row in self.history]
         if errors[-1] <= min(errors):
-            with replacing(self.folder / "best.keras") as unfinished:
-                self.model.save(unfinished, include_optimizer=False)
+            with (
+                averaged_weights(self.model),
+                replacing(self.folder / "best.keras") as unfinished,
+            ):
+                self.networks.verification.save(unfinished, include_optimizer=False)
         with replacing(self.folder / "last.npz") as unfinished:
             np.savez(unfinished, *(v.numpy() for v in _state(self.model)))
 

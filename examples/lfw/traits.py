@@ -39,6 +39,16 @@ def measure_traits(pairs: sv.PairDataset) -> dict[str, np.ndarray]:
     }
 
 
+def groups(pairs: sv.PairDataset) -> dict[str, np.ndarray]:
+    """The quarter of the pairs that is highest in each trait, and the rest, bool `(n,)`."""
+    found = {}
+    for name, values in measure_traits(pairs).items():
+        high = values > np.quantile(values, 0.75)
+        found[f"{TRAITS[name]}: highest quarter"] = high
+        found[f"{TRAITS[name]}: the rest"] = ~high
+    return found
+
+
 def write_traits(data: Path, path: Path) -> None:
     """Writes those of LFW's test pairs, a row for each pair."""
     test = sv.PairList.from_lfw(data / "pairsDevTest.txt")

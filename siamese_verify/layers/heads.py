@@ -7,6 +7,7 @@ pairs.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -134,8 +135,73 @@ class CosineHead(keras.layers.Layer):
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
-        left, right = (unit_length(x) for x in _two_embeddings(self, inputs))
-        return ops.clip(ops.sum(left * right, axis=-1, keepdims=True), -1.0, 1.0)
+        return _cosine(*_two_embeddings(self, inputs))
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class SigmoidCosineHead(keras.layers.Layer):
+    """Sigmoid over the cosine, scaled and shifted as learned.
+
+    `score = sigmoid(scale * cosine + bias)`, in (0, 1): an estimate of the probability that the
+    pair is the same. Trained on pairs with `"binary_crossentropy"`, which has no use for a cosine
+    as it is. The scale is learned as its logarithm, so that it stays positive and a higher cosine
+    always gives a higher score.
+
+    Args:
+        scale: Initial scale, above 0.
+        bias: Initial bias.
+        **kwargs: Keras's own, such as `name`.
+
+    Call arguments:
+        inputs: Left and right embeddings, each `(..., size)`.
+
+    Output shape:
+        `(..., 1)`.
+
+    Raises:
+        ValueError: If `scale` is not above 0, or not finite.
+
+    Example:
+        >>> head = SigmoidCosineHead(scale=10.0)
+        >>> float(head((np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])))[0, 0])
+        0.5
+
+    Reference:
+        Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023, algorithm 1.
+    """
+
+    def __init__(self, scale: float = 10.0, bias: float = 0.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not 0 < scale < math.inf:  # written so that NaN fails
+            raise ValueError(f"`scale` must be above 0 and finite. Received: scale={scale}")
+        self.initial_scale = scale
+        self.initial_bias = bias
+
+    @override
+    def build(self, input_shape: tuple[Shape, Shape]) -> None:
+        _embedding_size(self, input_shape)
+        self.log_scale = self.add_weight(
+            name="log_scale",
+            shape=(),
+            initializer=keras.initializers.Constant(math.log(self.initial_scale)),
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(), initializer=keras.initializers.Constant(self.initial_bias)
+        )
+
+    @override
+    def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
+        cosine = _cosine(*_two_embeddings(self, inputs))
+        return ops.sigmoid(ops.exp(self.log_scale) * cosine + self.bias)
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.initial_scale, "bias": self.initial_bias}
+
+
+def _cosine(left: Tensor, right: Tensor) -> Tensor:
+    product = ops.sum(unit_length(left) * unit_length(right), axis=-1, keepdims=True)
+    return ops.clip(product, -1.0, 1.0)
 
 
 def _two_embeddings(head: keras.layers.Layer, inputs: Any) -> tuple[Tensor, Tensor]:

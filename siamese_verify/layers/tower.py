@@ -2,81 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import keras
 from keras import layers
 from typing_extensions import override
 
-from siamese_verify.layers.batch_norm import BatchNormalization
+from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields, check_dropout
+from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
+from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
 from siamese_verify.layers.spectral import Method, SpectralConv2D
 from siamese_verify.layers.unit_length import UnitLength
 from siamese_verify.regularizers import L2
-
-
-@dataclasses.dataclass(frozen=True)
-class ConvBlock:
-    """One block of a `ConvTower`: convolution, batch norm, max pooling, dropout, in this order.
-
-    The convolution is "valid", of stride 1, and ReLU follows it.
-
-    Args:
-        filters: Channels of the output.
-        kernel_size: Height and width of the kernel.
-        pool_size: Factor by which max pooling reduces height and width; 1 for none.
-        batch_norm: Whether batch norm follows the ReLU.
-        dropout: Share of the values dropped in training, in [0, 1); 0 for none.
-        l2: L2 penalty on the kernel; 0 for none.
-        method: How the convolution is computed, `"direct"` or `"spectral"`; by default as costs
-            less. See `SpectralConv2D`.
-
-    Raises:
-        ValueError: If an argument is out of range.
-
-    Example:
-        >>> ConvBlock(64, kernel_size=10).pool_size
-        2
-    """
-
-    filters: int
-    kernel_size: int
-    pool_size: int = 2
-    batch_norm: bool = False
-    dropout: float = 0.0
-    l2: float = 0.0
-    method: Method = "auto"
-
-    def __post_init__(self) -> None:
-        for name in ("filters", "kernel_size", "pool_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}"
-                )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={self.dropout}")
-        if not self.l2 >= 0:  # written so that NaN fails
-            raise ValueError(f"`l2` must be at least 0. Received: l2={self.l2}")
-
-    def apply(self, x: Any, index: int, dtype: str) -> Any:
-        """Adds the block's layers to the symbolic tensor `x`, named by the block's `index`."""
-        x = SpectralConv2D(
-            self.filters,
-            self.kernel_size,
-            method=self.method,
-            activation="relu",
-            kernel_regularizer=_l2(self.l2),
-            dtype=dtype,
-            name=f"conv_{index}",
-        )(x)
-        if self.batch_norm:
-            x = BatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
-        if self.pool_size > 1:
-            x = layers.MaxPooling2D(self.pool_size, dtype=dtype, name=f"max_pool_{index}")(x)
-        if self.dropout:
-            x = layers.Dropout(self.dropout, dtype=dtype, name=f"dropout_{index}")(x)
-        return x
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -84,7 +22,8 @@ class ConvTower(keras.Model):
     """Convolutional blocks, then one dense layer: from an image to its embedding.
 
     Args:
-        blocks: The blocks, in order; each a `ConvBlock`, or its fields as a dictionary.
+        blocks: The blocks, in order; each a `ConvBlock` or a `ResidualBlock`, or its fields as a
+            dictionary, with its class's name as `"type"` if that is not `"ConvBlock"`.
         input_shape: Height, width and channels of an image.
         embedding_size: Length of an embedding.
         activation: Of the dense layer, such as `"sigmoid"`; None for none.
@@ -92,6 +31,7 @@ class ConvTower(keras.Model):
         normalize: Whether embeddings are scaled to length 1.
         name: Of the model.
         dtype: Of the layers, such as `"mixed_bfloat16"`; by default Keras's global policy.
+        dropout: Share of the dense layer's inputs dropped in training, in [0, 1); 0 for none.
 
     Input shape:
         `(batch, height, width, channels)`, floats in [0, 1].
@@ -110,7 +50,7 @@ class ConvTower(keras.Model):
 
     def __init__(
         self,
-        blocks: Iterable[ConvBlock | dict[str, Any]],
+        blocks: Iterable[Block | dict[str, Any]],
         input_shape: tuple[int, int, int] = (105, 105, 1),
         embedding_size: int = 4096,
         activation: str | None = "sigmoid",
@@ -118,25 +58,30 @@ class ConvTower(keras.Model):
         normalize: bool = False,
         name: str = "conv_tower",
         dtype: str | None = None,
+        *,
+        dropout: float = 0.0,
     ):
-        conv_blocks = [ConvBlock(**b) if isinstance(b, dict) else b for b in blocks]
+        tower_blocks = [block_from_fields(b) if isinstance(b, dict) else b for b in blocks]
         if embedding_size < 1:
             raise ValueError(
                 f"`embedding_size` must be at least 1. Received: embedding_size={embedding_size}"
             )
         if not l2 >= 0:
             raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
-        _check_size(conv_blocks, input_shape)
+        check_dropout(dropout)
+        _check_size(tower_blocks, input_shape)
         dtype = dtype or keras.config.dtype_policy().name
         inputs = keras.Input(input_shape, name="image")
         x = inputs
-        for index, block in enumerate(conv_blocks, start=1):
+        for index, block in enumerate(tower_blocks, start=1):
             x = block.apply(x, index, dtype)
         x = layers.Flatten(dtype=dtype, name="flatten")(x)
+        if dropout:
+            x = layers.Dropout(dropout, dtype=dtype, name="dropout")(x)
         x = layers.Dense(
             embedding_size,
             activation=activation,
-            kernel_regularizer=_l2(l2),
+            kernel_regularizer=L2(l2) if l2 else None,
             dtype=dtype,
             name="embedding",
         )(x)
@@ -144,7 +89,7 @@ class ConvTower(keras.Model):
             x = UnitLength(dtype=dtype, name="unit_length")(x)
         super().__init__(inputs, x, name=name)
         self._config = {
-            "blocks": [dataclasses.asdict(block) for block in conv_blocks],
+            "blocks": [block_to_fields(block) for block in tower_blocks],
             "input_shape": tuple(input_shape),
             "embedding_size": embedding_size,
             "activation": activation,
@@ -152,6 +97,7 @@ class ConvTower(keras.Model):
             "normalize": normalize,
             "name": name,
             "dtype": dtype,
+            "dropout": dropout,
         }
 
     @classmethod
@@ -195,18 +141,58 @@ class ConvTower(keras.Model):
         embedding_l2 = l2 if embedding_l2 is None else embedding_l2
         return cls(blocks, input_shape, 4096, "sigmoid", embedding_l2, name="koch2015")
 
+    @classmethod
+    def residual(
+        cls,
+        input_shape: tuple[int, int, int] = (80, 80, 1),
+        embedding_size: int = 128,
+        filters: Sequence[int] = (64, 128, 256),
+        dropout: float = 0.4,
+    ) -> Self:
+        """A small residual network: one convolution of stride 2, then residual blocks.
+
+        Args:
+            input_shape: Height, width and channels of an image.
+            embedding_size: Length of an embedding.
+            filters: Channels of each `ResidualBlock`, which halves height and width. The
+                convolution before them has as many as the first.
+            dropout: Share of the dense layer's inputs dropped in training.
+
+        Returns:
+            A tower of 2,051,328 parameters (2,816 of them not trainable) for 80 x 80 grey images.
+
+        Raises:
+            ValueError: If an argument is out of range.
+
+        Example:
+            >>> ConvTower.residual().count_params()
+            2051328
+
+        Reference:
+            He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, section 3.3
+            (the blocks; there are fewer here, for small images and a CPU).
+        """
+        if not filters:
+            raise ValueError(f"`filters` must not be empty. Received: filters={filters}")
+        blocks: list[Block] = [
+            ConvBlock(filters[0], 5, 1, batch_norm=True, stride=2, padding="same"),
+            *(ResidualBlock(n, stride=2) for n in filters),
+        ]
+        return cls(blocks, input_shape, embedding_size, None, name="residual", dropout=dropout)
+
     @override
     def summary(
         self, *args: Any, print_fn: Callable[[str], None] | None = None, **kwargs: Any
     ) -> None:
-        """Keras's own, and how each convolution is computed."""
+        """Keras's own, and how each `SpectralConv2D` is computed."""
         super().summary(*args, print_fn=print_fn, **kwargs)
         methods = [
             f"{layer.name} {'spectral' if layer.spectral else 'direct'}"
             for layer in self.layers
             if isinstance(layer, SpectralConv2D)
         ]
-        (print_fn or print)(f" Convolutions: {', '.join(methods)}")
+        if methods:
+            (print_fn or print)(f" Convolutions: {', '.join(methods)}")
 
     @override
     def get_config(self) -> dict[str, Any]:
@@ -223,14 +209,10 @@ class ConvTower(keras.Model):
         return tower
 
 
-def _l2(penalty: float) -> L2 | None:
-    return L2(penalty) if penalty else None
-
-
-def _check_size(blocks: list[ConvBlock], input_shape: tuple[int, int, int]) -> None:
+def _check_size(blocks: list[Block], input_shape: tuple[int, int, int]) -> None:
     sizes = list(input_shape[:2])
     for index, block in enumerate(blocks, start=1):
-        sizes = [(size - block.kernel_size + 1) // block.pool_size for size in sizes]
+        sizes = [block.output_size(size) for size in sizes]
         if min(sizes) < 1:
             raise ValueError(
                 f"Images are too small: nothing is left of them after block {index}, {block}. "

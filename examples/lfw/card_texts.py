@@ -1,0 +1,66 @@
+"""What the model card of a run says of its data, recipe and use."""
+
+from __future__ import annotations
+
+import argparse
+
+from lfw_data import Data
+
+_LFW = "Labeled Faces in the Wild (View 1): photographs of public figures from news pages, 2002-2003"
+_DRAWN = "drawn faces, which stand in for photographs and say nothing about real faces"
+
+
+def card_texts(data: Data, settings: argparse.Namespace) -> dict[str, str]:
+    """The texts that `model_card` takes."""
+    return {
+        "name": f"Face verifier, recipe `{settings.recipe}`",
+        "data": _data(data, settings),
+        "recipe": _recipe(settings),
+        "intended_use": _USE,
+    }
+
+
+def _data(data: Data, settings: argparse.Namespace) -> str:
+    validation, test = data.validation.pairs, data.test.pairs
+    known = len(set(data.train.pairs.people) & set(validation.people)) if not data.people else 0
+    kept = (
+        f"{known:,} of the validation people are in training too, so the threshold is optimistic."
+        if known
+        else "Nobody is in two of these sets."
+    )
+    return (
+        f"From {_LFW if settings.data else _DRAWN}; weights were random at first, and nothing else "
+        f"was used.\n\n- training: {_trained_on(data)}\n- validation, for the best epoch and the "
+        f"threshold: {len(validation):,} pairs of {len(validation.people):,} people\n- test, scored "
+        f"once: {len(test):,} pairs of {len(test.people):,} people\n\n{kept}"
+    )
+
+
+def _trained_on(data: Data) -> str:
+    if data.people is not None:
+        people = data.people
+        return f"{len(people):,} photographs and the names of {len(people.people):,} people"
+    train = data.train.pairs
+    return (
+        f"{len(train):,} pairs of {len(train.photographs):,} photographs, and whether each is same"
+    )
+
+
+def _recipe(settings: argparse.Namespace) -> str:
+    names = (
+        "tower loss optimizer learning_rate weight_decay schedule ema dropout augment "
+        "flip_average batch_size epochs seed"
+    )
+    values = ", ".join(f"{name} {getattr(settings, name)}" for name in names.split())
+    return f"`examples/lfw/train.py --recipe {settings.recipe}`, with {values}."
+
+
+_USE = """\
+For research on verification, and as a start for training on photographs of your own. It compares
+upright faces, found and aligned as in LFW.
+
+Not for decisions about people, such as access, identification by authorities or surveillance: its
+error rates are far above those of systems made for that, and were measured on public figures
+of whom most are men, grown up and light-skinned. LFW does not say who is of which age, gender or
+origin, so that error rates by these were not measured. Calibrate the threshold anew on photographs
+like yours."""

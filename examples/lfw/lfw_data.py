@@ -1,0 +1,121 @@
+"""The photographs of a run: what is trained on, chosen by, and tested with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+import siamese_verify as sv
+
+AUGMENTATIONS = {
+    "none": None,
+    "koch2015": sv.Augmentation(),
+    "faces": sv.Augmentation(
+        rotation=10.0,
+        shear=0.1,
+        scale=0.15,
+        shift=3.0,
+        probability=0.7,
+        brightness=0.2,
+        contrast=0.35,
+        erasing=0.45,
+    ),
+}
+_VALIDATION_PAIRS = 2_000  # drawn where names may be used: more than the list has
+
+
+class Data(NamedTuple):
+    """Pairs for each purpose and, where names may be used, the photographs of training people."""
+
+    train: sv.PairDataset
+    validation: sv.PairDataset
+    test: sv.PairDataset
+    people: sv.IdentityDataset | None
+
+
+def load_data(folder: Path, settings: argparse.Namespace) -> Data:
+    """Reads a folder as LFW is laid out, and shows a table of the pairs."""
+    size = (settings.image_size, settings.image_size)
+    crop = (settings.crop, settings.crop) if settings.crop else None
+    root, preprocessing = folder / "lfw2", sv.Preprocessing(size, center_crop=crop)
+
+    def load(pairs: sv.PairList) -> sv.PairDataset:
+        return sv.PairDataset(pairs, root, preprocessing, cache=settings.cache)
+
+    development, test = (
+        _limited(sv.PairList.from_lfw(folder / name), settings)
+        for name in ("pairsDevTrain.txt", "pairsDevTest.txt")
+    )
+    train, validation = load(development).split(
+        settings.validation, seed=settings.seed, by=settings.split_by
+    )
+    people = None
+    if settings.labels == "names":
+        validation = load(_sample(root, validation.pairs.people, settings.seed))
+        names = _training_people(development, validation.pairs, settings)
+        validation.training_people = frozenset(names)
+        people = sv.IdentityDataset.from_folder(
+            root, preprocessing, people=names, cache=settings.cache
+        )
+    data = Data(train, validation, load(test), people)
+    _show(data)
+    return data
+
+
+def training_batches(
+    data: Data, settings: argparse.Namespace, initial_epoch: int = 0
+) -> tf.data.Dataset:
+    """What `fit` is given: pairs, the photographs of pairs, or photographs with names."""
+    options = {
+        "seed": settings.seed,
+        "augment": AUGMENTATIONS[settings.augment] or False,
+        "initial_epoch": initial_epoch,
+    }
+    size = settings.batch_size
+    if data.people is not None:
+        return data.people.batches(size, True, per_person=settings.per_person, **options)
+    if settings.loss == "binary_crossentropy":
+        return data.train.batches(size, True, buffer=settings.shuffle_buffer, **options)
+    return data.train.photograph_batches(size, **options)
+
+
+def _limited(pairs: sv.PairList, settings: argparse.Namespace) -> sv.PairList:
+    if settings.limit and settings.limit < len(pairs):
+        _, pairs = pairs.split(settings.limit / len(pairs), seed=settings.seed)
+    return pairs
+
+
+def _sample(root: Path, people: tuple[str, ...], seed: int) -> sv.PairList:
+    """Balanced pairs of validation people."""
+    every = sv.PairList.sample(root, people=people, seed=seed)
+    size = min(len(every), _VALIDATION_PAIRS)
+    return sv.PairList.sample(root, size, people=people, seed=seed)
+
+
+def _training_people(
+    development: sv.PairList, validation: sv.PairList, settings: argparse.Namespace
+) -> list[str]:
+    names = sorted(set(development.people) - set(validation.people))
+    rng = np.random.default_rng(settings.seed)
+    return sorted(rng.permutation(names)[: round(settings.people_share * len(names))].tolist())
+
+
+def _show(data: Data) -> None:
+    train, validation = data.train.pairs, data.validation.pairs
+    table = {"training": train, "validation": validation, "test": data.test.pairs}
+    table["all"] = train + validation + data.test.pairs
+    print(f"\n{'':<12}" + "".join(f"{field:>12}" for field in train.summary()._fields))
+    for name, pairs in table.items():
+        print(f"{name:<12}" + "".join(f"{count:>12,}" for count in pairs.summary()))
+    if data.people is not None:
+        print(f"Trained on, by name: {data.people!r}")
+    known = set(train.people) & set(validation.people)
+    if known and data.people is None:
+        print(
+            f"{len(known):,} of {len(validation.people):,} validation people are in training "
+            "too, so validation figures are optimistic; --split-by person keeps them apart."
+        )

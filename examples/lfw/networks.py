@@ -1,0 +1,90 @@
+"""The network that is trained, and the one that verifies: they share a tower."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NamedTuple
+
+import keras
+
+import siamese_verify as sv
+
+_SCALE = 24.0  # of the cosines in a softmax, for some two thousand people
+_TEMPERATURE = 0.1
+_WARMUP = 0.15  # share of the steps in which the learning rate rises
+
+
+class Networks(NamedTuple):
+    """The last two are one and the same where pairs are learnt as they are scored."""
+
+    tower: sv.ConvTower
+    trained: keras.Model
+    verification: sv.SiameseModel
+
+
+def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
+    tower = build_tower(settings)
+    if settings.loss == "binary_crossentropy":
+        # The head of cosines is of embeddings that have a direction only.
+        residual = settings.tower == "residual"
+        head = sv.SigmoidCosineHead() if residual else sv.WeightedL1Head(settings.l2)
+        trained = sv.SiameseModel(tower, head)
+    else:
+        # Not the tower itself, or its optimizer would be saved with it.
+        head, trained = sv.CosineHead(), keras.Sequential([tower])
+    if settings.loss == "margin_softmax":
+        trained = keras.Sequential([tower, sv.CosineClassifier(n_people)])
+    if settings.flip_average:
+        return Networks(tower, trained, sv.SiameseModel(sv.FlipAverage(tower), head))
+    same = trained if isinstance(trained, sv.SiameseModel) else sv.SiameseModel(tower, head)
+    return Networks(tower, trained, same)
+
+
+def build_tower(settings: argparse.Namespace) -> sv.ConvTower:
+    shape = (settings.image_size, settings.image_size, 1)
+    norm, dropout, l2 = settings.batch_norm, settings.dropout, settings.l2
+    if settings.tower == "residual":
+        return sv.ConvTower.residual(shape, dropout=dropout)
+    if settings.tower == "koch2015":
+        return sv.ConvTower.koch2015(norm, dropout, l2, shape, settings.embedding_l2)
+    blocks = [sv.ConvBlock(filters, 3, 2, norm, dropout, l2) for filters in (16, 32, 64)]
+    return sv.ConvTower(blocks, shape, 128, None, settings.embedding_l2, normalize=True)
+
+
+def compile_networks(
+    networks: Networks, settings: argparse.Namespace, steps_per_epoch: int
+) -> None:
+    losses = {
+        "binary_crossentropy": keras.losses.BinaryCrossentropy(),
+        "supervised_contrastive": sv.SupervisedContrastiveLoss(_TEMPERATURE),
+        "margin_softmax": sv.MarginSoftmaxLoss(_SCALE, cosine_margin=settings.margin),
+    }
+    on_pairs = settings.loss == "binary_crossentropy"
+    networks.trained.compile(
+        build_optimizer(settings, settings.epochs * steps_per_epoch),
+        loss=losses[settings.loss],
+        metrics=["accuracy", sv.EqualErrorRate()] if on_pairs else [],
+        # XLA's convolutions are slower on a CPU than TensorFlow's own.
+        jit_compile=False,
+    )
+
+
+def build_optimizer(settings: argparse.Namespace, steps: int) -> keras.optimizers.Optimizer:
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        warmup = round(_WARMUP * steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 25, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
+        )
+    options = {
+        "weight_decay": settings.weight_decay or None,
+        "use_ema": settings.ema > 0,
+        "ema_momentum": settings.ema,
+    }
+    if settings.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(rate, settings.momentum, **options)
+    else:
+        optimizer = sv.Adam(rate, **options)
+    if settings.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

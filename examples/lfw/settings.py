@@ -1,0 +1,166 @@
+"""The settings of a run: three recipes, each of whose settings is a flag of train.py."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+# A setting that a recipe does not name is that of the first one, the report's.
+RECIPES = {
+    "report": {
+        "tower": "koch2015",
+        "image_size": 105,
+        "crop": None,
+        "batch_norm": False,
+        "dropout": 0.0,
+        "l2": 0.001,
+        "embedding_l2": 0.0,
+        "labels": "pairs",
+        "loss": "binary_crossentropy",
+        "margin": 0.2,
+        "per_person": None,
+        "optimizer": "adam",
+        "learning_rate": 1e-5,
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "ema": 0.0,
+        "augment": "none",
+        "flip_average": False,
+        "batch_size": 128,
+        "epochs": 20,
+        "patience": 10,
+        "split_by": "pair",
+    },
+    "restricted": {
+        "tower": "residual",
+        "image_size": 64,
+        "crop": 150,
+        "dropout": 0.4,
+        "l2": 0.0,
+        "loss": "supervised_contrastive",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.05,
+        "schedule": "cosine",
+        "ema": 0.999,
+        "augment": "faces",
+        "flip_average": True,
+        "batch_size": 64,
+        "epochs": 100,
+        "patience": 100,
+        "split_by": "person",
+    },
+    "unrestricted": {
+        "tower": "residual",
+        "image_size": 64,
+        "crop": 150,
+        "dropout": 0.4,
+        "l2": 0.0,
+        "labels": "names",
+        "loss": "margin_softmax",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.05,
+        "schedule": "cosine",
+        "ema": 0.999,
+        "augment": "faces",
+        "flip_average": True,
+        "epochs": 100,
+        "patience": 100,
+        "split_by": "person",
+    },
+}
+# Of the report's recipe on drawn faces, so that it takes minutes.
+DRAWN = {
+    "batch_size": 64,
+    "tower": "small",
+    "image_size": 48,
+    "learning_rate": 2e-3,
+    "l2": 0.0,
+    "epochs": 16,
+}
+
+
+def parse_arguments(description: str | None, arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    _add_places(parser)
+    _add_settings(parser)
+    settings = parser.parse_args(arguments)
+    if settings.download and settings.data is None:
+        settings.data = Path("lfw")
+    for name, default in defaults(settings.recipe, drawn=settings.data is None).items():
+        if getattr(settings, name) is None:
+            setattr(settings, name, default)
+    if settings.run is None:
+        recipe = "" if settings.recipe == "report" else f"-{settings.recipe}"
+        settings.run = Path("runs") / (("lfw" if settings.data else "drawn") + recipe)
+    _check(parser, settings)
+    return settings
+
+
+def defaults(recipe: str, *, drawn: bool = False) -> dict[str, object]:
+    """The settings of a recipe; of drawn faces, which are small, the whole is seen."""
+    settings = RECIPES["report"] | RECIPES[recipe]
+    if drawn:
+        settings |= {"crop": None} | (DRAWN if recipe == "report" else {})
+    return settings
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", type=Path, metavar="DIR", help="folder with lfw2/ and the two pair lists")
+    add("--download", action="store_true", help="fetch LFW into --data (default: lfw) first")
+    add("--run", type=Path, metavar="DIR", help="the run's folder (default: runs/lfw, runs/drawn)")
+    add("--cache", type=Path, metavar="DIR", help="keep decoded photographs for later runs")
+    add("--limit", type=int, metavar="PAIRS", help="use so many train and test pairs, for a trial")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--recipe", choices=RECIPES, default="report", help="where the defaults are from (report)")
+    add("--tower", choices=("koch2015", "small", "residual"), help="the network")
+    add("--image-size", type=int, metavar="PIXELS", help="height and width")
+    add("--crop", type=int, metavar="PIXELS", help="see the central square only")
+    add("--batch-norm", action=argparse.BooleanOptionalAction, help="not of residual, which has it")
+    add("--dropout", type=float, metavar="RATE", help="after each pooling; residual: at the end")
+    add("--l2", type=float, metavar="PENALTY", help="L2 penalty on other kernels")
+    add("--embedding-l2", type=float, metavar="PENALTY", help="of the dense layer")
+    add("--labels", choices=("pairs", "names"), help="learn from the pairs, or from who is who")
+    add("--loss", choices=("binary_crossentropy", "supervised_contrastive", "margin_softmax"))
+    add("--margin", type=float, metavar="M", help="cosine margin of margin_softmax")
+    add("--per-person", type=int, metavar="K", help="with names: photographs of each in a batch")
+    add("--optimizer", choices=("adam", "sgd"))
+    add("--learning-rate", type=float, metavar="RATE", help="the highest, with a schedule")
+    add("--momentum", type=float, metavar="M", help="of sgd")
+    add("--weight-decay", type=float, metavar="RATE", help="decoupled, of the kernels")
+    add("--schedule", choices=("constant", "koch2015", "cosine"), help="koch2015 is for sgd")
+    add("--ema", type=float, metavar="M", help="momentum of the weights' moving average; 0: none")
+    add("--augment", choices=("none", "koch2015", "faces"), help="what is done to photographs")
+    add("--flip-average", action=argparse.BooleanOptionalAction, help="embed the mirror image too")
+    add("--batch-size", type=int, metavar="N", help="pairs, or with names photographs")
+    add("--epochs", type=int, metavar="N")
+    add("--patience", type=int, metavar="N", help="epochs without lower loss")
+    add("--validation", type=float, default=0.15, metavar="SHARE", help="of train pairs (0.15)")
+    add("--split-by", choices=("pair", "person"), help="who may be in training and validation")
+    add("--people-share", type=float, default=1.0, metavar="SHARE", help="of training people (1)")
+    add("--shuffle-buffer", type=int, metavar="PAIRS", help="(the whole list; report: 1000)")
+    add("--seed", type=int, default=0, help="of weights, order, split and dropout (0)")
+
+
+def _check(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
+    for name in ("batch_size", "epochs", "patience", "image_size", "crop", "limit"):
+        value = getattr(settings, name)
+        if value is not None and value < (4 if name == "limit" else 1):
+            parser.error(f"--{name.replace('_', '-')} is too small. Received: {value}")
+    if settings.schedule == "koch2015" and (settings.optimizer != "sgd" or not settings.momentum):
+        parser.error("--schedule koch2015 goes with --optimizer sgd and a --momentum above 0")
+    if settings.labels == "pairs" and settings.loss == "margin_softmax":
+        parser.error("--loss margin_softmax goes with --labels names")
+    if settings.labels == "names" and settings.loss == "binary_crossentropy":
+        parser.error("--loss binary_crossentropy goes with --labels pairs")
+    if settings.labels == "names" and settings.split_by == "pair":
+        parser.error("--labels names goes with --split-by person: all others would be known")
+    share = settings.people_share
+    if not 0 < share <= 1 or (share < 1 and settings.labels == "pairs"):
+        parser.error("--people-share is above 0 and at most 1, and goes with --labels names")

@@ -1,0 +1,214 @@
+"""The blocks that a `ConvTower` is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, TypeAlias
+
+from keras import layers
+
+from siamese_verify.layers.batch_norm import BatchNormalization
+from siamese_verify.layers.spectral import Method, SpectralConv2D
+from siamese_verify.regularizers import L2
+
+Padding = Literal["valid", "same"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvBlock:
+    """One block of a `ConvTower`: convolution, batch norm, max pooling, dropout, in this order.
+
+    ReLU follows the convolution.
+
+    Args:
+        filters: Channels of the output.
+        kernel_size: Height and width of the kernel.
+        pool_size: Factor by which max pooling reduces height and width; 1 for none.
+        batch_norm: Whether batch norm follows the ReLU.
+        dropout: Share of the values dropped in training, in [0, 1); 0 for none.
+        l2: L2 penalty on the kernel; 0 for none.
+        method: How the convolution is computed, `"direct"` or `"spectral"`; by default as costs
+            less. See `SpectralConv2D`.
+        stride: Of the convolution; one above 1 is computed directly.
+        padding: Of the convolution: `"valid"` for none, or `"same"`.
+
+    Raises:
+        ValueError: If an argument is out of range, or a stride above 1 is to be spectral.
+
+    Example:
+        >>> ConvBlock(64, kernel_size=10).pool_size
+        2
+    """
+
+    filters: int
+    kernel_size: int
+    pool_size: int = 2
+    batch_norm: bool = False
+    dropout: float = 0.0
+    l2: float = 0.0
+    method: Method = "auto"
+    stride: int = 1
+    padding: Padding = "valid"
+
+    def __post_init__(self) -> None:
+        _check_counts(self, "filters", "kernel_size", "pool_size", "stride")
+        check_dropout(self.dropout)
+        if not self.l2 >= 0:  # written so that NaN fails
+            raise ValueError(f"`l2` must be at least 0. Received: l2={self.l2}")
+        if self.stride > 1 and self.method not in ("auto", "direct"):
+            raise ValueError(
+                f"With a stride above 1, `method` must be 'auto' or 'direct'. "
+                f"Received: method={self.method!r}, stride={self.stride}"
+            )
+        if self.padding not in ("valid", "same"):
+            raise ValueError(
+                f"`padding` must be 'valid' or 'same'. Received: padding={self.padding!r}"
+            )
+
+    def output_size(self, size: int) -> int:
+        """The height of the output from that of the input, or the width; below 1 if none is left.
+
+        Example:
+            >>> ConvBlock(64, kernel_size=10).output_size(105)
+            48
+        """
+        kernel_size = 1 if self.padding == "same" else self.kernel_size
+        return ((size - kernel_size) // self.stride + 1) // self.pool_size
+
+    def apply(self, x: Any, index: int, dtype: str) -> Any:
+        """Adds the block's layers to the symbolic tensor `x`, named by the block's `index`."""
+        arguments = {
+            "padding": self.padding,
+            "activation": "relu",
+            "kernel_regularizer": L2(self.l2) if self.l2 else None,
+            "dtype": dtype,
+            "name": f"conv_{index}",
+        }
+        if self.stride == 1:
+            conv = SpectralConv2D(self.filters, self.kernel_size, method=self.method, **arguments)
+        else:
+            conv = layers.Conv2D(self.filters, self.kernel_size, self.stride, **arguments)
+        x = conv(x)
+        if self.batch_norm:
+            x = BatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
+        if self.pool_size > 1:
+            x = layers.MaxPooling2D(self.pool_size, dtype=dtype, name=f"max_pool_{index}")(x)
+        if self.dropout:
+            x = layers.Dropout(self.dropout, dtype=dtype, name=f"dropout_{index}")(x)
+        return x
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidualBlock:
+    """One block of a `ConvTower`: two 3 x 3 convolutions, whose result is added to their input.
+
+    Batch norm follows each convolution; ReLU the first one, and the sum. Where the block changes
+    the shape, the input passes average pooling, a 1 x 1 convolution and batch norm before it is
+    added, so that a stride skips none of it.
+
+    Args:
+        filters: Channels of the output.
+        stride: Factor by which the block reduces height and width, rounded up.
+        dropout: Share of the values dropped in training, in [0, 1); 0 for none.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> tower = ConvTower([ResidualBlock(8, stride=2)], (16, 16, 1), embedding_size=32)
+        >>> tower.get_layer("block_1_add").output.shape
+        (None, 8, 8, 8)
+
+    Reference:
+        He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, section 3.3 and
+        figure 2 (option B); He, Zhang, Zhang, Zhang, Xie, Li, "Bag of Tricks for Image
+        Classification with Convolutional Neural Networks", 2019, section 4.1 (ResNet-D: average
+        pooling).
+    """
+
+    filters: int
+    stride: int = 1
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_counts(self, "filters", "stride")
+        check_dropout(self.dropout)
+
+    def output_size(self, size: int) -> int:
+        """The height of the output from that of the input, or the width.
+
+        Example:
+            >>> ResidualBlock(64, stride=2).output_size(105)
+            53
+        """
+        return (size - 1) // self.stride + 1
+
+    def apply(self, x: Any, index: int, dtype: str) -> Any:
+        """Adds the block's layers to the symbolic tensor `x`, named by the block's `index`."""
+
+        def name(layer: str) -> str:
+            return f"block_{index}_{layer}"
+
+        def conv(x: Any, part: str, kernel_size: int, stride: int = 1) -> Any:
+            x = layers.Conv2D(
+                self.filters,
+                kernel_size,
+                stride,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                dtype=dtype,
+                name=name(f"conv_{part}"),
+            )(x)
+            return BatchNormalization(dtype=dtype, name=name(f"batch_norm_{part}"))(x)
+
+        shortcut = x
+        if self.stride > 1:
+            shortcut = layers.AveragePooling2D(
+                self.stride, padding="same", dtype=dtype, name=name("pool_shortcut")
+            )(shortcut)
+        if self.stride > 1 or x.shape[-1] != self.filters:
+            shortcut = conv(shortcut, "shortcut", 1)
+        x = conv(x, "1", 3, self.stride)
+        x = layers.ReLU(dtype=dtype, name=name("relu_1"))(x)
+        x = conv(x, "2", 3)
+        x = layers.Add(dtype=dtype, name=name("add"))([x, shortcut])
+        x = layers.ReLU(dtype=dtype, name=name("relu_2"))(x)
+        if self.dropout:
+            x = layers.Dropout(self.dropout, dtype=dtype, name=name("dropout"))(x)
+        return x
+
+
+Block: TypeAlias = ConvBlock | ResidualBlock
+_TYPES: dict[str, type[Block]] = {"ConvBlock": ConvBlock, "ResidualBlock": ResidualBlock}
+
+
+def block_to_fields(block: Block) -> dict[str, Any]:
+    """The fields of a block, and its `type`."""
+    return {"type": type(block).__name__, **dataclasses.asdict(block)}
+
+
+def block_from_fields(fields: dict[str, Any]) -> Block:
+    """The block of these fields; without `type`, as in files of version 0.1.0, a `ConvBlock`.
+
+    Raises:
+        ValueError: If there is no block of this type.
+    """
+    name = fields.get("type", "ConvBlock")
+    if name not in _TYPES:
+        raise ValueError(f"A block's type must be one of {list(_TYPES)}. Received: type={name!r}")
+    return _TYPES[name](**{key: value for key, value in fields.items() if key != "type"})
+
+
+def _check_counts(block: Block, *names: str) -> None:
+    for name in names:
+        if getattr(block, name) < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1. Received: {name}={getattr(block, name)}"
+            )
+
+
+def check_dropout(dropout: float) -> None:
+    """Raises a `ValueError` unless `dropout` is a share that leaves something."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")

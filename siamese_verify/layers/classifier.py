@@ -1,0 +1,70 @@
+"""`CosineClassifier`: embeddings trained by telling the people in labelled photographs apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+from typing_extensions import override
+
+from siamese_verify.layers.unit_length import unit_length
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class CosineClassifier(keras.layers.Layer):
+    """The cosine between an embedding and the direction of each class.
+
+    With `MarginSoftmaxLoss`, it trains a tower on labelled photographs, one class for each person,
+    and is thrown away afterwards: the tower embeds people that are in no class. Neither the length
+    of an embedding nor that of a direction counts, so that the angles learned here are those that
+    `CosineHead` compares. In mixed precision, give it `dtype="float32"`, as any last layer.
+
+    Args:
+        classes: Number of classes, at least 2.
+        **kwargs: Keras's own, such as `name`.
+
+    Input shape:
+        `(batch, size)`; the size must be known.
+
+    Output shape:
+        `(batch, classes)`, in [-1, 1]; 0 where an embedding is all zeros.
+
+    Raises:
+        ValueError: If `classes` is below 2.
+
+    Example:
+        >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+        >>> model = keras.Sequential([tower, CosineClassifier(classes=5)])
+        >>> model.compile("adam", loss=MarginSoftmaxLoss(), metrics=["accuracy"])
+        >>> model.predict(np.zeros((4, 16, 16, 1), np.float32), verbose=0).shape
+        (4, 5)
+
+    Reference:
+        Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", 2018,
+        section 3.1 (the normalised softmax loss).
+    """
+
+    def __init__(self, classes: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not classes >= 2:
+            raise ValueError(f"`classes` must be at least 2. Received: classes={classes}")
+        self.classes = classes
+
+    @override
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        # Rows must begin short. Only their direction counts, and Adam's step, whose size is that
+        # of the learning rate, turns a long row but little: training takes much longer.
+        self.directions = self.add_weight(
+            name="directions", shape=(self.classes, input_shape[-1]), initializer="glorot_uniform"
+        )
+
+    @override
+    def call(self, embeddings: Tensor) -> Tensor:
+        return ops.matmul(unit_length(embeddings), ops.transpose(unit_length(self.directions)))
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "classes": self.classes}
