@@ -88,6 +88,27 @@ def test_an_exported_tower_embeds_as_the_model(
     np.testing.assert_allclose(embeddings, model.embed(images[0]), atol=1e-5)
 
 
+def test_an_exported_flip_average_embeds_as_the_model(images: np.ndarray, tmp_path: Path) -> None:
+    model = build("cosine")
+    model = sv.SiameseModel(sv.FlipAverage(model.tower), model.head)
+    export_model(model, tmp_path / "faces", part="tower")
+    embeddings = run_saved_model(tmp_path / "faces", images=images[0])
+    np.testing.assert_allclose(embeddings, model.embed(images[0]), atol=1e-5)
+
+
+def test_layers_in_a_tower_of_a_tower_are_exported_as_plain_convolutions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = []
+    monkeypatch.setattr(keras.Model, "export", lambda self, *_, **__: exported.append(self))
+    model = build("cosine")
+    export_model(sv.SiameseModel(sv.FlipAverage(model.tower), model.head), tmp_path / "faces")
+    convolutions = [
+        layer for layer in exported[0]._flatten_layers() if isinstance(layer, keras.layers.Conv2D)
+    ]
+    assert [layer.spectral for layer in convolutions] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("name", "part", "match"),
     [("faces.pb", "pair", r"ends in \.onnx or \.tflite"), ("faces.onnx", "head", "part='head'")],

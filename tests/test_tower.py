@@ -222,6 +222,9 @@ def test_dropout_acts_in_training_only():
         ([ConvBlock(1, 5)], (9, 4, 1), 1),
         ([ConvBlock(1, 3, pool_size=5)], (6, 6, 1), 1),
         ([ConvBlock(1, 3), ConvBlock(1, 3)], (9, 20, 1), 2),
+        ([ConvBlock(1, 5, 1, stride=3)], (4, 9, 1), 1),
+        ([ConvBlock(1, 3, 2, stride=2)], (9, 4, 1), 1),
+        ([ConvBlock(1, 9, 2, padding="same")] * 3, (7, 9, 1), 3),
     ],
 )
 def test_images_too_small_are_refused_with_the_block_that_leaves_nothing(blocks, shape, index):
@@ -232,6 +235,44 @@ def test_images_too_small_are_refused_with_the_block_that_leaves_nothing(blocks,
 def test_images_just_large_enough_are_taken():
     tower = ConvTower([ConvBlock(1, 3), ConvBlock(1, 3)], (10, 10, 1), 2)
     assert embed(tower, random_images(1, 10, 10, 1)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "pool_size"), [(3, 1, 2), (4, 2, 1), (2, 3, 1), (5, 2, 2), (1, 2, 3)]
+)
+def test_a_block_knows_the_size_of_its_output(kernel_size, stride, pool_size, padding):
+    block = ConvBlock(1, kernel_size, pool_size, stride=stride, padding=padding)
+    for size in [(9, 10), (11, 16)]:
+        output = block.apply(keras.Input((*size, 1)), 1, "float32")
+        assert output.shape[1:3] == tuple(block.output_size(n) for n in size)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("method", ["direct", "spectral"])
+def test_stride_and_padding_are_those_of_the_convolution(method, stride):
+    method = method if stride == 1 else "auto"
+    block = ConvBlock(4, 5, 1, method=method, stride=stride, padding="same")
+    tower = ConvTower([block], (11, 14, 2), 3)
+    images = random_images(2, 11, 14, 2)
+    conv = tower.get_layer("conv_1")
+    expected = ops.nn.conv(images, conv.kernel, stride, "same") + conv.bias
+    outputs = keras.Model(tower.input, conv.output)(images)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(outputs),
+        np.maximum(ops.convert_to_numpy(expected), 0),
+        atol=1e-5,
+    )
+
+
+def test_dropout_before_the_embedding_acts_in_training_only():
+    tower = ConvTower([], (8, 8, 1), 4, None, dropout=0.5)
+    assert [kind for kind, *_ in rows(tower)] == ["Flatten", "Dropout", "Dense"]
+    images = random_images(2, 8, 8, 1)
+    assert not np.allclose(embed(tower, images, training=True), embed(tower, images))
+    plain = ConvTower([], (8, 8, 1), 4, None)
+    plain.set_weights(tower.get_weights())
+    np.testing.assert_array_equal(embed(tower, images), embed(plain, images))
 
 
 @pytest.mark.parametrize(
@@ -245,15 +286,38 @@ def test_images_just_large_enough_are_taken():
         {"dropout": float("nan")},
         {"l2": -0.001},
         {"l2": float("nan")},
+        {"stride": 0},
+        {"padding": "full"},
     ],
 )
 def test_a_block_refuses_what_is_out_of_range(wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value}"):
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value!r}"):
         ConvBlock(**{"filters": 8, "kernel_size": 3, **wrong})
 
 
-@pytest.mark.parametrize("wrong", [{"embedding_size": 0}, {"l2": -0.1}])
+@pytest.mark.parametrize("method", ["spectral", "other"])
+def test_a_stride_is_direct(method):
+    with pytest.raises(ValueError, match=f"`method`.*Received: method='{method}', stride=2"):
+        ConvBlock(8, 3, method=method, stride=2)
+
+
+def test_the_order_of_a_blocks_arguments_stays():
+    block = ConvBlock(8, 3, 2, True, 0.1, 0.01, "direct", 2, "same")
+    assert block == ConvBlock(
+        filters=8,
+        kernel_size=3,
+        pool_size=2,
+        batch_norm=True,
+        dropout=0.1,
+        l2=0.01,
+        method="direct",
+        stride=2,
+        padding="same",
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"embedding_size": 0}, {"l2": -0.1}, {"dropout": 1.0}])
 def test_a_tower_refuses_what_is_out_of_range(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value}"):
@@ -263,7 +327,9 @@ def test_a_tower_refuses_what_is_out_of_range(wrong):
 # --- Configuration and files
 
 
-@pytest.mark.parametrize("arguments", [{}, {"normalize": True, "activation": None, "l2": 0.1}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"normalize": True, "activation": None, "l2": 0.1, "dropout": 0.5}]
+)
 def test_a_tower_is_made_again_from_its_configuration_as_json(arguments):
     tower = small_tower(name="mine", **arguments)
     again = ConvTower.from_config(json.loads(json.dumps(tower.get_config())))
@@ -273,6 +339,22 @@ def test_a_tower_is_made_again_from_its_configuration_as_json(arguments):
     images = random_images(3, 12, 10, 2)
     np.testing.assert_array_equal(embed(again, images), embed(tower, images))
     np.testing.assert_allclose(float(sum(again.losses)), float(sum(tower.losses)))
+
+
+def test_a_configuration_of_version_0_1_0_makes_the_same_tower():
+    config = small_tower().get_config()
+    old = {name: value for name, value in config.items() if name != "dropout"}
+    new_fields = ("type", "stride", "padding")
+    old["blocks"] = [
+        {name: value for name, value in block.items() if name not in new_fields}
+        for block in config["blocks"]
+    ]
+    assert ConvTower.from_config(old).get_config() == config
+
+
+def test_a_block_of_a_type_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"'ResidualBlock'.*Received: type='Other'"):
+        ConvTower([{"type": "Other", "filters": 4}])
 
 
 def test_a_saved_tower_gives_the_same_embeddings(tmp_path):

@@ -6,7 +6,11 @@ import argparse
 
 from lfw_data import Data
 
-_LFW = "Labeled Faces in the Wild (View 1): photographs of public figures from news pages, 2002-2003"
+import siamese_verify as sv
+
+_LFW = (
+    "Labeled Faces in the Wild (View 1), photographs of public figures from the news of 2002-2003"
+)
 _DRAWN = "drawn faces, which stand in for photographs and say nothing about real faces"
 
 
@@ -28,12 +32,19 @@ def _data(data: Data, settings: argparse.Namespace) -> str:
         if known
         else "Nobody is in two of these sets."
     )
-    return (
-        f"From {_LFW if settings.data else _DRAWN}; weights were random at first, and nothing else "
-        f"was used.\n\n- training: {_trained_on(data)}\n- validation, for the best epoch and the "
-        f"threshold: {len(validation):,} pairs of {len(validation.people):,} people\n- test, scored "
-        f"once: {len(test):,} pairs of {len(test.people):,} people\n\n{kept}"
-    )
+    source = _LFW if settings.data else _DRAWN
+    return f"""\
+From {source}; weights were random at first, and nothing else was used.
+
+- training: {_trained_on(data)}
+- validation, for the best epoch and the threshold: {_count(validation)}
+- test, scored once: {_count(test)}
+
+{kept}"""
+
+
+def _count(pairs: sv.PairList) -> str:
+    return f"{len(pairs):,} pairs of {len(pairs.people):,} people"
 
 
 def _trained_on(data: Data) -> str:

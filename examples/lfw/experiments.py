@@ -1,13 +1,15 @@
-"""Runs the report's five experiments on LFW, and one more, and keeps their results.
+"""Runs the experiments on LFW that plans.py lists, and keeps their results.
 
-    python experiments.py --data lfw                      # what is missing; hours on two cores
-    python experiments.py --data lfw --only batch-norm --seeds 3
+    python experiments.py --data lfw                      # what is missing; many hours on two cores
+    python experiments.py --data lfw --only report        # the report's runs, and one more
+    python experiments.py --data lfw --only recipes --seeds 3
     python experiments.py --list                          # what there is
 
 Interrupted or killed, it goes on where it was when the same command is given again, losing at most
 the epoch under way. A finished run is never run again. Each run has a folder below --runs, as
 train.py leaves it; what is small and shows no photograph is copied below --results, from which
-report.py writes its page. What follows a lone -- goes to train.py, after the experiment's own:
+report.py and recipes.py write their pages. What follows a lone -- goes to train.py, after the
+experiment's own:
 
     python experiments.py --data lfw --results /tmp/r --runs /tmp/t -- --limit 100 --epochs 2
 """
@@ -16,26 +18,21 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from plans import EXPERIMENTS, GROUPS
+from settings import defaults
+
 from siamese_verify.files import replacing
 
 HERE = Path(__file__).parent
-# Of train.py, in the order of the report.
-EXPERIMENTS = {
-    "base": ["--epochs", "20"],
-    "base-sgd": ["--epochs", "20", "--optimizer", "sgd"],
-    "batch-norm": ["--epochs", "30", "--batch-norm"],
-    "dropout-0.1": ["--epochs", "50", "--batch-norm", "--dropout", "0.1"],
-    "dropout-0.5": ["--epochs", "50", "--batch-norm", "--dropout", "0.5"],
-    # Not of the report, whose validation pairs share people with the training pairs.
-    "by-person": ["--epochs", "30", "--batch-norm", "--split-by", "person"],
-}
 FIGURES = "figures.json"
+_ONLY = f"experiments, or groups of them: {', '.join(GROUPS)} (all); see --list"
 
 
 class Run(NamedTuple):
@@ -54,7 +51,8 @@ class Run(NamedTuple):
     def epochs(self) -> int:
         """How many it takes."""
         # The last one counts, as for train.py.
-        return int(self.settings[len(self.settings) - self.settings[::-1].index("--epochs")])
+        given = dict(itertools.pairwise(self.settings))
+        return int(given.get("--epochs") or str(defaults(given["--recipe"])["epochs"]))
 
     def is_finished(self, results: Path) -> bool:
         """Whether its results are there."""
@@ -69,7 +67,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--data", type=Path, metavar="DIR", help="folder with lfw2/ and the two pair lists")
-    add("--only", nargs="+", choices=EXPERIMENTS, metavar="NAME", help="(all: %(choices)s)")
+    names = [*GROUPS, *EXPERIMENTS]
+    add("--only", nargs="+", choices=names, default=[*GROUPS], metavar="NAME", help=_ONLY)
     add("--seeds", type=int, default=1, metavar="N", help="runs of each: seeds 0 to N - 1 (1)")
     add("--list", action="store_true", help="show what is finished, and end")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
@@ -85,7 +84,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def planned(settings: argparse.Namespace) -> list[Run]:
     """All runs asked for, seed by seed, so that each experiment is there early."""
-    names = settings.only or list(EXPERIMENTS)
+    names = list(dict.fromkeys(n for name in settings.only for n in GROUPS.get(name, [name])))
     return [
         Run(name, seed, [*EXPERIMENTS[name], *settings.train, "--seed", str(seed)])
         for seed in range(settings.seeds)

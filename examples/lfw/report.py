@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from experiments import EXPERIMENTS
+from plans import REPORT_RUNS
 from report_pictures import draw
 from results import REPORT, TITLES, Result, columns, load_all
 from traits import TRAITS
@@ -92,7 +92,7 @@ def seeds(results: list[Result]) -> str:
     """Means and standard deviations of the runs of which there are several."""
 
     def rows() -> Iterator[list[str]]:
-        for experiment in EXPERIMENTS:
+        for experiment in REPORT_RUNS:
             runs = [result for result in results if result.experiment == experiment]
             if len(runs) > 1:
                 trained = [spread([run.figures for run in runs], name) for name in names]
@@ -282,7 +282,7 @@ the report's figures. The runs are made by the first of these commands, this pag
 from the files in `examples/lfw/results/`:
 
 ```console
-python examples/lfw/experiments.py --data lfw
+python examples/lfw/experiments.py --data lfw --only report
 python examples/lfw/report.py
 ```
 
@@ -371,7 +371,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results", metavar="DIR")
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="where to write")
     settings = parser.parse_args(arguments)
-    results = load_all(settings.results)
+    results = load_all(settings.results, REPORT_RUNS)
     if not results:
         parser.error(f"no finished run in {settings.results}; make some: experiments.py --data DIR")
     traits = columns(settings.results / "traits.csv")

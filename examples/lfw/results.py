@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from experiments import EXPERIMENTS, FIGURES
+from experiments import FIGURES
 
 from siamese_verify.roc import RocCurve, roc_curve
 
@@ -92,8 +93,11 @@ def load(folder: Path) -> Result:
     )
 
 
-def load_all(folder: Path) -> list[Result]:
-    """In the report's order, then by seed; unfinished runs are left out."""
-    results = [load(path.parent) for path in folder.glob(f"*/{FIGURES}")]
-    order = list(EXPERIMENTS)
-    return sorted(results, key=lambda result: (order.index(result.experiment), result.seed))
+def load_all(folder: Path, experiments: Iterable[str]) -> list[Result]:
+    """Those of some experiments, in this order, then by seed; unfinished runs are left out."""
+    return [
+        load(path)
+        for experiment in experiments
+        for path in sorted(folder.glob(f"{experiment}-seed*"))
+        if (path / FIGURES).exists()
+    ]

@@ -121,7 +121,8 @@ def measure(
     }
     if settings.loss == "binary_crossentropy":  # Only then 0.5 means something.
         model.compile(loss="binary_crossentropy", metrics=["accuracy"], jit_compile=False)
-        figures |= model.evaluate(data.test.batches(settings.batch_size), verbose=0, return_dict=True)
+        test = data.test.batches(settings.batch_size)
+        figures |= model.evaluate(test, verbose=0, return_dict=True)
         new_pairs, labels = recombine(data.train)
         if len(labels):
             accepted = model.score(data.train.images, new_pairs) >= 0.5
@@ -145,9 +146,7 @@ def write_verifier(
 ) -> None:
     """The verifier in one file, and its model card beside it."""
     verifier.save(run.folder / "verifier.keras")
-    card = sv.model_card(
-        verifier, report, groups=groups(data.test), **card_texts(data, settings)
-    )
+    card = sv.model_card(verifier, report, groups=groups(data.test), **card_texts(data, settings))
     with replacing(run.folder / "verifier.md") as unfinished:
         unfinished.write_text(card)
     print(f"\nThe best model: {verifier.calibration}")

@@ -1,0 +1,75 @@
+"""What experiments.py runs: of each experiment, what train.py is given."""
+
+from __future__ import annotations
+
+# In the order of the report.
+REPORT_RUNS = {
+    "base": ["--epochs", "20"],
+    "base-sgd": ["--epochs", "20", "--optimizer", "sgd"],
+    "batch-norm": ["--epochs", "30", "--batch-norm"],
+    "dropout-0.1": ["--epochs", "50", "--batch-norm", "--dropout", "0.1"],
+    "dropout-0.5": ["--epochs", "50", "--batch-norm", "--dropout", "0.5"],
+    # Not of the report, whose validation pairs share people with the training pairs.
+    "by-person": ["--epochs", "30", "--batch-norm", "--split-by", "person"],
+}
+
+RECIPE_RUNS = {name: ["--recipe", name] for name in ("restricted", "unrestricted")}
+
+
+def _variants(name: str, settings: list[str], changes: dict[str, str]) -> dict[str, list[str]]:
+    """A run, and one for each change of its settings."""
+    runs = {f"{name}-{change}": [*settings, *flags.split()] for change, flags in changes.items()}
+    return {name: settings, **runs}
+
+
+# The unrestricted recipe, shorter, without one ingredient each.
+WITHOUT_RUNS = _variants(
+    "short",
+    ["--recipe", "unrestricted", "--epochs", "30"],
+    {
+        "whole": "--crop 250",
+        "plain": "--augment none",
+        "no-erasing": "--augment koch2015",
+        "no-margin": "--margin 0",
+        "contrastive": "--loss supervised_contrastive --per-person 2",
+        "no-dropout": "--dropout 0",
+        "no-flip": "--no-flip-average",
+        "no-average": "--ema 0",
+        "constant": "--schedule constant",
+        "small": "--tower small --l2 0",
+    },
+)
+# Pairs and their labels alone: how else they can be learnt from.
+PAIR_RUNS = _variants(
+    "pairs",
+    ["--recipe", "restricted", "--epochs", "40"],
+    {"crossentropy": "--loss binary_crossentropy", "plain": "--augment none"},
+)
+# The report's network, with one ingredient each.
+WITH_RUNS = _variants(
+    "koch",
+    ["--batch-norm", "--split-by", "person", "--epochs", "12"],
+    {
+        "crop": "--crop 150",
+        "flip": "--flip-average",
+        "augmented": "--augment faces",
+        "dropout": "--dropout 0.4",
+        "contrastive": "--loss supervised_contrastive",
+        "names": "--labels names --loss margin_softmax --learning-rate 1e-4 --batch-size 256",
+    },
+)
+# The unrestricted recipe, shorter, on some of the people.
+CURVE_RUNS = {
+    f"people-{share}": [*WITHOUT_RUNS["short"], "--people-share", share]
+    for share in ("0.1", "0.3", "0.6")
+}
+
+GROUPS = {
+    "report": REPORT_RUNS,
+    "recipes": RECIPE_RUNS,
+    "without": WITHOUT_RUNS,
+    "pairs": PAIR_RUNS,
+    "with": WITH_RUNS,
+    "curve": CURVE_RUNS,
+}
+EXPERIMENTS = {name: flags for runs in GROUPS.values() for name, flags in runs.items()}
