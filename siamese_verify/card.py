@@ -96,11 +96,11 @@ def _describe(verifier: Verifier) -> str:
     height, width, channels = verifier.preprocessing.shape
     crop = verifier.preprocessing.center_crop
     seen = f"the central {crop[0]} x {crop[1]} pixels" if crop else "the whole"
-    tower = verifier.model.tower
+    tower, head = verifier.model.tower, type(verifier.model.head).__name__
     return (
         f"`{tower.name}`, {tower.count_params():,} parameters, gives embeddings of "
-        f"{tower.output_shape[-1]} numbers; `{type(verifier.model.head).__name__}` scores two of "
-        "them, higher is more alike. "
+        f"{verifier.gallery.embeddings.shape[1]} numbers; `{head}` scores two of them, higher is "
+        "more alike. "
         f"Of each photograph it sees {seen}, at {height} x {width} pixels, "
         f"{'in grey' if channels == 1 else 'in colour'}."
     )
@@ -143,13 +143,14 @@ def _weaknesses(report: Evaluation, groups: Mapping[str, npt.ArrayLike]) -> str:
         for name, part in sorted(measured.items(), key=lambda item: item[1].accuracy)
     ]
     heads = ["group", "same / different pairs", "accuracy", "FAR", "FRR"]
-    text = "At the threshold, the least accurate group first:\n\n" + _table(heads, rows)
+    texts = []
+    if rows:
+        texts.append("At the threshold, the least accurate group first:\n\n" + _table(heads, rows))
     if left_out := sorted(chosen.keys() - measured.keys()):
-        text += (
-            f"\n\nToo few to measure, below {_FEWEST} same or different pairs: "
-            f"{', '.join(left_out)}."
+        texts.append(
+            f"Too few to measure, below {_FEWEST} same or different pairs: {', '.join(left_out)}."
         )
-    return text
+    return "\n\n".join(texts)
 
 
 def _counts(report: Evaluation, group: npt.NDArray[np.bool_]) -> tuple[int, int]:

@@ -81,7 +81,7 @@ class Evaluation:
     Each figure is an `Estimate`, a number that carries its 95% interval.
 
     Attributes:
-        scores: The scores `(n,)`, float64.
+        scores: The scores `(n,)`, in their own precision, in which they are compared.
         is_same: Of each pair whether it is same, bool `(n,)`.
         threshold: That of `accuracy`, `far` and `frr`.
         roc: The `RocCurve`.

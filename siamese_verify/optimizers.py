@@ -93,12 +93,17 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Reference:
         Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
     """
-    if not model.optimizer.use_ema:
+    # With the policy mixed_float16, Keras wraps it in another.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
         yield
         return
     kept = [ops.copy(variable) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    optimizer.finalize_variable_values(model.trainable_variables)
     try:
+        for variable in model.trainable_variables:
+            # On JAX, to compute with an array may delete it: not the optimizer's own.
+            variable.assign(ops.copy(variable))
         yield
     finally:
         for variable, value in zip(model.trainable_variables, kept, strict=True):

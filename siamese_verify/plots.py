@@ -40,7 +40,8 @@ def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
                 axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     return figure
 
 

@@ -6,13 +6,16 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from siamese_verify import (
     ConvTower,
+    CosineHead,
     EpochSeconds,
     EuclideanHead,
     Koch2015Schedule,
     OneShotAccuracy,
+    PairEvaluation,
     SiameseModel,
 )
 
@@ -259,3 +262,110 @@ def test_the_accuracy_in_the_history_is_that_of_the_model_after_the_epoch():
 def test_trials_that_cannot_be_drawn_are_refused(people, wrong, match):
     with pytest.raises(ValueError, match=f"Received: .*{match}"):
         OneShotAccuracy(np.zeros((4, 6, 6, 1), np.uint8), list(people), **wrong)
+
+
+# --- PairEvaluation
+
+N_CLASSES, PER_CLASS = 5, 6
+CLASSES = np.repeat(np.arange(N_CLASSES), PER_CLASS)
+FACES = (
+    np.random.default_rng(0).integers(0, 120, (N_CLASSES, 1, 6, 6, 1))
+    + np.random.default_rng(1).integers(0, 120, (N_CLASSES, PER_CLASS, 6, 6, 1))
+).reshape(-1, 6, 6, 1).astype(np.uint8)  # fmt: skip
+INDICES = np.random.default_rng(2).integers(len(FACES), size=(60, 2))
+PAIRS = SimpleNamespace(
+    images=FACES,
+    indices=INDICES,
+    labels=(CLASSES[INDICES[:, 0]] == CLASSES[INDICES[:, 1]]).astype(np.int32),
+)
+
+
+def scores_by_hand(kernel, bias):
+    """The cosines of embeddings by one dense layer."""
+    embeddings = FACES.reshape(len(FACES), -1) / 255 @ kernel + bias
+    left, right = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))[INDICES.T]
+    return np.sum(left * right, axis=1)
+
+
+def figures_by_hand(scores, labels):
+    far, tar, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    # Where the curve crosses the line on which both errors are equal; no step of it is longer.
+    after = np.argmax(far >= 1 - tar)
+    (a, b), (c, d) = zip(far[after - 1 : after + 1], 1 - tar[after - 1 : after + 1], strict=True)
+    share = (c - a) / ((c - a) + (b - d))
+    return {
+        "val_auc": metrics.roc_auc_score(labels, scores),
+        "val_equal_error_rate": a + share * (b - a),
+        "val_best_accuracy": max(
+            metrics.accuracy_score(labels, scores >= threshold) for threshold in thresholds
+        ),
+    }
+
+
+def classify(optimizer, *callbacks, epochs=3):
+    """Trains a classifier of people; each epoch is a step. With the callback of its tower."""
+    keras.utils.set_random_seed(0)
+    tower = ConvTower([], (6, 6, 1), 4, activation=None)
+    classifier = keras.Sequential([tower, keras.layers.Dense(N_CLASSES, "softmax")])
+    classifier.compile(optimizer, "sparse_categorical_crossentropy")
+    evaluation = PairEvaluation(SiameseModel(tower, CosineHead()), PAIRS)
+    callbacks = [*callbacks[:1], evaluation, *callbacks[1:]]
+    history = classifier.fit(
+        FACES / np.float32(255), CLASSES, len(FACES), epochs, verbose=0, callbacks=callbacks
+    ).history
+    return history, evaluation, classifier
+
+
+class Weights(keras.callbacks.Callback):
+    """Those after each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append([weight.copy() for weight in self.model.get_weights()])
+
+
+def test_the_figures_of_pairs_stand_in_the_history_of_another_models_training():
+    before = Weights()
+    history, evaluation, classifier = classify(keras.optimizers.SGD(1.0), before)
+    assert evaluation.model is classifier
+    for epoch, (kernel, bias, *_) in enumerate(before.seen):
+        expected = figures_by_hand(scores_by_hand(kernel, bias), PAIRS.labels)
+        assert {name: history[name][epoch] for name in expected} == pytest.approx(expected)
+    assert len(set(history["val_auc"])) > 1
+    scores = evaluation.verification_model.score(PAIRS.images, PAIRS.indices)
+    figures = evaluation.measure()
+    assert figures == pytest.approx(figures_by_hand(scores, PAIRS.labels))
+    assert {type(figure) for figure in figures.values()} == {float}
+
+
+def test_early_stopping_can_follow_the_figures_of_pairs():
+    stop = keras.callbacks.EarlyStopping("val_auc", mode="max", patience=2)
+    history, _, _ = classify(keras.optimizers.SGD(0.0), Weights(), stop, epochs=9)
+    assert len(history["val_auc"]) == 3
+    assert len(set(history["val_auc"])) == 1
+
+
+def test_pairs_are_scored_with_the_averaged_weights_and_training_goes_on_with_its_own():
+    def optimizer():
+        return keras.optimizers.SGD(2.0, momentum=0.9, use_ema=True, ema_momentum=0.8)
+
+    before, after = Weights(), Weights()
+    history, _, classifier = classify(optimizer(), before, after, epochs=4)
+    average, differs = before.seen[0], False
+    for epoch, live in enumerate(before.seen):
+        if epoch:
+            average = [0.8 * a + 0.2 * w for a, w in zip(average, live, strict=True)]
+        expected, of_live = (
+            figures_by_hand(scores_by_hand(*weights[:2]), PAIRS.labels)
+            for weights in (average, live)
+        )
+        assert {name: history[name][epoch] for name in expected} == pytest.approx(expected)
+        differs |= abs(expected["val_auc"] - of_live["val_auc"]) > 0.01
+        for kept, weight in zip(after.seen[epoch], live, strict=True):
+            np.testing.assert_array_equal(kept, weight)
+    assert differs  # Or nothing would have been tested.
+    for weight, expected in zip(classifier.get_weights(), average, strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-5)  # As Keras ends.

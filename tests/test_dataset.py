@@ -400,6 +400,84 @@ def test_augmentation_leaves_the_order_and_the_labels(pairs: PairDataset):
     )
 
 
+# --- Photographs of pairs, labelled
+
+
+PLACE = {(left, right): place for (left, right, _), place in POSITION.items()}
+
+
+def places(batches: tf.data.Dataset) -> list[list[int]]:
+    """The position in the list of each pair in each batch, whose labels must tell who is same."""
+    found = []
+    for images, label in batches.as_numpy_iterator():
+        assert np.ptp(images, axis=(1, 2, 3)).max() == 0
+        left, right = np.round(images[:, 0, 0, 0] * 255).astype(int).reshape(2, -1).tolist()
+        found.append([PLACE[two] for two in zip(left, right, strict=True)])
+        n = len(left)
+        alike = np.eye(2 * n, dtype=bool)
+        for i, place in enumerate(found[-1]):
+            alike[i, n + i] = alike[n + i, i] = PAIRS[place].label == 1
+        np.testing.assert_array_equal(label[:, None] == label, alike)
+    return found
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1] * N), (16, [16, 16, 8]), (64, [N])])
+def test_photographs_come_left_then_right_and_only_those_of_a_same_pair_share_a_label(
+    batch_size: int, sizes: list[int], pairs: PairDataset
+):
+    batches = pairs.photograph_batches(batch_size)
+    assert batches.cardinality() == len(batches) == len(sizes)
+    seen = [places(batches) for _ in range(3)]
+    for epoch in seen:
+        assert [len(batch) for batch in epoch] == sizes
+        assert sorted(itertools.chain(*epoch)) == list(range(N))  # Each pair once.
+    assert len({tuple(itertools.chain(*epoch)) for epoch in seen}) == 3
+
+
+def test_photographs_are_float32_images_in_0_to_1_and_int32_labels(pairs: PairDataset):
+    batches = pairs.photograph_batches(16, augment=True)
+    expected = tf.TensorSpec((None, *SIZE, 1), tf.float32), tf.TensorSpec((None,), tf.int32)
+    assert batches.element_spec == expected
+    for (images, label), n in zip(batches.as_numpy_iterator(), (32, 32, 16), strict=True):
+        assert images.shape == (n, *SIZE, 1)
+        assert (images.dtype, label.dtype) == (np.float32, np.int32)
+        assert 0 <= images.min() <= images.max() <= 1
+        assert label.shape == (n,)
+
+
+def test_the_seed_alone_decides_the_order_of_photographs(pairs: PairDataset):
+    def epochs(seed: int) -> list[list[list[int]]]:
+        batches = pairs.photograph_batches(20, seed)
+        return [places(batches) for _ in range(2)]
+
+    first = epochs(1)
+    assert epochs(1) == first
+    assert not any(epoch in first for epoch in epochs(2))
+
+
+def test_a_resumed_run_sees_the_photographs_of_an_uninterrupted_one(noisy: PairDataset):
+    def epochs(initial_epoch: int, count: int) -> list[np.ndarray]:
+        batches = noisy.photograph_batches(8, augment=True, initial_epoch=initial_epoch)
+        return [np.concatenate([images for images, _ in batches]) for _ in range(count)]
+
+    whole = epochs(0, 3)
+    np.testing.assert_array_equal(epochs(2, 1), whole[2:])
+    assert not np.array_equal(whole[0], whole[1])
+
+
+def test_each_photograph_of_a_batch_is_augmented_on_its_own(noisy: PairDataset):
+    batches = noisy.photograph_batches(20, augment=Augmentation(probability=1))
+    ((images, _),) = batches.as_numpy_iterator()
+    assert len({image.tobytes() for image in images}) == 40
+    (plain, _), *_ = noisy.photograph_batches(20).as_numpy_iterator()
+    np.testing.assert_allclose(plain, np.repeat(noisy.images, 40, axis=0) / 255, rtol=1e-6)
+
+
+def test_no_batch_of_photographs_is_empty(pairs: PairDataset):
+    with pytest.raises(ValueError, match=r"`batch_size` must be .*batch_size=0"):
+        pairs.photograph_batches(0)
+
+
 # --- In Keras
 
 

@@ -199,6 +199,53 @@ def test_bad_input_is_refused(arguments, match):
         evaluate_scores(*arguments)
 
 
+@pytest.mark.parametrize("precision", [np.float16, np.float32, np.float64])
+def test_a_report_holds_the_scores_in_their_own_precision_and_what_is_same(precision):
+    report = evaluate_scores(np.array([[0.5], [0.25], [-1]], precision), [1, 0, 1], 0.3)
+    assert report.scores.tolist() == [0.5, 0.25, -1.0]
+    assert report.scores.dtype == precision
+    assert report.is_same.tolist() == [True, False, True]
+    assert report.is_same.dtype == bool
+
+
+@pytest.mark.parametrize("by_person", [False, True])
+def test_figures_among_some_pairs_are_those_of_these_pairs_alone(by_person):
+    rng = np.random.default_rng(0)
+    scores, labels, *people = draw_of_people(rng) if by_person else draw(rng)
+    chosen = rng.random(len(scores)) < 0.3
+    report = evaluate_scores(scores, labels, 0.7, *people)
+    part = report.among(chosen)
+    alone = evaluate_scores(scores[chosen], labels[chosen], 0.7, *(x[chosen] for x in people))
+    assert part.to_dict() == alone.to_dict()
+    assert str(part) == str(alone)
+    assert report.among(np.full(len(scores), True)).to_dict() == report.to_dict()
+
+
+def test_figures_among_some_pairs_are_at_the_threshold_of_all():
+    scores, labels = draw(np.random.default_rng(0))
+    report = evaluate_scores(scores, labels)
+    accepted = report.among(scores >= report.threshold)
+    assert accepted.threshold == report.threshold
+    assert (accepted.far, accepted.frr) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "match"),
+    [
+        ([True, False, True], r"bool for each of 4 pairs.*bool array of shape \(3,\)"),
+        ([[True]] * 4, r"bool array of shape \(4, 1\)"),
+        ([1, 0, 1, 0], r"int64 array of shape \(4,\)"),
+        ([0, 1], r"int64 array of shape \(2,\)"),
+        ([False, True, False, True], r"both must occur.*labels \[1\]"),
+        ([False] * 4, r"both must occur.*labels \[\]"),
+    ],
+)
+def test_pairs_that_cannot_be_told_apart_are_refused(chosen, match):
+    report = evaluate_scores([0.1, 0.2, 0.3, 0.4], [0, 1, 0, 1], 0.2)
+    with pytest.raises(ValueError, match=match):
+        report.among(chosen)
+
+
 def test_a_report_prints_as_a_table_and_says_if_the_threshold_is_of_these_pairs():
     scores, labels = draw(np.random.default_rng(0), 500, 500)
     table = str(evaluate_scores(scores, labels, 0.75)).splitlines()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import experiments
 import pytest
+from settings import RECIPES
 from standin import write_standin
 
 SMALL = "--tower small --image-size 24 --learning-rate 1e-3 --batch-size 16 --epochs 3"
@@ -72,7 +73,7 @@ def test_the_list_tells_what_is_finished_begun_and_missing(
     (tmp_path / "runs" / "batch-norm-seed0").mkdir(parents=True)
     (tmp_path / "runs" / "batch-norm-seed0" / "history.csv").write_text("seconds\n31\n29\n")
     places = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    experiments.main(["--list", *places])
+    experiments.main(["--list", "--only", "report", "unrestricted", *places])
     rows = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()[1:]]
     assert rows == [
         ["base-seed0", "20", "finished"],
@@ -81,6 +82,7 @@ def test_the_list_tells_what_is_finished_begun_and_missing(
         ["dropout-0.1-seed0", "50", "missing"],
         ["dropout-0.5-seed0", "50", "missing"],
         ["by-person-seed0", "30", "missing"],
+        ["unrestricted-seed0", str(RECIPES["unrestricted"]["epochs"]), "missing"],
     ]
 
 

@@ -60,6 +60,31 @@ def test_history_shows_curves_of_loss_and_accuracy(tmp_path):
     assert_saved(figure, tmp_path / "history.png")
 
 
+def drawn(history):
+    """Of each picture, what it is of and the points of each of its curves."""
+    return {
+        axes.get_ylabel(): {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+        for axes in plot_history(history).axes
+    }
+
+
+def test_where_there_is_no_accuracy_the_equal_error_rate_is_drawn():
+    rows = [
+        {"epoch": 3, "loss": 0.9, "val_equal_error_rate": 0.4, "equal_error_rate": 0.3},
+        {"epoch": 4, "loss": 0.5, "val_equal_error_rate": 0.2, "equal_error_rate": 0.1},
+    ]
+    error = {"training": [[3, 0.3], [4, 0.1]], "validation": [[3, 0.4], [4, 0.2]]}
+    assert drawn(rows) == {"loss": {"training": [[3, 0.9], [4, 0.5]]}, "equal error rate": error}
+    with_accuracy = [{**row, "accuracy": 0.5} for row in rows]
+    assert drawn(with_accuracy)["accuracy"] == {"training": [[3, 0.5], [4, 0.5]]}
+
+
+def test_what_is_not_there_is_not_drawn():
+    rows = [{"epoch": 1, "val_loss": 1.0, "seconds": 2.0}]
+    assert drawn(rows) == {"loss": {"validation": [[1, 1.0]]}, "equal error rate": {}}
+    assert drawn([]) == {"loss": {}, "equal error rate": {}}
+
+
 # --- Outcomes
 
 

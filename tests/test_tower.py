@@ -248,10 +248,10 @@ def test_a_block_knows_the_size_of_its_output(kernel_size, stride, pool_size, pa
         assert output.shape[1:3] == tuple(block.output_size(n) for n in size)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("method", ["direct", "spectral"])
+@pytest.mark.parametrize(
+    ("method", "stride"), [("direct", 1), ("spectral", 1), ("direct", 2), ("auto", 3)]
+)
 def test_stride_and_padding_are_those_of_the_convolution(method, stride):
-    method = method if stride == 1 else "auto"
     block = ConvBlock(4, 5, 1, method=method, stride=stride, padding="same")
     tower = ConvTower([block], (11, 14, 2), 3)
     images = random_images(2, 11, 14, 2)
@@ -341,7 +341,7 @@ def test_a_tower_is_made_again_from_its_configuration_as_json(arguments):
     np.testing.assert_allclose(float(sum(again.losses)), float(sum(tower.losses)))
 
 
-def test_a_configuration_of_version_0_1_0_makes_the_same_tower():
+def test_a_configuration_of_earlier_versions_makes_the_same_tower():
     config = small_tower().get_config()
     old = {name: value for name, value in config.items() if name != "dropout"}
     new_fields = ("type", "stride", "padding")

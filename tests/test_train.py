@@ -1,22 +1,30 @@
-import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import train
+from eagerly import run_eagerly
 from standin import write_standin
 
 LFW = Path(__file__).parents[2] / "shared" / "lfw"
-SCRIPT = Path(train.__file__)
 SETTINGS = "--tower small --image-size 24 --learning-rate 1e-3 --l2 1e-4 --batch-size 16 "
-SETTINGS += "--dropout 0.2 --batch-norm --augment --patience 50"
+SETTINGS += "--dropout 0.2 --batch-norm --augment koch2015 --patience 50"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.keras.Model, "run_eagerly", train.keras.Model.run_eagerly)
+        run_eagerly()
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +70,7 @@ def test_a_run_leaves_settings_history_figures_model_and_pictures(uninterrupted:
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert all(row["seconds"] > 0 for row in history)
     figures = json.loads((uninterrupted / "figures.json").read_text())
-    assert figures.keys() == {"last", "recomputed", "best"}
+    assert figures.keys() == {"last", "recomputed", "best", "parameters", "trained_on"}
     assert 0 <= figures["best"]["accuracy_at_threshold"] <= 1
     for picture in ("curves.png", "roc.png", "outcomes.png"):
         assert (uninterrupted / picture).read_bytes().startswith(b"\x89PNG")
@@ -97,8 +105,11 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(
     drawn: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     flags = arguments(drawn, tmp_path, "--epochs 3")
-    command = [sys.executable, str(SCRIPT), *flags]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    start = "import sys, train; from eagerly import run_eagerly; run_eagerly(); "
+    command = [sys.executable, "-c", f"{start}train.main(sys.argv[1:])", *flags]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=environment, **quiet)
     while not (tmp_path / "history.csv").exists() or not history_of(tmp_path):
         assert process.poll() is None, "ended before it could be killed"
         time.sleep(0.01)
@@ -120,40 +131,97 @@ def test_ctrl_c_says_how_to_go_on(
         train.main(arguments(drawn, tmp_path, "--epochs 1"))
 
 
-class Pairs:
-    """What `train_model` asks of a `PairDataset`."""
-
-    def __init__(self, inputs: np.ndarray, labels: np.ndarray):
-        self.inputs, self.labels = inputs, labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def batches(self, batch_size: int, **_: object) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices((self.inputs, self.labels)).batch(batch_size)
-
-
-def test_early_stopping_counts_the_epochs_before_an_interruption(tmp_path: Path) -> None:
-    images, labels = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+def test_early_stopping_counts_the_epochs_before_an_interruption(
+    drawn: Path, tmp_path: Path
+) -> None:
+    # With a learning rate of 0, the loss never falls.
+    still = "--learning-rate 0 --dropout 0 --no-batch-norm --augment none --limit 8 --patience 2"
 
     def go_on(epochs: int) -> None:
-        # With a learning rate of 0, the loss never falls.
-        model = train.keras.Sequential([train.keras.layers.Dense(1, "sigmoid")])
-        metrics = [train.sv.EqualErrorRate()]
-        model.compile(train.keras.optimizers.SGD(0.0), loss="binary_crossentropy", metrics=metrics)
-        model.build((None, 2))
-        stopping = train.keras.callbacks.EarlyStopping("loss", patience=2)
-        run = train.RunFolder(tmp_path, stopping)
-        settings = argparse.Namespace(
-            batch_size=4, epochs=epochs, schedule=False, shuffle_buffer=None, augment=False, seed=0
-        )
-        train.train_model(model, Pairs(images, labels), Pairs(images, labels), settings, run, [])
+        train.main(arguments(drawn, tmp_path, f"{still} --epochs {epochs}"))
 
     go_on(2)
     go_on(9)
     assert len(history_of(tmp_path)) == 3
     go_on(9)  # Stopped for good.
     assert len(history_of(tmp_path)) == 3
+
+
+RECIPE = "--recipe {} --tower small --image-size 24 --crop 80 --batch-size 16 --epochs 2"
+
+
+@pytest.fixture(scope="module")
+def unrestricted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "unrestricted"
+    places = ["--data", str(drawn), "--run", str(run)]
+    train.main([*places, *RECIPE.format("unrestricted").split()])
+    return run
+
+
+def test_the_unrestricted_recipe_leaves_a_verifier_with_its_card(unrestricted: Path) -> None:
+    verifier = train.sv.Verifier.load(unrestricted / "verifier.keras")
+    assert verifier.preprocessing.center_crop == (80, 80)
+    photograph = np.random.default_rng(0).integers(0, 255, (24, 24, 1), np.uint8)
+    one, mirrored = verifier.embed([photograph, photograph[:, ::-1]])
+    np.testing.assert_allclose(one, mirrored, atol=1e-5)
+    card = (unrestricted / "verifier.md").read_text()
+    figures = json.loads((unrestricted / "figures.json").read_text())["best"]
+    assert f"| {figures['accuracy_at_threshold']:.4f} [" in card
+    assert re.search(r"\d+ photographs and the names of \d+ people", card)
+
+
+def test_nobody_of_the_validation_pairs_is_trained_on(drawn: Path) -> None:
+    flags = ["--data", str(drawn), *RECIPE.format("unrestricted").split()]
+    data = train.load_data(drawn, train.parse_arguments(None, flags))
+    assert not set(data.people.people) & set(data.validation.pairs.people)
+    listed = train.sv.PairList.from_lfw(drawn / "pairsDevTrain.txt")
+    assert set(data.people.people) | set(data.validation.pairs.people) == set(listed.people)
+    labels = data.validation.pairs.labels
+    assert labels.mean() == 0.5
+
+
+def test_a_share_of_the_people_leaves_the_validation_pairs_as_they_are(drawn: Path) -> None:
+    flags = ["--data", str(drawn), *RECIPE.format("unrestricted").split()]
+    whole, half = (
+        train.load_data(drawn, train.parse_arguments(None, [*flags, "--people-share", share]))
+        for share in ("1", "0.5")
+    )
+    assert half.validation.pairs == whole.validation.pairs
+    assert len(half.people.people) == round(0.5 * len(whole.people.people))
+    assert set(half.people.people) < set(whole.people.people)
+
+
+def test_a_scheduled_run_goes_on_as_if_it_had_not_been_interrupted(
+    drawn: Path, unrestricted: Path, tmp_path: Path
+) -> None:
+    flags = ["--data", str(drawn), "--run", str(tmp_path), *RECIPE.format("unrestricted").split()]
+
+    def interrupt(epoch: int, logs: object) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    stop = train.keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
+    with pytest.raises(SystemExit, match="same command goes on"):
+        train.main(flags, callbacks=[stop])
+    train.main(flags)
+    assert_same_run(tmp_path, unrestricted)
+
+
+def test_the_epochs_of_a_schedule_cannot_be_prolonged(drawn: Path, unrestricted: Path) -> None:
+    places = ["--data", str(drawn), "--run", str(unrestricted)]
+    with pytest.raises(SystemExit, match=r"epochs=2; this command says epochs=3"):
+        train.main([*places, *RECIPE.format("unrestricted").split(), "--epochs", "3"])
+
+
+def test_the_restricted_recipe_learns_from_pairs_and_labels_alone(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(train.sv.IdentityDataset, "from_folder")
+    monkeypatch.delattr(train.sv.PairList, "sample")
+    flags = RECIPE.format("restricted").split()
+    train.main(["--data", str(drawn), "--run", str(tmp_path), *flags])
+    assert json.loads((tmp_path / "figures.json").read_text())["best"]["auc"] > 0.5
+    assert "and whether each is same" in (tmp_path / "verifier.md").read_text()
 
 
 def test_a_folder_with_other_settings_is_refused_and_kept(drawn: Path, uninterrupted: Path) -> None:
@@ -164,7 +232,7 @@ def test_a_folder_with_other_settings_is_refused_and_kept(drawn: Path, uninterru
 
 
 def test_the_defaults_on_photographs_are_the_reports() -> None:
-    settings = train.parse_arguments(["--data", "lfw"])
+    settings = train.parse_arguments(None, ["--data", "lfw"])
     report = {
         "tower": "koch2015",
         "image_size": 105,
@@ -178,13 +246,17 @@ def test_the_defaults_on_photographs_are_the_reports() -> None:
         "dropout": 0.0,
     }
     assert {name: getattr(settings, name) for name in report} == report
-    assert train.build_model(settings).tower.count_params() == 38_947_648
+    assert train.build_networks(settings, 0).tower.count_params() == 38_947_648
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ("--schedule", "--schedule goes with --optimizer sgd"),
+        ("--schedule koch2015", "--schedule koch2015 goes with --optimizer sgd"),
+        ("--loss margin_softmax", "--loss margin_softmax goes with --labels names"),
+        ("--labels names --split-by person", "--loss binary_crossentropy goes with --labels pairs"),
+        ("--recipe unrestricted --split-by pair", "--labels names goes with --split-by person"),
+        ("--people-share 0.5", "--people-share"),
         ("--optimizer rmsprop", "invalid choice"),
         ("--limit 0", "--limit"),
         ("--epochs 0", "--epochs"),
@@ -194,7 +266,7 @@ def test_bad_flags_are_refused(
     flags: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
-        train.parse_arguments(flags.split())
+        train.parse_arguments(None, flags.split())
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
 

@@ -36,6 +36,13 @@ class Data(NamedTuple):
     test: sv.PairDataset
     people: sv.IdentityDataset | None
 
+    def size(self) -> dict[str, int]:
+        """How many photographs, and of how many people, are trained on."""
+        if self.people is not None:
+            return {"photographs": len(self.people), "people": len(self.people.people)}
+        pairs = self.train.pairs
+        return {"photographs": len(pairs.photographs), "people": len(pairs.people)}
+
 
 def load_data(folder: Path, settings: argparse.Namespace) -> Data:
     """Reads a folder as LFW is laid out, and shows a table of the pairs."""

@@ -38,10 +38,12 @@ class Result(NamedTuple):
     seed: int
     config: dict[str, Any]
     history: dict[str, np.ndarray]
+    pairs: list[tuple[str, str]]
     labels: np.ndarray
     scores: np.ndarray
     figures: dict[str, float]
     recomputed: dict[str, float]
+    sizes: dict[str, Any]
 
     @property
     def final(self) -> dict[str, float]:
@@ -72,10 +74,11 @@ def columns(path: Path) -> dict[str, np.ndarray]:
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 
-def load(folder: Path) -> Result:
-    """Scores and figures are those of the last epoch, as in the report.
+def load(folder: Path, which: str = "last") -> Result:
+    """Scores and figures are those of the last epoch, as in the report, or of the best one.
 
     Recomputed are figures with batch norm's averages brought up to date; none without batch norm.
+    Sizes, of the network and of what it was trained on, are not in the oldest results.
     """
     history = columns(folder / "history.csv")
     scores = columns(folder / "scores.csv")
@@ -86,17 +89,19 @@ def load(folder: Path) -> Result:
         int(seed),
         json.loads((folder / "config.json").read_text()),
         {name: values.astype(float) for name, values in history.items()},
+        list(zip(scores["left"].tolist(), scores["right"].tolist(), strict=True)),
         scores["label"].astype(int),
-        scores["last"].astype(float),
-        figures["last"],
+        scores[which].astype(float),
+        figures[which],
         figures.get("recomputed", {}),
+        {name: figures[name] for name in ("parameters", "trained_on") if name in figures},
     )
 
 
-def load_all(folder: Path, experiments: Iterable[str]) -> list[Result]:
+def load_all(folder: Path, experiments: Iterable[str], which: str = "last") -> list[Result]:
     """Those of some experiments, in this order, then by seed; unfinished runs are left out."""
     return [
-        load(path)
+        load(path, which)
         for experiment in experiments
         for path in sorted(folder.glob(f"{experiment}-seed*"))
         if (path / FIGURES).exists()

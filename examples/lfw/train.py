@@ -23,6 +23,7 @@ import json
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ from traits import groups
 
 import siamese_verify as sv
 from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, PairEvaluation
-from siamese_verify.evaluation import Evaluation
+from siamese_verify.evaluation import Evaluation, EvaluationWarning
 from siamese_verify.files import replacing
 from siamese_verify.optimizers import averaged_weights
 
@@ -116,9 +117,10 @@ def measure(
         "accuracy_at_threshold": float(report.accuracy),
         "auc": float(report.auc),
         "equal_error_rate": float(report.eer),
-        "tar_at_far_0.1": float(report.tar(0.1)),
-        "tar_at_far_0.01": float(report.tar(0.01)),
     }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EvaluationWarning)  # A trial has few pairs.
+        figures |= {f"tar_at_far_{far}": float(report.tar(far)) for far in (0.1, 0.01)}
     if settings.loss == "binary_crossentropy":  # Only then 0.5 means something.
         model.compile(loss="binary_crossentropy", metrics=["accuracy"], jit_compile=False)
         test = data.test.batches(settings.batch_size)
@@ -216,7 +218,8 @@ def main(
     measured["best"] = measure(best, data, settings)
     figures = {which: figures for which, (figures, _, _) in measured.items()}
     run.write_scores(data.test.pairs, {which: r.scores for which, (_, _, r) in measured.items()})
-    run.write_json("figures.json", figures | {"parameters": model.tower.count_params()})
+    sizes = {"parameters": model.tower.count_params(), "trained_on": data.size()}
+    run.write_json("figures.json", figures | sizes)
     show(figures, len(data.test))
     _, verifier, report = measured["best"]
     write_verifier(run, verifier, report, data, settings)

@@ -57,7 +57,7 @@ class ConvBlock:
             raise ValueError(f"`l2` must be at least 0. Received: l2={self.l2}")
         if self.stride > 1 and self.method not in ("auto", "direct"):
             raise ValueError(
-                f"With a stride above 1, `method` must be 'auto' or 'direct'. "
+                "With a stride above 1, `method` must be 'auto' or 'direct'. "
                 f"Received: method={self.method!r}, stride={self.stride}"
             )
         if self.padding not in ("valid", "same"):
@@ -189,7 +189,7 @@ def block_to_fields(block: Block) -> dict[str, Any]:
 
 
 def block_from_fields(fields: dict[str, Any]) -> Block:
-    """The block of these fields; without `type`, as in files of version 0.1.0, a `ConvBlock`.
+    """The block of these fields; without `type`, as in files of earlier versions, a `ConvBlock`.
 
     Raises:
         ValueError: If there is no block of this type.

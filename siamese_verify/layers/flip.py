@@ -43,7 +43,7 @@ class FlipAverage(keras.Model):
     def __init__(self, tower: keras.Model, **kwargs: Any):
         if not (tower.built and hasattr(tower, "input_shape")):
             raise ValueError(
-                f"The tower must be built: it does not know the shape of its images. "
+                "The tower must be built: it does not know the shape of its images. "
                 f"Received: tower={tower.name!r}"
             )
         images = keras.Input(tower.input_shape[1:], name="image")

@@ -1,0 +1,131 @@
+"""Tests of `examples/lfw/recipes.py`, on made-up results and on those that are committed."""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+import recipes
+from plans import CURVE_RUNS, EXPERIMENTS
+from scipy import stats
+from traits import TRAITS
+
+DOCS = Path(recipes.__file__).parents[2] / "docs"
+N = 200
+ACCURACIES = {
+    "unrestricted-seed0": 0.91,
+    "unrestricted-seed1": 0.89,
+    "unrestricted-seed2": 0.93,
+    "restricted-seed0": 0.82,
+    "dropout-0.5-seed0": 0.68,
+    "short-seed0": 0.86,
+    "short-plain-seed0": 0.80,
+    "people-0.1-seed0": 0.65,
+    "people-0.3-seed0": 0.74,
+}
+
+
+def write_result(folder: Path, name: str, accuracy: float) -> None:
+    """Scores of which so many are right at the threshold of 0.5."""
+    kept = folder / name
+    kept.mkdir(parents=True)
+    versions = dict.fromkeys(("python", "tensorflow", "keras", "numpy"), "1.2.3")
+    (kept / "config.json").write_text(json.dumps({"settings": {}, "versions": versions}))
+    (kept / "history.csv").write_text("epoch,loss,seconds\n1,3.0,600\n2,2.0,630\n")
+    labels = np.arange(N) % 2
+    right = np.arange(N) < round(accuracy * N)
+    scores = 0.5 + np.where(right == (labels == 1), 1, -1) * (0.1 + 0.001 * np.arange(N))
+    rows = (
+        f"A_B/A_B_{i:04}.jpg,C_D/C_D_{i:04}.jpg,{label},0,{score:.6f}"
+        for i, (label, score) in enumerate(zip(labels, scores, strict=True))
+    )
+    (kept / "scores.csv").write_text("left,right,label,last,best\n" + "\n".join(rows) + "\n")
+    figures = {"threshold": 0.5, "accuracy_at_threshold": accuracy, "equal_error_rate": 0.2}
+    figures |= {"tar_at_far_0.1": 0.5, "tar_at_far_0.01": 0.25}
+    share = float(name.split("-")[1]) if name.startswith("people") else 1.0
+    sizes = {
+        "parameters": 1_234_567,
+        "trained_on": {"people": int(2000 * share), "photographs": int(6000 * share)},
+    }
+    (kept / "figures.json").write_text(json.dumps({"last": {}, "best": figures} | sizes))
+
+
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipes")
+    for name, accuracy in ACCURACIES.items():
+        write_result(folder / "results", name, accuracy)
+    values = np.random.default_rng(0).random((N, len(TRAITS)))
+    rows = "\n".join(",".join(["a", "b", *map(str, row)]) for row in values)
+    (folder / "results" / "traits.csv").write_text(f"left,right,{','.join(TRAITS)}\n{rows}\n")
+    recipes.main(["--results", str(folder / "results"), "--docs", str(folder / "docs")])
+    return folder / "docs"
+
+
+@pytest.fixture(scope="module")
+def text(docs: Path) -> str:
+    return (docs / "lfw-recipes.md").read_text()
+
+
+def row(text: str, start: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if line.startswith(f"| {start} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_each_recipe_has_the_median_of_its_seeds_with_time_and_size(text: str) -> None:
+    cells = row(text, "`unrestricted`")
+    middle = statistics.median([0.91, 0.89, 0.93])
+    assert cells[1:3] == ["3", f"**{middle:.3f}** (0.890 to 0.930)"]
+    assert cells[-2:] == ["1,234,567", f"{1230 / 60:.0f}"]
+    assert row(text, "`restricted`")[2] == "0.820"
+    assert row(text, "`report`, its best run")[2] == "0.680"
+
+
+def test_a_change_is_beside_the_run_that_it_changes(text: str) -> None:
+    assert row(text, "as it is")[1:3] == ["2 epochs", "0.860"]
+    cells = row(text, "plain")
+    assert cells[1:3] == ["`--augment none`", "0.800"]
+    # The pairs that only the first one has right are 6% of all.
+    differences = np.repeat([-100.0, 0.0], [12, 188])
+    expected = f"{differences.mean():+.1f} ± {stats.sem(differences):.1f}, the reverse"
+    assert cells[-1] == expected
+
+
+def test_the_learning_curve_says_what_a_doubling_gives(text: str) -> None:
+    assert row(text, "200")[1:3] == ["600", "0.650"]
+    slope = stats.linregress(np.log2([200, 600, 2000]), [65.0, 74.0, 86.0]).slope
+    assert f"each doubling of the people gives {slope:.1f} points" in text
+
+
+def test_errors_are_counted_by_kind_and_the_most_confident_ones_are_named(text: str) -> None:
+    assert "| same, rejected | 9 of 100 |" in text
+    assert "| different, accepted | 9 of 100 |" in text
+    # The last pairs are the most confident and wrong; of odd numbers, same.
+    assert "| same, rejected | A B 0199 | C D 0199 | 0.201 |" in text
+
+
+def test_there_is_a_picture_of_curves(docs: Path) -> None:
+    assert (docs / "images" / "lfw-recipes.svg").read_text().startswith("<?xml")
+
+
+def test_without_results_it_says_how_to_make_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        recipes.main(["--results", str(tmp_path), "--docs", str(tmp_path)])
+    assert "experiments.py" in capsys.readouterr().err
+
+
+def test_the_curve_is_of_experiments_that_there_are() -> None:
+    assert all(name in EXPERIMENTS for name in CURVE_RUNS)
+
+
+def test_the_committed_page_is_what_the_committed_results_give(tmp_path: Path) -> None:
+    recipes.main(["--docs", str(tmp_path)])
+    made, kept = ((folder / "lfw-recipes.md").read_text() for folder in (tmp_path, DOCS))
+    assert made == kept
+    for picture in re.findall(r"\((images/[^)]+)\)", kept):
+        assert (tmp_path / picture).exists()
+        assert (DOCS / picture).exists()
