@@ -113,19 +113,23 @@ def with_average(kind, **arguments):
     ids=["SGD", "Adam", "loss scale"],
 )
 def test_within_weights_are_averages_and_afterwards_those_of_the_last_step(optimizer):
-    model, (x, y), weights = trained(optimizer)
+    model, _, weights = trained(optimizer)
     expected, statistics = averages(weights), [np.array(v) for v in model.non_trainable_variables]
     assert not np.allclose(expected[0], weights[-1][0], rtol=0.01)
-    live = model.predict(x, verbose=0)
     with averaged_weights(model):
         assert_equal(model.trainable_variables, expected, rtol=1e-5, atol=1e-6)
         assert_equal(model.non_trainable_variables, statistics)
-        averaged, loss = model.predict(x, verbose=0), model.evaluate(x, y, verbose=0)
     assert_equal(model.trainable_variables, weights[-1])
+
+
+def test_what_is_computed_within_is_computed_with_averages():
+    model, (x, y), weights = trained(with_average(keras.optimizers.SGD))
+    live = model.predict(x, verbose=0)
+    with averaged_weights(model):
+        averaged, loss = model.predict(x, verbose=0), model.evaluate(x, y, verbose=0)
     np.testing.assert_array_equal(model.predict(x, verbose=0), live)
-    # What was computed within was computed with them.
     assert loss == pytest.approx(np.mean((averaged - y) ** 2), rel=1e-4)
-    for variable, value in zip(model.trainable_variables, expected, strict=True):
+    for variable, value in zip(model.trainable_variables, averages(weights), strict=True):
         variable.assign(value)
     np.testing.assert_allclose(model.predict(x, verbose=0), averaged, rtol=1e-4, atol=1e-5)
 
