@@ -30,42 +30,49 @@ RECIPES = {
         "batch_size": 128,
         "epochs": 20,
         "patience": 10,
+        "validation": 0.15,
         "split_by": "pair",
     },
     "restricted": {
         "tower": "residual",
         "image_size": 64,
-        "crop": 150,
+        "crop": 120,
         "dropout": 0.4,
         "l2": 0.0,
         "loss": "supervised_contrastive",
-        "learning_rate": 1e-3,
-        "weight_decay": 0.05,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 5e-3,
         "schedule": "cosine",
-        "ema": 0.999,
+        "ema": 0.995,
         "augment": "faces",
         "flip_average": True,
         "batch_size": 64,
         "epochs": 100,
         "patience": 100,
+        "validation": 0.1,
         "split_by": "person",
     },
     "unrestricted": {
         "tower": "residual",
         "image_size": 64,
-        "crop": 150,
+        "crop": 120,
         "dropout": 0.4,
         "l2": 0.0,
         "labels": "names",
         "loss": "margin_softmax",
-        "learning_rate": 1e-3,
-        "weight_decay": 0.05,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 5e-3,
         "schedule": "cosine",
-        "ema": 0.999,
+        "ema": 0.995,
         "augment": "faces",
         "flip_average": True,
         "epochs": 100,
         "patience": 100,
+        "validation": 0.07,
         "split_by": "person",
     },
 }
@@ -141,7 +148,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, metavar="N", help="pairs, or with names photographs")
     add("--epochs", type=int, metavar="N")
     add("--patience", type=int, metavar="N", help="epochs without lower loss")
-    add("--validation", type=float, default=0.15, metavar="SHARE", help="of train pairs (0.15)")
+    add("--validation", type=float, metavar="SHARE", help="of the train pairs")
     add("--split-by", choices=("pair", "person"), help="who may be in training and validation")
     add("--people-share", type=float, default=1.0, metavar="SHARE", help="of training people (1)")
     add("--shuffle-buffer", type=int, metavar="PAIRS", help="(the whole list; report: 1000)")
