@@ -17,12 +17,12 @@ AUGMENTATIONS = {
     "faces": sv.Augmentation(
         rotation=10.0,
         shear=0.1,
-        scale=0.15,
+        scale=0.12,
         shift=3.0,
         probability=0.7,
         brightness=0.2,
         contrast=0.35,
-        erasing=0.45,
+        erasing=0.4,
     ),
 }
 _VALIDATION_PAIRS = 2_000  # drawn where names may be used: more than the list has

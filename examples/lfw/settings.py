@@ -70,7 +70,7 @@ RECIPES = {
         "ema": 0.995,
         "augment": "faces",
         "flip_average": True,
-        "epochs": 100,
+        "epochs": 70,
         "patience": 100,
         "validation": 0.07,
         "split_by": "person",
