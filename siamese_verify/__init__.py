@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SigmoidCosineHead,
         WeightedL1Head,
     )
+    from siamese_verify.layers.multi_crop import MultiCropTower
     from siamese_verify.layers.spectral import SpectralConv2D
     from siamese_verify.layers.tower import ConvBlock, ConvTower, ResidualBlock
     from siamese_verify.losses import (
@@ -59,6 +60,7 @@ _MODULES = {
     "IdentityDataset": "identities",
     "Koch2015Schedule": "callbacks",
     "MarginSoftmaxLoss": "losses",
+    "MultiCropTower": "layers.multi_crop",
     "OneShotAccuracy": "callbacks",
     "Pair": "pairs",
     "PairDataset": "dataset",
@@ -100,6 +102,7 @@ __all__ = [
     "IdentityDataset",
     "Koch2015Schedule",
     "MarginSoftmaxLoss",
+    "MultiCropTower",
     "OneShotAccuracy",
     "Pair",
     "PairDataset",

@@ -22,7 +22,7 @@ from siamese_verify.files import PathLike
 from siamese_verify.gallery import Gallery, GalleryError
 from siamese_verify.inputs import Image, read_image
 from siamese_verify.intervals import Estimate
-from siamese_verify.layers import flip, heads, tower  # noqa: F401  # Their classes may be in a file.
+from siamese_verify.layers import flip, heads, multi_crop, tower  # noqa: F401  # Their classes may be in a file.
 from siamese_verify.model import SiameseModel
 from siamese_verify.preprocessing import Preprocessing
 from siamese_verify.scoring import score_pairs

@@ -12,39 +12,60 @@ import siamese_verify as sv
 _SCALE = 24.0  # of the cosines in a softmax, for some two thousand people
 _TEMPERATURE = 0.1
 _WARMUP = 0.15  # share of the steps in which the learning rate rises
+_CROPS = (1.0, 0.8, 0.6)  # what the towers of multi-crop see, as shares of the image
+
+
+Tower = sv.ConvTower | sv.MultiCropTower
 
 
 class Networks(NamedTuple):
     """The last two are one and the same where pairs are learnt as they are scored."""
 
-    tower: sv.ConvTower
+    tower: Tower
     trained: keras.Model
     verification: sv.SiameseModel
+
+    @property
+    def n_outputs(self) -> int:
+        """Each has a loss of its own, on the same labels."""
+        return 1 if isinstance(self.trained, sv.SiameseModel) else len(self.trained.outputs)
 
 
 def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
     tower = build_tower(settings)
     if settings.loss == "binary_crossentropy":
         # The head of cosines is of embeddings that have a direction only.
-        residual = settings.tower == "residual"
-        head = sv.SigmoidCosineHead() if residual else sv.WeightedL1Head(settings.l2)
+        koch = settings.tower in ("koch2015", "small")
+        head = sv.WeightedL1Head(settings.l2) if koch else sv.SigmoidCosineHead()
         trained = sv.SiameseModel(tower, head)
     else:
-        # Not the tower itself, or its optimizer would be saved with it.
-        head, trained = sv.CosineHead(), keras.Sequential([tower])
-    if settings.loss == "margin_softmax":
-        trained = keras.Sequential([tower, sv.CosineClassifier(n_people)])
+        head, trained = sv.CosineHead(), _learner(tower, settings, n_people)
     if settings.flip_average:
         return Networks(tower, trained, sv.SiameseModel(sv.FlipAverage(tower), head))
     same = trained if isinstance(trained, sv.SiameseModel) else sv.SiameseModel(tower, head)
     return Networks(tower, trained, same)
 
 
-def build_tower(settings: argparse.Namespace) -> sv.ConvTower:
+def _learner(tower: Tower, settings: argparse.Namespace, n_people: int) -> keras.Model:
+    """What the loss is put on: each embedding, or its cosines to the people."""
+    embeddings = tower.embeddings if isinstance(tower, sv.MultiCropTower) else tower.outputs
+    if settings.loss == "margin_softmax":
+        embeddings = [sv.CosineClassifier(n_people)(embedding) for embedding in embeddings]
+    # Not the tower itself, or its optimizer would be saved with it.
+    return keras.Model(tower.inputs, embeddings if len(embeddings) > 1 else embeddings[0])
+
+
+def build_tower(settings: argparse.Namespace) -> Tower:
     shape = (settings.image_size, settings.image_size, 1)
     norm, dropout, l2 = settings.batch_norm, settings.dropout, settings.l2
     if settings.tower == "residual":
         return sv.ConvTower.residual(shape, dropout=dropout)
+    if settings.tower == "multi-crop":
+        towers = [
+            sv.ConvTower.residual((64, 64, 1), 96, (40, 80, 160), dropout, f"residual_{share:.0%}")
+            for share in _CROPS
+        ]
+        return sv.MultiCropTower(towers, _CROPS, shape[:2], name="multi_crop")
     if settings.tower == "koch2015":
         return sv.ConvTower.koch2015(norm, dropout, l2, shape, settings.embedding_l2)
     blocks = [sv.ConvBlock(filters, 3, 2, norm, dropout, l2) for filters in (16, 32, 64)]
@@ -59,10 +80,10 @@ def compile_networks(
         "supervised_contrastive": sv.SupervisedContrastiveLoss(_TEMPERATURE),
         "margin_softmax": sv.MarginSoftmaxLoss(_SCALE, cosine_margin=settings.margin),
     }
-    on_pairs = settings.loss == "binary_crossentropy"
+    on_pairs, n = settings.loss == "binary_crossentropy", networks.n_outputs
     networks.trained.compile(
         build_optimizer(settings, settings.epochs * steps_per_epoch),
-        loss=losses[settings.loss],
+        loss=losses[settings.loss] if n == 1 else [losses[settings.loss]] * n,
         metrics=["accuracy", sv.EqualErrorRate()] if on_pairs else [],
         # XLA's convolutions are slower on a CPU than TensorFlow's own.
         jit_compile=False,

@@ -34,9 +34,9 @@ RECIPES = {
         "split_by": "pair",
     },
     "restricted": {
-        "tower": "residual",
-        "image_size": 64,
-        "crop": 120,
+        "tower": "multi-crop",
+        "image_size": 80,
+        "crop": 150,
         "dropout": 0.4,
         "l2": 0.0,
         "loss": "supervised_contrastive",
@@ -55,9 +55,9 @@ RECIPES = {
         "split_by": "person",
     },
     "unrestricted": {
-        "tower": "residual",
-        "image_size": 64,
-        "crop": 120,
+        "tower": "multi-crop",
+        "image_size": 80,
+        "crop": 150,
         "dropout": 0.4,
         "l2": 0.0,
         "labels": "names",
@@ -126,7 +126,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--recipe", choices=RECIPES, default="report", help="where the defaults are from (report)")
-    add("--tower", choices=("koch2015", "small", "residual"), help="the network")
+    add("--tower", choices=("koch2015", "small", "residual", "multi-crop"), help="the network")
     add("--image-size", type=int, metavar="PIXELS", help="height and width")
     add("--crop", type=int, metavar="PIXELS", help="see the central square only")
     add("--batch-norm", action=argparse.BooleanOptionalAction, help="not of residual, which has it")

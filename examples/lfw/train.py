@@ -89,8 +89,11 @@ def train_networks(
     schedule = [Koch2015Schedule(settings.epochs)] if scheduled else []
     on_pairs = model is networks.verification
     evaluation = [] if on_pairs else [PairEvaluation(networks.verification, data.validation)]
+    batches, n = training_batches(data, settings, initial_epoch=finished), networks.n_outputs
+    if n > 1:
+        batches = batches.map(lambda images, labels: (images, (labels,) * n))
     model.fit(
-        training_batches(data, settings, initial_epoch=finished),
+        batches,
         validation_data=data.validation.batches(settings.batch_size) if on_pairs else None,
         epochs=settings.epochs,
         initial_epoch=finished,

@@ -148,6 +148,7 @@ class ConvTower(keras.Model):
         embedding_size: int = 128,
         filters: Sequence[int] = (64, 128, 256),
         dropout: float = 0.4,
+        name: str = "residual",
     ) -> Self:
         """A small residual network: one convolution of stride 2, then residual blocks.
 
@@ -157,6 +158,7 @@ class ConvTower(keras.Model):
             filters: Channels of each `ResidualBlock`, which halves height and width. The
                 convolution before them has as many as the first.
             dropout: Share of the dense layer's inputs dropped in training.
+            name: Of the model.
 
         Returns:
             A tower of 2,051,328 parameters (2,816 of them not trainable) for 80 x 80 grey images.
@@ -178,7 +180,7 @@ class ConvTower(keras.Model):
             ConvBlock(filters[0], 5, 1, batch_norm=True, stride=2, padding="same"),
             *(ResidualBlock(n, stride=2) for n in filters),
         ]
-        return cls(blocks, input_shape, embedding_size, None, name="residual", dropout=dropout)
+        return cls(blocks, input_shape, embedding_size, None, name=name, dropout=dropout)
 
     @override
     def summary(

@@ -1,0 +1,113 @@
+"""Several towers in one, each of which sees more or less of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import keras
+from keras import layers, ops
+from typing_extensions import override
+
+from siamese_verify.layers.unit_length import UnitLength
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class MultiCropTower(keras.Model):
+    """Towers that see more or less of the centre of an image, their embeddings side by side.
+
+    One sees the face in its surroundings, another eyes, nose and mouth. What they get wrong
+    differs, so that together they are better than one tower of their size. Each embedding is scaled
+    to length 1, so that a `CosineHead` gives the mean of their cosines.
+
+    Train each with a loss of its own, since a joint one is content with the best of them:
+    `keras.Model(tower.inputs, [CosineClassifier(n)(x) for x in tower.embeddings])`.
+
+    Args:
+        towers: Built towers, each of another name.
+        crops: Of each tower the share of height and width that it sees, in (0, 1]. That part is
+            resized to what the tower takes.
+        image_size: Height and width of an image.
+        **kwargs: Keras's own, such as `name`.
+
+    Attributes:
+        towers: The towers.
+        embeddings: The symbolic embedding of each, `(batch, size)`, not scaled.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, size)`, the sum of the towers' embedding sizes.
+
+    Raises:
+        ValueError: If there is no tower, one is not built, they differ in channels, or there is not
+            one crop for each, in (0, 1].
+
+    Example:
+        >>> towers = [ConvTower([ConvBlock(8, 3)], (16, 16, 1), 32, name=name) for name in "ab"]
+        >>> tower = MultiCropTower(towers, crops=(1.0, 0.5), image_size=(32, 32))
+        >>> tower.input_shape, tower.output_shape
+        ((None, 32, 32, 1), (None, 64))
+
+    Reference:
+        Sun, Wang, Tang, "Deep Learning Face Representation from Predicting 10,000 Classes", 2014,
+        section 3.2 (features of several patches, side by side).
+    """
+
+    def __init__(
+        self,
+        towers: Sequence[keras.Model],
+        crops: Sequence[float],
+        image_size: tuple[int, int],
+        **kwargs: Any,
+    ):
+        shapes: list[Any] = [getattr(tower, "input_shape", None) for tower in towers]
+        if not shapes or None in shapes or len({shape[-1] for shape in shapes}) > 1:
+            raise ValueError(
+                "`towers` must be one or more built towers, for images of as many channels. "
+                f"Received: towers of the input shapes {shapes}"
+            )
+        if len(crops) != len(towers) or not all(0 < crop <= 1 for crop in crops):
+            raise ValueError(
+                f"`crops` must be a share in (0, 1] for each of {len(towers)} towers. "
+                f"Received: crops={crops}"
+            )
+        images = keras.Input((*image_size, shapes[0][-1]), name="image")
+        embeddings = [
+            tower(_centre(images, crop, shape[1:3]))
+            for tower, crop, shape in zip(towers, crops, shapes, strict=True)
+        ]
+        scaled = [UnitLength(dtype="float32")(embedding) for embedding in embeddings]
+        super().__init__(images, ops.concatenate(scaled, axis=-1), **kwargs)
+        self.towers, self.crops, self.image_size = list(towers), tuple(crops), tuple(image_size)
+        self.embeddings = embeddings
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        towers = [keras.saving.serialize_keras_object(tower) for tower in self.towers]
+        return {
+            "name": self.name,
+            "towers": towers,
+            "crops": self.crops,
+            "image_size": self.image_size,
+        }
+
+    @classmethod
+    @override
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        towers = [
+            keras.saving.deserialize_keras_object(tower, custom_objects)
+            for tower in config["towers"]
+        ]
+        return cls(**{**config, "towers": towers})
+
+
+def _centre(images: Any, share: float, size: tuple[int, int]) -> Any:
+    """The centre of images, of a share of their height and width, at another size."""
+    whole = images.shape[1:3]
+    borders = [(n - max(1, round(share * n))) for n in whole]
+    cropped = layers.Cropping2D([(n // 2, n - n // 2) for n in borders])(images)
+    if tuple(cropped.shape[1:3]) == tuple(size):
+        return cropped
+    return layers.Resizing(*size)(cropped)
