@@ -11,20 +11,6 @@ import tensorflow as tf
 
 import siamese_verify as sv
 
-AUGMENTATIONS = {
-    "none": None,
-    "koch2015": sv.Augmentation(),
-    "faces": sv.Augmentation(
-        rotation=10.0,
-        shear=0.1,
-        scale=0.12,
-        shift=3.0,
-        probability=0.7,
-        brightness=0.2,
-        contrast=0.35,
-        erasing=0.4,
-    ),
-}
 _VALIDATION_PAIRS = 2_000  # drawn where names may be used: more than the list has
 
 
@@ -79,7 +65,7 @@ def training_batches(
     """What `fit` is given: pairs, the photographs of pairs, or photographs with names."""
     options = {
         "seed": settings.seed,
-        "augment": AUGMENTATIONS[settings.augment] or False,
+        "augment": augmentation(settings),
         "initial_epoch": initial_epoch,
     }
     size = settings.batch_size
@@ -88,6 +74,23 @@ def training_batches(
     if settings.loss == "binary_crossentropy":
         return data.train.batches(size, True, buffer=settings.shuffle_buffer, **options)
     return data.train.photograph_batches(size, **options)
+
+
+def augmentation(settings: argparse.Namespace) -> sv.Augmentation | bool:
+    if settings.augment == "none":
+        return False
+    if settings.augment == "koch2015":
+        return sv.Augmentation()
+    return sv.Augmentation(
+        rotation=10.0,
+        shear=0.1,
+        scale=0.12,
+        shift=0.04 * settings.image_size,
+        probability=0.7,
+        brightness=0.2,
+        contrast=0.35,
+        erasing=0.4,
+    )
 
 
 def _limited(pairs: sv.PairList, settings: argparse.Namespace) -> sv.PairList:

@@ -12,7 +12,8 @@ import siamese_verify as sv
 _SCALE = 24.0  # of the cosines in a softmax, for some two thousand people
 _TEMPERATURE = 0.1
 _WARMUP = 0.15  # share of the steps in which the learning rate rises
-_CROPS = (1.0, 0.8, 0.6)  # what the towers of multi-crop see, as shares of the image
+# What the towers of multi-crop see: of LFW's central 200 pixels 200, 150, 96 and 72.
+_CROPS = (1.0, 0.75, 0.48, 0.36)
 
 
 Tower = sv.ConvTower | sv.MultiCropTower
@@ -62,7 +63,7 @@ def build_tower(settings: argparse.Namespace) -> Tower:
         return sv.ConvTower.residual(shape, dropout=dropout)
     if settings.tower == "multi-crop":
         towers = [
-            sv.ConvTower.residual((64, 64, 1), 96, (40, 80, 160), dropout, f"residual_{share:.0%}")
+            sv.ConvTower.residual((64, 64, 1), 80, (36, 72, 144), dropout, f"residual_{share:.0%}")
             for share in _CROPS
         ]
         return sv.MultiCropTower(towers, _CROPS, shape[:2], name="multi_crop")
