@@ -63,7 +63,9 @@ def build_tower(settings: argparse.Namespace) -> Tower:
         return sv.ConvTower.residual(shape, dropout=dropout)
     if settings.tower == "multi-crop":
         towers = [
-            sv.ConvTower.residual((64, 64, 1), 80, (36, 72, 144), dropout, f"residual_{share:.0%}")
+            sv.ConvTower.residual(
+                (64, 64, 1), 80, (36, 72, 144), dropout, f"residual_{round(100 * share)}"
+            )
             for share in _CROPS
         ]
         return sv.MultiCropTower(towers, _CROPS, shape[:2], name="multi_crop")
