@@ -85,11 +85,11 @@ def augmentation(settings: argparse.Namespace) -> sv.Augmentation | bool:
         rotation=10.0,
         shear=0.1,
         scale=0.12,
-        shift=0.04 * settings.image_size,
+        shift=0.03 * settings.image_size,
         probability=0.7,
         brightness=0.2,
         contrast=0.35,
-        erasing=0.4,
+        erasing=0.3,
     )
 
 
