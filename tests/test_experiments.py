@@ -11,6 +11,7 @@ from pathlib import Path
 
 import experiments
 import pytest
+from eagerly import ENVIRONMENT, START, eager  # noqa: F401
 from settings import RECIPES
 from standin import write_standin
 
@@ -99,8 +100,9 @@ def test_the_forecast_is_by_the_pace_of_each_run_and_else_of_all(tmp_path: Path)
 def test_killed_in_the_middle_it_gives_the_same_history(
     undisturbed: Path, drawn: Path, tmp_path: Path
 ) -> None:
-    started = [sys.executable, experiments.__file__, *command(drawn, tmp_path, "base dropout-0.5")]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    flags = command(drawn, tmp_path, "base dropout-0.5")
+    started = [sys.executable, "-c", START.format("experiments"), *flags]
+    environment = {**os.environ, **ENVIRONMENT}
     process = subprocess.Popen(started, stdout=subprocess.DEVNULL, env=environment)
     history = tmp_path / "runs" / "dropout-0.5-seed0" / "history.csv"
     while not history.exists() or len(history.read_text().splitlines()) < 2:

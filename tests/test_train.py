@@ -5,26 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import train
-from eagerly import run_eagerly
+from eagerly import ENVIRONMENT, START, eager  # noqa: F401
 from standin import write_standin
 
 LFW = Path(__file__).parents[2] / "shared" / "lfw"
 SETTINGS = "--tower small --image-size 24 --learning-rate 1e-3 --l2 1e-4 --batch-size 16 "
 SETTINGS += "--dropout 0.2 --batch-norm --augment koch2015 --patience 50"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def eager() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.keras.Model, "run_eagerly", train.keras.Model.run_eagerly)
-        run_eagerly()
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -101,15 +92,14 @@ def test_another_seed_gives_another_run(drawn: Path, uninterrupted: Path, tmp_pa
     assert history_of(tmp_path)[0] != history_of(uninterrupted)[0]
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_an_uninterrupted_one(
     drawn: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     flags = arguments(drawn, tmp_path, "--epochs 3")
-    start = "import sys, train; from eagerly import run_eagerly; run_eagerly(); "
-    command = [sys.executable, "-c", f"{start}train.main(sys.argv[1:])", *flags]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", START.format("train"), *flags]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, env=environment, **quiet)
+    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, **quiet)
     while not (tmp_path / "history.csv").exists() or not history_of(tmp_path):
         assert process.poll() is None, "ended before it could be killed"
         time.sleep(0.01)
