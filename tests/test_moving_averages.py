@@ -17,7 +17,7 @@ def test_averages_are_those_of_what_each_layer_sees(tmp_path: Path) -> None:
     )
     blocks = [sv.ConvBlock(4, 3, 2, batch_norm=True, dropout=0.5) for _ in range(2)]
     model = sv.SiameseModel(sv.ConvTower(blocks, (24, 24, 1), 8), sv.CosineHead())
-    recompute_averages(model, pairs, batch_size=len(pairs))
+    recompute_averages(model.tower, pairs, batch_size=len(pairs))
 
     norms = [x for x in model.tower.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert [norm.momentum for norm in norms] == [0.99, 0.99]

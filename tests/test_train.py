@@ -203,6 +203,15 @@ def test_the_epochs_of_a_schedule_cannot_be_prolonged(drawn: Path, unrestricted:
         train.main([*places, *RECIPE.format("unrestricted").split(), "--epochs", "3"])
 
 
+@pytest.mark.parametrize("flags", ["--flip-average", "--loss supervised_contrastive", "--ema 0.9"])
+def test_an_ingredient_goes_with_the_reports_recipe(
+    drawn: Path, tmp_path: Path, flags: str
+) -> None:
+    train.main(arguments(drawn, tmp_path, f"{flags} --split-by person --epochs 1 --limit 60"))
+    assert len(history_of(tmp_path)) == 1
+    assert train.sv.Verifier.load(tmp_path / "verifier.keras").threshold
+
+
 def test_the_restricted_recipe_learns_from_pairs_and_labels_alone(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

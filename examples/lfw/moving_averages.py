@@ -7,7 +7,7 @@ import keras
 import siamese_verify as sv
 
 
-def recompute_averages(model: sv.SiameseModel, pairs: sv.PairDataset, batch_size: int) -> None:
+def recompute_averages(tower: sv.ConvTower, pairs: sv.PairDataset, batch_size: int) -> None:
     """Sets the averages to those of all photographs of the pairs, with the weights as they are.
 
     In training, each step moves them by a hundredth: in a run of few steps, they are of weights
@@ -18,12 +18,12 @@ def recompute_averages(model: sv.SiameseModel, pairs: sv.PairDataset, batch_size
         Yang, "Understanding the disharmony between dropout and batch normalization by variance
         shift", 2019.
     """
-    norms = [x for x in model.tower.layers if isinstance(x, keras.layers.BatchNormalization)]
+    norms = [x for x in tower.layers if isinstance(x, keras.layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
     batches = pairs.batches(batch_size, shuffle=True)
     for count, (images, _) in enumerate(batches, start=1):
         x = keras.ops.concatenate(images)
-        for layer in model.tower.layers[1 : model.tower.layers.index(norms[-1]) + 1]:
+        for layer in tower.layers[1 : tower.layers.index(norms[-1]) + 1]:
             if layer in norms:
                 layer.momentum = 1 - 1 / count
                 x = layer(x, training=True)

@@ -215,7 +215,7 @@ def main(
     with averaged_weights(networks.trained):
         measured["last"] = measure(model, data, settings)
         if settings.batch_norm:
-            recompute_averages(model, data.train, settings.batch_size)
+            recompute_averages(networks.tower, data.train, settings.batch_size)
             measured["recomputed"] = measure(model, data, settings)
     best = keras.models.load_model(run.folder / "best.keras")
     measured["best"] = measure(best, data, settings)
