@@ -14,12 +14,14 @@ from results import Result
 
 
 def draw_recipes(shown: Mapping[str, Result], curve: Sequence[Result], path: Path) -> None:
-    """ROC curves of the recipes and, beside them, accuracy by number of people."""
+    """ROC curves of the recipes and, where there are several points, accuracy by number of people."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 4.2), layout="constrained")
-        roc, learning = figure.subplots(1, 2)
-        _draw_roc(roc, shown)
-        _draw_curve(learning, curve)
+        panels = 1 + (len(curve) > 1)
+        figure = Figure(figsize=(4.5 * panels, 4.2), layout="constrained")
+        axes = figure.subplots(1, panels, squeeze=False)[0]
+        _draw_roc(axes[0], shown)
+        if panels == 2:
+            _draw_curve(axes[1], curve)
         figure.savefig(path, metadata={"Date": None})
 
 
