@@ -14,7 +14,7 @@ from results import Result
 
 
 def draw_recipes(shown: Mapping[str, Result], curve: Sequence[Result], path: Path) -> None:
-    """ROC curves of the recipes and, where there are several points, accuracy by number of people."""
+    """ROC curves of the recipes; beside them, given several points, accuracy by people."""
     with mpl.rc_context(STYLE):
         panels = 1 + (len(curve) > 1)
         figure = Figure(figsize=(4.5 * panels, 4.2), layout="constrained")

@@ -195,7 +195,7 @@ come from them; the 1,000 test pairs are scored once. The report gives {report} 
 Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}."""
 
 _PICTURE = """\
-![ROC curves of the recipes, and accuracy by number of people](images/lfw-recipes.svg)"""
+![ROC curves of the recipes, and accuracy by people](images/lfw-recipes.svg)"""
 
 _WITHOUT = """\
 ## What matters in `unrestricted`
