@@ -17,14 +17,18 @@ from siamese_verify.preprocessing import Pixels
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
-# Of an epoch, for each batch: which images, and the labels.
-Epoch = Callable[[np.random.Generator], Iterator[tuple[Indices, Labels]]]
+# The order of an epoch, from random numbers of its own.
+Order = Callable[[np.random.Generator], Indices]
+# From a batch of that order to which images it holds, and their labels.
+Choose = Callable[[Indices], tuple[Indices, Labels]]
 
 
 def stream(
     images: Pixels,
-    epoch: Epoch,
-    n_batches: int,
+    order: Order,
+    choose: Choose,
+    length: int,
+    batch_size: int,
     *,
     seed: int,
     augment: bool | Augmentation = False,
@@ -35,8 +39,10 @@ def stream(
 
     Args:
         images: uint8 array `(n, height, width, channels)`.
-        epoch: Gives the batches of an epoch, from random numbers of its own.
-        n_batches: How many there are.
+        order: Gives the order of an epoch, from random numbers of its own.
+        choose: From a batch of it, gives which images, and the labels.
+        length: Of the order.
+        batch_size: How much of the order is in a batch; the last one may be smaller.
         seed: Of order and augmentation; the same seed gives the same epochs.
         augment: True for `Augmentation()`, or one of your own.
         initial_epoch: The epoch with which the first iteration starts.
@@ -47,7 +53,9 @@ def stream(
 
     def one_epoch() -> Iterator[tuple[Any, ...]]:
         rng = np.random.default_rng((seed, next(epochs)))
-        for rows, labels in epoch(rng):
+        whole = order(rng)
+        for start in range(0, length, batch_size):
+            rows, labels = choose(whole[start : start + batch_size])
             yield images[rows], labels, rng.integers(2**31, size=2, dtype=np.int32)
 
     signature = (
@@ -59,7 +67,7 @@ def stream(
     return untuned(
         tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
         .map(prepare, 2)
-        .apply(tf.data.experimental.assert_cardinality(n_batches))
+        .apply(tf.data.experimental.assert_cardinality(-(-length // batch_size)))
         .prefetch(1)
     )
 

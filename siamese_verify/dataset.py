@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Literal, Self
 
 import numpy as np
@@ -187,17 +186,19 @@ class PairDataset:
                 f"Received: buffer={buffer}, shuffle={shuffle}"
             )
 
-        def epoch(rng: np.random.Generator) -> Iterator[tuple[Indices, Labels]]:
-            order = _order(len(self), buffer or len(self), rng) if shuffle else np.arange(len(self))
-            for start in range(0, len(self), batch_size):
-                chosen = order[start : start + batch_size]
-                # The left images, then the right ones, so that one call prepares them all.
-                yield self.indices[chosen].T.ravel(), self.labels[chosen]
+        def order(rng: np.random.Generator) -> Indices:
+            return _order(len(self), buffer or len(self), rng) if shuffle else np.arange(len(self))
+
+        def choose(chosen: Indices) -> tuple[Indices, Labels]:
+            # The left images, then the right ones, so that one call prepares them all.
+            return self.indices[chosen].T.ravel(), self.labels[chosen]
 
         return stream(
             self.images,
-            epoch,
-            -(-len(self) // batch_size),
+            order,
+            choose,
+            len(self),
+            batch_size,
             seed=seed,
             augment=augment,
             initial_epoch=initial_epoch,
@@ -240,18 +241,17 @@ class PairDataset:
         """
         check_batch_size(batch_size)
 
-        def epoch(rng: np.random.Generator) -> Iterator[tuple[Indices, Labels]]:
-            order = rng.permutation(len(self))
-            for start in range(0, len(self), batch_size):
-                chosen = order[start : start + batch_size]
-                left = np.arange(len(chosen), dtype=np.int32)
-                right = np.where(self.labels[chosen] == 1, left, left + np.int32(len(chosen)))
-                yield self.indices[chosen].T.ravel(), np.concatenate([left, right])
+        def choose(chosen: Indices) -> tuple[Indices, Labels]:
+            left = np.arange(len(chosen), dtype=np.int32)
+            right = np.where(self.labels[chosen] == 1, left, left + np.int32(len(chosen)))
+            return self.indices[chosen].T.ravel(), np.concatenate([left, right])
 
         return stream(
             self.images,
-            epoch,
-            -(-len(self) // batch_size),
+            lambda rng: rng.permutation(len(self)),
+            choose,
+            len(self),
+            batch_size,
             seed=seed,
             augment=augment,
             initial_epoch=initial_epoch,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -148,22 +148,19 @@ class IdentityDataset:
                 f"Received: per_person={per_person}, batch_size={batch_size}"
             )
 
-        def epoch(rng: np.random.Generator) -> Iterator[tuple[Indices, Labels]]:
+        def order(rng: np.random.Generator) -> Indices:
+            n = len(self) if per_person is None else len(self.people)
+            drawn = rng.permutation(n) if shuffle else np.arange(n)
             if per_person is None:
-                order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
-            else:
-                n_people = len(self.people)
-                people = rng.permutation(n_people) if shuffle else np.arange(n_people)
-                order = np.concatenate([self._draw(who, per_person, rng) for who in people])
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                yield rows, self.labels[rows]
+                return drawn
+            return np.concatenate([self._draw(who, per_person, rng) for who in drawn])
 
-        length = len(self) if per_person is None else per_person * len(self.people)
         return stream(
             self.images,
-            epoch,
-            -(-length // batch_size),
+            order,
+            lambda rows: (rows, self.labels[rows]),
+            len(self) if per_person is None else per_person * len(self.people),
+            batch_size,
             seed=seed,
             augment=augment,
             initial_epoch=initial_epoch,
