@@ -37,7 +37,7 @@ def _data(data: Data, settings: argparse.Namespace) -> str:
 From {source}; weights were random at first, and nothing else was used.
 
 - training: {_trained_on(data)}
-- validation, for the best epoch and the threshold: {_count(validation)}
+- validation, for every choice: {_count(validation)}
 - test, scored once: {_count(test)}
 
 {kept}"""

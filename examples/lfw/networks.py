@@ -64,7 +64,7 @@ def build_tower(settings: argparse.Namespace) -> Tower:
     if settings.tower == "multi-crop":
         towers = [
             sv.ConvTower.residual(
-                (64, 64, 1), 80, (36, 72, 144), dropout, f"residual_{round(100 * share)}"
+                (64, 64, 1), 96, (40, 80, 160), dropout, f"residual_{round(100 * share)}"
             )
             for share in _CROPS
         ]

@@ -188,9 +188,10 @@ python examples/lfw/recipes.py
   batch, which are taken to be of other people; no name is used.
 - `unrestricted` learns from the photographs and names of the people in the train list.
 
-In the last two, nobody in the validation pairs is in training. The best epoch and the threshold
-come from them; the 1,000 test pairs are scored once. The report gives {report} for its best run, at
-0.5. Median over the seeds, and the lowest and highest; minutes on two cores.
+In the last two, nobody in the validation pairs is in training. The threshold comes from them; the
+weights are those of the last epoch, when the learning rate has fallen to zero. The 1,000 test pairs
+are scored once. The report gives {report} for its best run, at 0.5. Median over the seeds, and the
+lowest and highest; minutes on two cores.
 
 Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}."""
 
@@ -212,8 +213,8 @@ The same, with pairs and labels only (`--only pairs`)."""
 _WITH = """\
 ## The report's network with each ingredient
 
-The report's network with batch norm, validation by person, in 12 epochs, with one ingredient of the
-recipes in each row (`--only with`)."""
+The report's network with batch norm, validation by person, in fewer epochs, with one ingredient of
+the recipes in each row (`--only with`)."""
 
 _CURVE = """\
 ## What more people would give

@@ -21,21 +21,30 @@ Row = dict[str, float]
 class RunFolder(keras.callbacks.Callback):
     """Keeps a run so that starting it again goes on from the last finished epoch.
 
-    After each epoch it writes `history.csv`, then the best model so far (`best.keras`, lowest
-    validation EER), then all that training depends on (`last.npz`). Each file is replaced whole,
-    in an order in which a run killed in between repeats that epoch and ends as if nothing had
-    happened.
+    After each epoch it writes `history.csv`, then the best model so far (`best.keras`), then all
+    that training depends on (`last.npz`). Each file is replaced whole, in an order in which a run
+    killed in between repeats that epoch and ends as if nothing had happened.
+
+    The best epoch is that of the lowest validation EER. Where the learning rate falls to zero, it
+    is the last one: those before are unfinished, and among them the EER would choose by chance.
 
     Args:
         folder: The folder.
         early_stopping: Put before this callback in the list. It hears of the earlier epochs
             again, so that its patience counts them too.
+        last_is_best: Whether the learning rate falls to zero.
     """
 
-    def __init__(self, folder: Path, early_stopping: keras.callbacks.EarlyStopping):
+    def __init__(
+        self,
+        folder: Path,
+        early_stopping: keras.callbacks.EarlyStopping,
+        last_is_best: bool = False,
+    ):
         super().__init__()
         self.folder = folder
         self.early_stopping = early_stopping
+        self.last_is_best = last_is_best
         self.history: list[Row] = []
 
     def restore(self, networks: Networks, steps_per_epoch: int) -> int:
@@ -70,7 +79,7 @@ class RunFolder(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
         self.write_history()
         errors = [row["val_equal_error_rate"] for row in self.history]
-        if errors[-1] <= min(errors):
+        if self.last_is_best or errors[-1] <= min(errors):
             with (
                 averaged_weights(self.model),
                 replacing(self.folder / "best.keras") as unfinished,

@@ -63,6 +63,7 @@ RECIPES = {
         "labels": "names",
         "loss": "margin_softmax",
         "learning_rate": 0.1,
+        "epochs": 80,
         "validation": 0.07,
     },
 }

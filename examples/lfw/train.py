@@ -200,7 +200,8 @@ def main(
 ) -> None:
     settings = parse_arguments(__doc__, arguments)
     keras.utils.set_random_seed(settings.seed)
-    run = RunFolder(settings.run, keras.callbacks.EarlyStopping("loss", patience=settings.patience))
+    early_stopping = keras.callbacks.EarlyStopping("loss", patience=settings.patience)
+    run = RunFolder(settings.run, early_stopping, last_is_best=settings.schedule == "cosine")
     check_settings(run, settings)
     data = load_data(find_data(settings), settings)
     networks = build_networks(settings, len(data.people.people) if data.people else 0)
