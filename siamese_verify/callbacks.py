@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -126,11 +127,15 @@ class PairEvaluation(keras.callbacks.Callback):
 
     A classifier of people says nothing of people it does not know. After each epoch, this scores
     pairs, with the averaged weights if the optimizer keeps them, and adds `val_auc`,
-    `val_equal_error_rate` and `val_best_accuracy`, which other callbacks can watch.
+    `val_equal_error_rate` and `val_best_threshold_accuracy`, which other callbacks can watch. Where
+    weights have become NaN or infinite, so are these.
 
     Args:
         model: The tower that is being trained, with the head by which pairs are to be scored.
         pairs: Validation pairs.
+
+    Raises:
+        ValueError: If `model` has no weights of the model that is being trained.
 
     Example:
         >>> pairs = PairDataset.from_lfw(
@@ -139,7 +144,7 @@ class PairEvaluation(keras.callbacks.Callback):
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
         >>> evaluation = PairEvaluation(SiameseModel(tower, CosineHead()), pairs)
         >>> sorted(evaluation.measure())
-        ['val_auc', 'val_best_accuracy', 'val_equal_error_rate']
+        ['val_auc', 'val_best_threshold_accuracy', 'val_equal_error_rate']
     """
 
     def __init__(self, model: SiameseModel, pairs: PairDataset):
@@ -147,6 +152,16 @@ class PairEvaluation(keras.callbacks.Callback):
         # Keras's callbacks have an attribute `model`, which is the one in training.
         self.verification_model = model
         self.pairs = pairs
+
+    @override
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        trained = set(map(id, model.weights))
+        if not any(id(weight) in trained for weight in self.verification_model.weights):
+            raise ValueError(
+                "PairEvaluation's model must be made of the tower that is being trained: it has "
+                f"no weights of {model.name!r}. Received: model={self.verification_model.name!r}"
+            )
 
     @override
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
@@ -157,12 +172,12 @@ class PairEvaluation(keras.callbacks.Callback):
     def measure(self) -> dict[str, float]:
         """The figures, with the weights as they are."""
         scores = self.verification_model.score(self.pairs.images, self.pairs.indices)
+        names = ("val_auc", "val_equal_error_rate", "val_best_threshold_accuracy")
+        if not np.isfinite(scores).all():
+            return dict.fromkeys(names, math.nan)
         report = evaluate_scores(scores, self.pairs.labels)
-        return {
-            "val_auc": report.roc.auc,
-            "val_equal_error_rate": float(report.eer),
-            "val_best_accuracy": float(report.accuracy),
-        }
+        figures = (report.roc.auc, report.eer, report.best_accuracy)
+        return dict(zip(names, map(float, figures), strict=True))
 
 
 class OneShotAccuracy(keras.callbacks.Callback):

@@ -208,16 +208,17 @@ class PairDataset:
     def photograph_batches(
         self,
         batch_size: int,
+        *,
         seed: int = 0,
         augment: bool | Augmentation = False,
-        *,
         initial_epoch: int = 0,
     ) -> tf.data.Dataset:
         """The photographs of shuffled pairs, for losses on labelled embeddings.
 
-        Within a batch, the two photographs of a same pair have one label, and all others have one
-        each. So nothing is used but the pairs and their labels; that two pairs of a batch show
-        different people is taken for granted, which among thousands of people is rarely wrong.
+        Photographs that same pairs link, directly or through others, have one label; those that
+        nothing links are taken to be of different people. So nothing is used but the pairs and
+        their labels. Among thousands of people, what is taken for granted is seldom wrong: of
+        LFW's 1,100 same pairs, 885 groups are made, of 788 people.
 
         Args:
             batch_size: Pairs in a batch, each of two photographs; the last one may be smaller.
@@ -228,10 +229,11 @@ class PairDataset:
         Returns:
             A `tf.data.Dataset` of `(images, label)`: float32 images in [0, 1] of shape
             `(2 batch, height, width, channels)` and int32 labels `(2 batch,)`, the left
-            photographs first. Labels mean nothing beyond their batch.
+            photographs first.
 
         Raises:
-            ValueError: If `batch_size` is below 1.
+            ValueError: If `batch_size` is below 1, or same pairs link the photographs of a
+                different pair.
 
         Example:
             >>> train = PairDataset.from_lfw("lfw/pairsDevTrain.txt", "lfw/lfw2", verbose=False)
@@ -241,10 +243,19 @@ class PairDataset:
         """
         check_batch_size(batch_size)
 
+        group = _linked(self.indices[self.labels == 1], len(self.images))
+        linked = group[self.indices[:, 0]] == group[self.indices[:, 1]]
+        contradicted = np.flatnonzero(linked & (self.labels == 0))
+        if len(contradicted):
+            left, right, _ = self.pairs[int(contradicted[0])]
+            raise ValueError(
+                "A pair is said to be different, but same pairs link its photographs: "
+                f"{left.path} and {right.path}. Mend the list of pairs."
+            )
+
         def choose(chosen: Indices) -> tuple[Indices, Labels]:
-            left = np.arange(len(chosen), dtype=np.int32)
-            right = np.where(self.labels[chosen] == 1, left, left + np.int32(len(chosen)))
-            return self.indices[chosen].T.ravel(), np.concatenate([left, right])
+            images = self.indices[chosen].T.ravel()
+            return images, group[images]
 
         return stream(
             self.images,
@@ -270,6 +281,16 @@ def _order(n: int, buffer: int, rng: np.random.Generator) -> Indices:
         held[slot] = buffer + i
     order[n - buffer :] = rng.permutation(held)
     return order
+
+
+def _linked(pairs: Indices, n: int) -> Labels:
+    """Of each of n items, the lowest of those that pairs link it with, be it through others."""
+    lowest = np.arange(n, dtype=np.int32)
+    while True:
+        of_pair = lowest[pairs].min(axis=1, keepdims=True)
+        if (lowest[pairs] == of_pair).all():
+            return lowest
+        np.minimum.at(lowest, pairs, of_pair)
 
 
 def _as_pairs(

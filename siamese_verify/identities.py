@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Self
 
@@ -35,7 +36,7 @@ class IdentityDataset:
         images: uint8 array `(n, height, width, channels)`.
 
     Raises:
-        ValueError: If there are fewer than two people.
+        ValueError: If there are fewer than two people, or a photograph is there twice.
         FileNotFoundError: If photographs are missing; names them, before any is decoded.
         ImageError: If a file cannot be decoded; names it.
 
@@ -61,6 +62,12 @@ class IdentityDataset:
             raise ValueError(
                 "There must be photographs of two people or more to tell apart. "
                 f"Received: {len(self.photos)} photographs of {len(self.people)} people"
+            )
+        twice = [photo for photo, count in Counter(self.photos).items() if count > 1]
+        if twice:
+            raise ValueError(
+                f"`photos` must hold each photograph once. Received: {len(twice)} several times, "
+                f"such as {twice[0].path}"
             )
         number = {person: i for i, person in enumerate(self.people)}
         self.labels: Labels = np.array([number[p.person] for p in self.photos], np.int32)

@@ -96,7 +96,8 @@ class MarginSoftmaxLoss(_LossOfClasses):
         **kwargs: Keras's own: `reduction`, `name`.
 
     Call arguments:
-        y_true: Integer classes, `(batch,)` or `(batch, 1)`.
+        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0. One that is none of them gives
+            NaN, or TensorFlow's own error.
         y_pred: Cosines to the classes, `(batch, classes)`, as `CosineClassifier` gives them.
 
     Raises:
@@ -146,7 +147,9 @@ class MarginSoftmaxLoss(_LossOfClasses):
         classes = _class_column(y_true, y_pred)
         true = self._with_margins(ops.take_along_axis(y_pred, classes, axis=-1))
         is_true = ops.equal(classes, ops.arange(y_pred.shape[-1], dtype="int32"))
-        return ops.logsumexp(ops.where(is_true, 0.0, self.scale * (y_pred - true)), axis=-1)
+        losses = ops.logsumexp(ops.where(is_true, 0.0, self.scale * (y_pred - true)), axis=-1)
+        # Keras would count a negative class from the last one.
+        return ops.where(ops.any(is_true, axis=-1), losses, math.nan)
 
     def _with_margins(self, cosine: Tensor) -> Tensor:
         cos, sin = math.cos(self.angular_margin), math.sin(self.angular_margin)

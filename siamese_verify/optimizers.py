@@ -90,11 +90,20 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         >>> with averaged_weights(model):
         ...     loss = model.evaluate(images, labels, verbose=0)
 
+    Raises:
+        ValueError: If the model is not compiled, or has not made a step yet.
+
     Reference:
         Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
     """
+    optimizer = getattr(model, "optimizer", None)
     # With the policy mixed_float16, Keras wraps it in another.
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if optimizer is None or (optimizer.use_ema and not optimizer.built):
+        raise ValueError(
+            "averaged_weights needs a compiled model, some steps into its training. "
+            f"Received: {model.name!r}, {'not compiled' if optimizer is None else 'no step made'}"
+        )
     if not optimizer.use_ema:
         yield
         return

@@ -296,7 +296,7 @@ def figures_by_hand(scores, labels):
     return {
         "val_auc": metrics.roc_auc_score(labels, scores),
         "val_equal_error_rate": a + share * (b - a),
-        "val_best_accuracy": max(
+        "val_best_threshold_accuracy": max(
             metrics.accuracy_score(labels, scores >= threshold) for threshold in thresholds
         ),
     }
@@ -339,6 +339,19 @@ def test_the_figures_of_pairs_stand_in_the_history_of_another_models_training():
     figures = evaluation.measure()
     assert figures == pytest.approx(figures_by_hand(scores, PAIRS.labels))
     assert {type(figure) for figure in figures.values()} == {float}
+
+
+def test_figures_of_pairs_are_nan_where_weights_are():
+    history, _, _ = classify(keras.optimizers.SGD(np.nan), epochs=1)
+    names = ("val_auc", "val_equal_error_rate", "val_best_threshold_accuracy")
+    assert np.isnan([history[name][0] for name in names]).all()
+
+
+def test_a_model_of_another_tower_than_the_one_in_training_is_refused():
+    one, other = (ConvTower([], (6, 6, 1), 4, activation=None) for _ in range(2))
+    evaluation = PairEvaluation(SiameseModel(one, CosineHead()), PAIRS)
+    with pytest.raises(ValueError, match="made of the tower that is being trained"):
+        evaluation.set_model(keras.Sequential([other, keras.layers.Dense(2)]))
 
 
 def test_early_stopping_can_follow_the_figures_of_pairs():

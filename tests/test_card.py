@@ -183,6 +183,13 @@ def test_groups_too_few_to_measure_are_named(verifier: sv.Verifier, report: Eval
     )
 
 
+def test_a_bar_in_the_name_of_a_group_leaves_the_table_whole(
+    verifier: sv.Verifier, report: Evaluation
+):
+    card = sv.model_card(verifier, report, groups={"a|b": take(30, 30)}, **TEXTS)
+    assert "| a\\|b | 30 / 30 |" in sections(card)["Known weaknesses"]
+
+
 def test_no_table_stands_where_all_groups_are_too_few(verifier: sv.Verifier, report: Evaluation):
     card = sv.model_card(verifier, report, groups={"nobody": take(0, 0)}, **TEXTS)
     assert sections(card)["Known weaknesses"] == (

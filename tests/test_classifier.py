@@ -68,7 +68,7 @@ def test_it_trains_a_tower_which_then_knows_the_classes():
     assert (y @ y.T)[same].min() > (y @ y.T)[~same].max()
 
 
-@pytest.mark.parametrize("classes", [1, 0, -3, float("nan")])
+@pytest.mark.parametrize("classes", [1, 0, -3, 2.5, float("nan"), float("inf")])
 def test_fewer_than_two_classes_are_refused(classes):
     with pytest.raises(ValueError, match=f"`classes`.*Received: classes={classes}"):
         CosineClassifier(classes)

@@ -10,11 +10,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from siamese_verify import dataset as dataset_module
 from siamese_verify.augmentation import Augmentation
-from siamese_verify.dataset import PairDataset
+from siamese_verify.dataset import PairDataset, _linked
 from siamese_verify.decoding import ImageError
 from siamese_verify.images import load_images
 from siamese_verify.pairs import Pair, PairFileError, PairList, PairListWarning, Photo
@@ -404,6 +408,8 @@ def test_augmentation_leaves_the_order_and_the_labels(pairs: PairDataset):
 
 
 PLACE = {(left, right): place for (left, right, _), place in POSITION.items()}
+# The same pairs of each person link all of the three photographs.
+PERSON = {grey: photo.person for photo, grey in GREY.items()}
 
 
 def places(batches: tf.data.Dataset) -> list[list[int]]:
@@ -413,16 +419,13 @@ def places(batches: tf.data.Dataset) -> list[list[int]]:
         assert np.ptp(images, axis=(1, 2, 3)).max() == 0
         left, right = np.round(images[:, 0, 0, 0] * 255).astype(int).reshape(2, -1).tolist()
         found.append([PLACE[two] for two in zip(left, right, strict=True)])
-        n = len(left)
-        alike = np.eye(2 * n, dtype=bool)
-        for i, place in enumerate(found[-1]):
-            alike[i, n + i] = alike[n + i, i] = PAIRS[place].label == 1
-        np.testing.assert_array_equal(label[:, None] == label, alike)
+        people = np.array([PERSON[grey] for grey in left + right])
+        np.testing.assert_array_equal(label[:, None] == label, people[:, None] == people)
     return found
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1] * N), (16, [16, 16, 8]), (64, [N])])
-def test_photographs_come_left_then_right_and_only_those_of_a_same_pair_share_a_label(
+def test_photographs_come_left_then_right_and_only_those_that_same_pairs_link_share_a_label(
     batch_size: int, sizes: list[int], pairs: PairDataset
 ):
     batches = pairs.photograph_batches(batch_size)
@@ -447,7 +450,7 @@ def test_photographs_are_float32_images_in_0_to_1_and_int32_labels(pairs: PairDa
 
 def test_the_seed_alone_decides_the_order_of_photographs(pairs: PairDataset):
     def epochs(seed: int) -> list[list[list[int]]]:
-        batches = pairs.photograph_batches(20, seed)
+        batches = pairs.photograph_batches(20, seed=seed)
         return [places(batches) for _ in range(2)]
 
     first = epochs(1)
@@ -471,6 +474,42 @@ def test_each_photograph_of_a_batch_is_augmented_on_its_own(noisy: PairDataset):
     assert len({image.tobytes() for image in images}) == 40
     (plain, _), *_ = noisy.photograph_batches(20).as_numpy_iterator()
     np.testing.assert_allclose(plain, np.repeat(noisy.images, 40, axis=0) / 255, rtol=1e-6)
+
+
+@given(
+    st.integers(2, 12).flatmap(
+        lambda n: st.tuples(
+            st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2), max_size=12)
+        )
+    )
+)
+def test_photographs_that_pairs_link_through_others_have_one_label(
+    graph: tuple[int, list[tuple[int, int]]],
+):
+    n, edges = graph
+    pairs = np.array(edges, np.int64).reshape(-1, 2)
+    matrix = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n))
+    _, expected = connected_components(matrix, directed=False)
+    label = _linked(pairs, n)
+    np.testing.assert_array_equal(label[:, None] == label, expected[:, None] == expected)
+
+
+def test_a_different_pair_whose_photographs_same_pairs_link_is_refused(folder: Path):
+    a, b, c, d = PHOTOS[:4]
+    contradictory = PairList([Pair(a, b, 1), Pair(c, d, 0), Pair(b, c, 1), Pair(c, a, 0)])
+    dataset = PairDataset(contradictory, folder / "lfw2", Preprocessing(SIZE), verbose=False)
+    with pytest.raises(ValueError, match=r"different.*P0_0003.* and .*P0_0001"):
+        dataset.photograph_batches(2)
+
+
+@needs_lfw
+def test_lfws_same_pairs_make_the_groups_that_the_docstring_tells(tmp_path: Path):
+    same = [pair for pair in PairList.from_lfw(LFW / "pairsDevTrain.txt") if pair.label == 1]
+    numbers = {photo: i for i, photo in enumerate(PairList(same).photographs)}
+    linked = _linked(np.array([(numbers[p.left], numbers[p.right]) for p in same]), len(numbers))
+    assert len(same) == 1_100
+    assert len(set(linked)) == 885
+    assert len({pair.left.person for pair in same}) == 788
 
 
 def test_no_batch_of_photographs_is_empty(pairs: PairDataset):

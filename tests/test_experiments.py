@@ -93,7 +93,7 @@ def test_the_forecast_is_by_the_pace_of_each_run_and_else_of_all(tmp_path: Path)
         (tmp_path / f"{name}-seed0" / "history.csv").write_text(f"seconds\n{seconds}\n")
     runs = [experiments.Run(name, 0, ["--epochs", "12"]) for name in "abc"]
     # 10 of 60 s, 11 of 100 s, 12 of (60 + 60 + 100) / 3 s.
-    assert experiments.forecast(runs, tmp_path) == "00 h 43 min"
+    assert experiments.forecast(runs, tmp_path) == "0 h 43 min"
 
 
 @pytest.mark.slow

@@ -78,6 +78,20 @@ def test_a_head_computes_its_formula(head_class, scale):
     np.testing.assert_allclose(actual, expected(head, left, right), rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("size", [1e-3, 1, 1e3])
+def test_squares_do_not_overflow_in_half_precision(dtype, size):
+    left, right = (
+        ops.convert_to_tensor([[size, 0.0]], dtype),
+        ops.convert_to_tensor([[size, size]], dtype),
+    )
+    cosine, distance = CosineHead(dtype=dtype), EuclideanHead(dtype=dtype)
+    for head, value in ((cosine, 0.5**0.5), (distance, -size)):
+        score = head((left, right))
+        assert keras.backend.standardize_dtype(score.dtype) == dtype
+        assert float(score[0, 0]) == pytest.approx(value, rel=0.01)
+
+
 @every_head
 def test_left_and_right_may_be_exchanged(head_class):
     head, left, right = made(head_class), embeddings(20, 8, seed=0), embeddings(20, 8, seed=1)
@@ -193,6 +207,11 @@ def test_a_negative_penalty_is_refused(l2):
 def test_a_scale_not_above_0_is_refused(scale):
     with pytest.raises(ValueError, match=f"`scale`.*Received: scale={scale}"):
         SigmoidCosineHead(scale=scale)
+
+
+def test_a_bias_not_finite_is_refused():
+    with pytest.raises(ValueError, match=r"`bias`.*Received: bias=nan"):
+        SigmoidCosineHead(bias=float("nan"))
 
 
 @every_head

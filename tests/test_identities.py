@@ -108,6 +108,11 @@ def test_pixels_can_be_kept_for_later_runs(folder: Path, tmp_path: Path, dataset
         np.testing.assert_array_equal(made.images, dataset.images)
 
 
+def test_a_photograph_that_is_there_twice_is_refused(folder: Path):
+    with pytest.raises(ValueError, match=r"once. Received: 1 several times, such as Ada.1\.png"):
+        IdentityDataset([*PHOTOS, PHOTOS[1]], folder, verbose=False)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_people_are_refused(count: int, folder: Path):
     with pytest.raises(ValueError, match=f"Received: {3 * count} photographs of {count} people"):

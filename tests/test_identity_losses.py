@@ -291,3 +291,8 @@ def test_a_loss_is_made_again_from_its_configuration(loss):
     assert (again.name, again.reduction) == ("mine", "sum")
     classes, predictions = labelled(0)
     assert float(again(classes, predictions)) == float(loss(classes, predictions))
+
+
+def test_a_negative_class_gives_nan_not_a_loss_of_the_last_class():
+    losses = each(MarginSoftmaxLoss(reduction="none"), np.array([0, -1]), np.eye(2, 3) * 0.5)
+    np.testing.assert_array_equal(np.isnan(losses), [False, True])

@@ -172,3 +172,12 @@ def test_without_averages_nothing_changes():
     with averaged_weights(model):
         assert_equal(model.trainable_variables, weights[-1])
     assert_equal(model.trainable_variables, weights[-1])
+
+
+def test_a_model_without_a_step_has_no_averages():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="not compiled"), averaged_weights(model):
+        pass
+    model.compile(sv.Adam(0.1, use_ema=True), "mse")
+    with pytest.raises(ValueError, match="no step made"), averaged_weights(model):
+        pass

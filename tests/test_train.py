@@ -219,7 +219,7 @@ def test_the_epochs_of_a_schedule_cannot_be_prolonged(drawn: Path, unrestricted:
         train.main([*places, *RECIPE.format("unrestricted").split(), "--epochs", "3"])
 
 
-@pytest.mark.parametrize("flags", ["--flip-average", "--loss supervised_contrastive", "--ema 0.9"])
+@pytest.mark.parametrize("flags", ["--flip-average --loss supervised_contrastive", "--ema 0.9"])
 def test_an_ingredient_goes_with_the_reports_recipe(
     drawn: Path, tmp_path: Path, flags: str
 ) -> None:
@@ -272,6 +272,12 @@ def test_the_defaults_on_photographs_are_the_reports() -> None:
         ("--labels names --split-by person", "--loss binary_crossentropy goes with --labels pairs"),
         ("--recipe unrestricted --split-by pair", "--labels names goes with --split-by person"),
         ("--people-share 0.5", "--people-share"),
+        ("--flip-average", "--flip-average goes with another --loss"),
+        ("--recipe unrestricted --batch-norm", "--batch-norm is not of --tower multi-crop"),
+        ("--recipe unrestricted --per-person 1", "--per-person is at least 2"),
+        ("--per-person 4", "--per-person is at least 2 and goes with --labels names"),
+        ("--validation 1.5", "--validation must be below 1"),
+        ("--ema -0.1", "--ema must be below 1, and not below 0"),
         ("--optimizer rmsprop", "invalid choice"),
         ("--limit 0", "--limit"),
         ("--epochs 0", "--epochs"),

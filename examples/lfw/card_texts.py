@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lfw_data import Data
+from settings import RECIPES
 
 import siamese_verify as sv
 
@@ -26,21 +27,24 @@ def card_texts(data: Data, settings: argparse.Namespace) -> dict[str, str]:
 
 def _data(data: Data, settings: argparse.Namespace) -> str:
     validation, test = data.validation.pairs, data.test.pairs
-    known = len(set(data.train.pairs.people) & set(validation.people)) if not data.people else 0
-    kept = (
-        f"{known:,} of the validation people are in training too, so the threshold is optimistic."
-        if known
-        else "Nobody is in two of these sets."
-    )
+    trained = (data.people or data.train.pairs).people
     source = _LFW if settings.data else _DRAWN
     return f"""\
 From {source}; weights were random at first, and nothing else was used.
 
 - training: {_trained_on(data)}
 - validation, for every choice: {_count(validation)}
-- test, scored once: {_count(test)}
+- test, by which nothing is chosen: {_count(test)}
 
-{kept}"""
+{_known("validation", validation, "training", trained)}
+{_known("test", test, "training or validation", trained + validation.people)}"""
+
+
+def _known(name: str, pairs: sv.PairList, other: str, people: tuple[str, ...]) -> str:
+    known = len(set(pairs.people) & set(people))
+    if not known:
+        return f"Nobody in the {name} pairs is in {other}."
+    return f"{known:,} people in the {name} pairs are in {other}, which is optimistic."
 
 
 def _count(pairs: sv.PairList) -> str:
@@ -58,11 +62,8 @@ def _trained_on(data: Data) -> str:
 
 
 def _recipe(settings: argparse.Namespace) -> str:
-    names = (
-        "tower loss optimizer learning_rate weight_decay schedule ema dropout augment "
-        "flip_average batch_size epochs seed"
-    )
-    values = ", ".join(f"{name} {getattr(settings, name)}" for name in names.split())
+    names = [*RECIPES["report"], "people_share", "limit", "seed"]
+    values = ", ".join(f"{name} {getattr(settings, name)}" for name in names)
     return f"`examples/lfw/train.py --recipe {settings.recipe}`, with {values}."
 
 

@@ -21,7 +21,6 @@ import csv
 import itertools
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,7 +116,8 @@ def forecast(runs: list[Run], folder: Path) -> str:
         seconds = read_seconds(folder / run.name)
         pace = seconds or known
         left += (run.epochs - len(seconds)) * sum(pace) / max(1, len(pace))
-    return time.strftime("%H h %M min", time.gmtime(left))
+    hours, minutes = divmod(round(left / 60), 60)
+    return f"{hours} h {minutes:02} min"
 
 
 def announcer(runs: list[Run], folder: Path) -> Any:

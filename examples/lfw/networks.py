@@ -6,6 +6,7 @@ import argparse
 from typing import NamedTuple
 
 import keras
+from settings import has_l1_head
 
 import siamese_verify as sv
 
@@ -35,9 +36,7 @@ class Networks(NamedTuple):
 def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
     tower = build_tower(settings)
     if settings.loss == "binary_crossentropy":
-        # The head of cosines is of embeddings that have a direction only.
-        koch = settings.tower in ("koch2015", "small")
-        head = sv.WeightedL1Head(settings.l2) if koch else sv.SigmoidCosineHead()
+        head = sv.WeightedL1Head(settings.l2) if has_l1_head(settings) else sv.SigmoidCosineHead()
         trained = sv.SiameseModel(tower, head)
     else:
         head, trained = sv.CosineHead(), _learner(tower, settings, n_people)
@@ -112,5 +111,5 @@ def build_optimizer(settings: argparse.Namespace, steps: int) -> keras.optimizer
     else:
         optimizer = sv.Adam(rate, **options)
     if settings.weight_decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
     return optimizer

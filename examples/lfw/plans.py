@@ -54,11 +54,11 @@ WITH_RUNS = _variants(
     ["--batch-norm", "--split-by", "person", "--epochs", "8"],
     {
         "crop": "--crop 120",
-        "flip": "--flip-average",
         "augmented": "--augment faces",
         "dropout": "--dropout 0.4",
         "average": "--ema 0.9",
         "contrastive": "--loss supervised_contrastive",
+        "contrastive-flip": "--loss supervised_contrastive --flip-average",
         "names": "--labels names --loss margin_softmax --learning-rate 1e-4",
     },
 )

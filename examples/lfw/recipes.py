@@ -182,16 +182,18 @@ python examples/lfw/experiments.py --data lfw --only recipes --seeds 3
 python examples/lfw/recipes.py
 ```
 
-- `report` is the report's setup: 1,870 pairs and their labels.
-- `restricted` learns from the same pairs and labels, and nothing else (LFW's image-restricted
-  setting). The two photographs of a same pair are drawn together, away from all others of the
-  batch, which are taken to be of other people; no name is used.
+- `report` is the report's setup: of the 2,200 pairs of the train list, with their labels, 85% are
+  for training.
+- `restricted` learns from pairs and labels of that list, and nothing else (LFW's image-restricted
+  setting), 90% of them. The photographs that same pairs link are drawn together, away from all
+  others of the batch, which are taken to be of other people. Names serve only to keep the people
+  of the validation pairs out of training.
 - `unrestricted` learns from the photographs and names of the people in the train list.
 
 In the last two, nobody in the validation pairs is in training. The threshold comes from them; the
-weights are those of the last epoch, when the learning rate has fallen to zero. The 1,000 test pairs
-are scored once. The report gives {report} for its best run, at 0.5. Median over the seeds, and the
-lowest and highest; minutes on two cores.
+weights are those of the last epoch, when the learning rate has fallen to zero. By the 1,000 test
+pairs nothing is chosen. The report gives {report} for its best run, at 0.5. Median over the seeds,
+and the lowest and highest; minutes on two cores.
 
 Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}."""
 

@@ -64,7 +64,7 @@ class Result(NamedTuple):
 
     @property
     def roc(self) -> RocCurve:
-        """Of the test pairs, by the last epoch's scores."""
+        """Of the test pairs, by these scores."""
         return roc_curve(self.scores, self.labels)
 
 

@@ -105,6 +105,11 @@ def defaults(recipe: str, *, drawn: bool = False) -> dict[str, object]:
     return settings
 
 
+def has_l1_head(settings: argparse.Namespace) -> bool:
+    """Whether pairs are scored by the report's head; else by a cosine."""
+    return settings.loss == "binary_crossentropy" and settings.tower in ("koch2015", "small")
+
+
 def _add_places(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, metavar="DIR", help="folder with lfw2/ and the two pair lists")
@@ -151,8 +156,18 @@ def _check(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> Non
         value = getattr(settings, name)
         if value is not None and value < (4 if name == "limit" else 1):
             parser.error(f"--{name.replace('_', '-')} is too small. Received: {value}")
+    for name in ("dropout", "momentum", "ema", "validation"):
+        value = getattr(settings, name)
+        if not (0 < value < 1 or (value == 0 and name != "validation")):
+            parser.error(f"--{name} must be below 1, and not below 0. Received: {value}")
     if settings.schedule == "koch2015" and (settings.optimizer != "sgd" or not settings.momentum):
         parser.error("--schedule koch2015 goes with --optimizer sgd and a --momentum above 0")
+    if settings.batch_norm and settings.tower in ("residual", "multi-crop"):
+        parser.error(f"--batch-norm is not of --tower {settings.tower}, which has it already")
+    if settings.flip_average and has_l1_head(settings):
+        parser.error("--flip-average goes with another --loss: this one trains a weighted L1 head")
+    if settings.per_person is not None and (settings.labels == "pairs" or settings.per_person < 2):
+        parser.error("--per-person is at least 2 and goes with --labels names")
     if settings.labels == "pairs" and settings.loss == "margin_softmax":
         parser.error("--loss margin_softmax goes with --labels names")
     if settings.labels == "names" and settings.loss == "binary_crossentropy":

@@ -87,7 +87,8 @@ def train_networks(
         return
     scheduled = settings.schedule == "koch2015"
     schedule = [Koch2015Schedule(settings.epochs)] if scheduled else []
-    on_pairs = model is networks.verification
+    # Keras validates with the weights of the last step, also where averages are kept.
+    on_pairs = model is networks.verification and not settings.ema
     evaluation = [] if on_pairs else [PairEvaluation(networks.verification, data.validation)]
     batches, n = training_batches(data, settings, initial_epoch=finished), networks.n_outputs
     if n > 1:
@@ -180,7 +181,7 @@ def check_settings(run: RunFolder, settings: argparse.Namespace) -> None:
         # More epochs prolong a run, and where the data or the cache lie is no matter.
         kept = json.loads(path.read_text())["settings"]
         free = {"data", "download", "cache", "run"}
-        if settings.schedule != "cosine":  # There, each rate depends on how many are to come.
+        if settings.schedule == "constant":  # Else, each rate depends on how many are to come.
             free.add("epochs")
         changed = sorted(n for n in config.keys() - free if config[n] != kept.get(n))
         if changed:

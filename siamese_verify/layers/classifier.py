@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -33,7 +34,7 @@ class CosineClassifier(keras.layers.Layer):
         `(batch, classes)`, in [-1, 1]; 0 where an embedding is all zeros.
 
     Raises:
-        ValueError: If `classes` is below 2.
+        ValueError: If `classes` is not a whole number of at least 2.
 
     Example:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
@@ -49,8 +50,10 @@ class CosineClassifier(keras.layers.Layer):
 
     def __init__(self, classes: int, **kwargs: Any):
         super().__init__(**kwargs)
-        if not classes >= 2:
-            raise ValueError(f"`classes` must be at least 2. Received: classes={classes}")
+        if not 2 <= classes < math.inf or classes != int(classes):
+            raise ValueError(
+                f"`classes` must be a whole number of at least 2. Received: classes={classes}"
+            )
         self.classes = classes
 
     @override

@@ -14,7 +14,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify.layers.unit_length import unit_length
+from siamese_verify.layers.unit_length import at_least_float32, unit_length
 from siamese_verify.regularizers import L2
 
 Tensor = Any
@@ -106,10 +106,12 @@ class EuclideanHead(keras.layers.Layer):
     @override
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
         left, right = _two_embeddings(self, inputs)
-        squared = ops.sum(ops.square(left - right), axis=-1, keepdims=True)
+        difference = at_least_float32(left) - at_least_float32(right)
+        squared = ops.sum(ops.square(difference), axis=-1, keepdims=True)
         # The root has no gradient at 0: there the distance is 0, and so is its gradient.
         positive = squared > 0
-        return -ops.where(positive, ops.sqrt(ops.where(positive, squared, 1.0)), 0.0)
+        distance = ops.where(positive, ops.sqrt(ops.where(positive, squared, 1.0)), 0.0)
+        return -ops.cast(distance, left.dtype)
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -159,7 +161,7 @@ class SigmoidCosineHead(keras.layers.Layer):
         `(..., 1)`.
 
     Raises:
-        ValueError: If `scale` is not above 0, or not finite.
+        ValueError: If `scale` is not above 0, or it or `bias` is not finite.
 
     Example:
         >>> head = SigmoidCosineHead(scale=10.0)
@@ -174,6 +176,8 @@ class SigmoidCosineHead(keras.layers.Layer):
         super().__init__(**kwargs)
         if not 0 < scale < math.inf:  # written so that NaN fails
             raise ValueError(f"`scale` must be above 0 and finite. Received: scale={scale}")
+        if not math.isfinite(bias):
+            raise ValueError(f"`bias` must be finite. Received: bias={bias}")
         self.initial_scale = scale
         self.initial_bias = bias
 
