@@ -38,6 +38,10 @@ def weights_of(run: Path) -> list[np.ndarray]:
     return train.keras.models.load_model(run / "best.keras").get_weights()
 
 
+def policy_of(run: Path) -> str:
+    return train.sv.Verifier.load(run / "verifier.keras").calibration.policy
+
+
 def assert_same_run(one: Path, other: Path) -> None:
     assert history_of(one) == history_of(other)
     for a, b in zip(weights_of(one), weights_of(other), strict=True):
@@ -237,6 +241,12 @@ def test_the_restricted_recipe_learns_from_pairs_and_labels_alone(
     train.main(["--data", str(drawn), "--run", str(tmp_path), *flags])
     assert json.loads((tmp_path / "figures.json").read_text())["best"]["auc"] > 0.5
     assert "and whether each is same" in (tmp_path / "verifier.md").read_text()
+    assert policy_of(tmp_path) == "eer"
+    before = weights_of(tmp_path)
+    train.main(["--data", str(drawn), "--run", str(tmp_path), *flags, "--threshold=max_accuracy"])
+    assert policy_of(tmp_path) == "max_accuracy"
+    for weight, expected in zip(weights_of(tmp_path), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def test_a_folder_with_other_settings_is_refused_and_kept(drawn: Path, uninterrupted: Path) -> None:
@@ -277,6 +287,7 @@ def test_the_defaults_on_photographs_are_the_reports() -> None:
         ("--recipe unrestricted --per-person 1", "--per-person is at least 2"),
         ("--per-person 4", "--per-person is at least 2 and goes with --labels names"),
         ("--validation 1.5", "--validation must be below 1"),
+        ("--threshold best", "--threshold: "),
         ("--ema -0.1", "--ema must be below 1, and not below 0"),
         ("--optimizer rmsprop", "invalid choice"),
         ("--limit 0", "--limit"),

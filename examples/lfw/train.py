@@ -114,7 +114,9 @@ def measure(
     model: sv.SiameseModel, data: Data, settings: argparse.Namespace
 ) -> tuple[dict[str, float], sv.Verifier, Evaluation]:
     """The verifier made of a model, and its figures on the test pairs."""
-    verifier = sv.Verifier(model, data.test.preprocessing).calibrate(data.validation)
+    verifier = sv.Verifier(model, data.test.preprocessing).calibrate(
+        data.validation, settings.threshold
+    )
     report = verifier.evaluate(data.test)
     figures = {
         "threshold": verifier.threshold,
@@ -178,9 +180,9 @@ def check_settings(run: RunFolder, settings: argparse.Namespace) -> None:
     config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()}
     path = run.folder / "config.json"
     if path.exists():
-        # More epochs prolong a run, and where the data or the cache lie is no matter.
+        # More epochs prolong a run; where the data lie and how it is measured is no matter.
         kept = json.loads(path.read_text())["settings"]
-        free = {"data", "download", "cache", "run"}
+        free = {"data", "download", "cache", "run", "threshold"}
         if settings.schedule == "constant":  # Else, each rate depends on how many are to come.
             free.add("epochs")
         changed = sorted(n for n in config.keys() - free if config[n] != kept.get(n))
