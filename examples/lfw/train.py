@@ -114,9 +114,8 @@ def measure(
     model: sv.SiameseModel, data: Data, settings: argparse.Namespace
 ) -> tuple[dict[str, float], sv.Verifier, Evaluation]:
     """The verifier made of a model, and its figures on the test pairs."""
-    verifier = sv.Verifier(model, data.test.preprocessing).calibrate(
-        data.validation, settings.threshold
-    )
+    verifier = sv.Verifier(model, data.test.preprocessing)
+    verifier.calibrate(data.validation, settings.threshold)
     report = verifier.evaluate(data.test)
     figures = {
         "threshold": verifier.threshold,
