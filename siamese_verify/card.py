@@ -109,9 +109,11 @@ def _describe(verifier: Verifier) -> str:
 def _threshold(verifier: Verifier) -> str:
     calibration = verifier.calibration
     assert calibration is not None  # `verifier.threshold` has raised.
+    by_prior = calibration.policy == "max_accuracy"  # The others do not depend on it.
+    prior = f" for {calibration.prior:.0%} same pairs in use" if by_prior else ""
     return (
         f"Pairs that score {calibration.threshold:.4f} or more are accepted as same. The threshold "
-        f"was chosen by `{calibration.policy}`, for {calibration.prior:.0%} same pairs in use, on "
+        f"was chosen by `{calibration.policy}`{prior}, on "
         f"{calibration.n_same:,} same and {calibration.n_different:,} different validation pairs, "
         f"where FAR is {calibration.far} and FRR {calibration.frr}."
     )

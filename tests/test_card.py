@@ -25,14 +25,16 @@ TEXTS = {
 
 
 def make_verifier(
-    preprocessing: sv.Preprocessing | None = None, tower: keras.Model | None = None
+    preprocessing: sv.Preprocessing | None = None,
+    tower: keras.Model | None = None,
+    policy: str = "eer",
 ) -> sv.Verifier:
     tower = tower or sv.ConvTower([], (6, 5, 1), 4)
     preprocessing = preprocessing or sv.Preprocessing((6, 5))
     verifier = sv.Verifier(sv.SiameseModel(tower, sv.CosineHead()), preprocessing)
     rng = np.random.default_rng(1)
     labels = np.repeat([1, 0], [120, 130])
-    verifier.calibration = calibrate(rng.normal(1.5 * labels), labels, "eer", 0.25)
+    verifier.calibration = calibrate(rng.normal(1.5 * labels), labels, policy, 0.25)
     return verifier
 
 
@@ -89,9 +91,15 @@ def test_each_figure_stands_with_its_interval(verifier: sv.Verifier, report: Eva
             assert value == str(report.tar(allowed))
 
 
+@pytest.mark.parametrize(
+    ("policy", "chosen"),
+    [("eer", "`eer`"), ("max_accuracy", "`max_accuracy` for 25% same pairs in use")],
+)
 def test_texts_stand_as_they_were_given_and_the_threshold_with_its_evidence(
-    verifier: sv.Verifier, report: Evaluation
+    policy: str, chosen: str
 ):
+    verifier = make_verifier(policy=policy)
+    report = sv.evaluate_scores(SCORES, IS_SAME, verifier.threshold)
     card = sv.model_card(verifier, report, **TEXTS)
     found = sections(card)
     assert card.startswith("# a name\n")
@@ -99,7 +107,7 @@ def test_texts_stand_as_they_were_given_and_the_threshold_with_its_evidence(
         assert found[title] == TEXTS[key]
     assert found["Threshold"] == (
         f"Pairs that score {verifier.threshold:.4f} or more are accepted as same. The threshold "
-        "was chosen by `eer`, for 25% same pairs in use, on 120 same and 130 different validation "
+        f"was chosen by {chosen}, on 120 same and 130 different validation "
         f"pairs, where FAR is {verifier.calibration.far} and FRR {verifier.calibration.frr}."
     )
 

@@ -41,7 +41,9 @@ def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
     else:
         head, trained = sv.CosineHead(), _learner(tower, settings, n_people)
     if settings.flip_average:
-        return Networks(tower, trained, sv.SiameseModel(sv.FlipAverage(tower), head))
+        return Networks(
+            tower, trained, sv.SiameseModel(sv.FlipAverage(tower, name="flip_average"), head)
+        )
     same = trained if isinstance(trained, sv.SiameseModel) else sv.SiameseModel(tower, head)
     return Networks(tower, trained, same)
 
