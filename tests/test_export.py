@@ -88,9 +88,13 @@ def test_an_exported_tower_embeds_as_the_model(
     np.testing.assert_allclose(embeddings, model.embed(images[0]), atol=1e-5)
 
 
-def test_an_exported_flip_average_embeds_as_the_model(images: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize("several", [False, True])
+def test_an_exported_flip_average_embeds_as_the_model(
+    several: bool, images: np.ndarray, tmp_path: Path
+) -> None:
     model = build("cosine")
-    model = sv.SiameseModel(sv.FlipAverage(model.tower), model.head)
+    tower = sv.MultiCropTower([model.tower], [0.5], (24, 24)) if several else model.tower
+    model = sv.SiameseModel(sv.FlipAverage(tower), model.head)
     export_model(model, tmp_path / "faces", part="tower")
     embeddings = run_saved_model(tmp_path / "faces", images=images[0])
     np.testing.assert_allclose(embeddings, model.embed(images[0]), atol=1e-5)

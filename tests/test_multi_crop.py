@@ -79,11 +79,24 @@ def test_it_comes_back_from_a_file_with_its_mirror_images(
 def test_a_part_is_resized_to_what_its_tower_takes(towers: list[ConvTower]) -> None:
     # Of a slope, the centre is a slope of half the rise, whatever its size.
     slope = np.tile(np.linspace(0, 1, 40, dtype=np.float32)[None, :, None, None], (1, 1, 28, 1))
-    several = MultiCropTower([tower(10, 7, 4, "half")], (0.5,), (40, 28))
-    (resized,) = (x for x in several.layers if isinstance(x, keras.layers.Resizing))
-    seen = keras.Model(several.inputs, resized.output).predict(slope, verbose=0)[0, :, 0, 0]
+    pixels = keras.Sequential([keras.Input((10, 7, 1)), keras.layers.Flatten()])
+    seen = MultiCropTower([pixels], (0.5,), (40, 28)).predict(slope, verbose=0)
     expected = slope[0, 10:30, 0, 0].reshape(10, 2).mean(axis=1)
-    np.testing.assert_allclose(seen, expected, atol=1e-6)
+    np.testing.assert_allclose(seen, unit(expected.repeat(7)[None]), atol=1e-6)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_called_it_embeds_as_it_predicts_and_learns_nothing(flip: bool) -> None:
+    block = ConvBlock(4, 3, batch_norm=True, dropout=0.5)
+    towers = [ConvTower([block], (8, 8, 1), 4, None, name=name) for name in "ab"]
+    several = MultiCropTower(towers, (1.0, 0.5), (16, 16))
+    several = FlipAverage(several) if flip else several
+    images = RNG.random((3, 16, 16, 1), np.float32)
+    before = [w.copy() for w in several.get_weights()]
+    called = keras.ops.convert_to_numpy(several(images))
+    np.testing.assert_allclose(called, several.predict(images, verbose=0), atol=1e-6)
+    for old, new in zip(before, several.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize("crops", [(1.0,), (1.0, 0.0), (1.0, 1.1), (1.0, float("nan"))])

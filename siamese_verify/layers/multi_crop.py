@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
-from keras import layers, ops
+from keras import ops
 from typing_extensions import override
 
 from siamese_verify.layers.unit_length import UnitLength
@@ -105,9 +105,11 @@ class MultiCropTower(keras.Model):
 
 def _centre(images: Any, share: float, size: tuple[int, int]) -> Any:
     """The centre of images, of a share of their height and width, at another size."""
-    whole = images.shape[1:3]
-    borders = [(n - max(1, round(share * n))) for n in whole]
-    cropped = layers.Cropping2D([(n // 2, n - n // 2) for n in borders])(images)
-    if tuple(cropped.shape[1:3]) == tuple(size):
-        return cropped
-    return layers.Resizing(*size)(cropped)
+    # Not by Keras's layers for it: `Resizing` is in training mode by default, and would put all
+    # that follows into it.
+    parts = [slice(0, None)]
+    for n in images.shape[1:3]:
+        kept = max(1, round(share * n))
+        parts.append(slice((n - kept) // 2, (n - kept) // 2 + kept))
+    cropped = images[tuple(parts)]
+    return cropped if cropped.shape[1:3] == size else ops.image.resize(cropped, size)
