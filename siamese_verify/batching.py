@@ -47,7 +47,13 @@ def stream(
         augment: True for `Augmentation()`, or one of your own.
         initial_epoch: The epoch with which the first iteration starts.
         arrange: From the float32 images in [0, 1] of a batch and its labels to what comes out.
+
+    Raises:
+        ValueError: If `batch_size`, `seed` or `initial_epoch` is out of range.
     """
+    _check_whole("batch_size", batch_size, 1)
+    _check_whole("seed", seed, 0)
+    _check_whole("initial_epoch", initial_epoch, 0)
     augmentation = Augmentation() if augment is True else augment or None
     epochs = itertools.count(initial_epoch)
 
@@ -85,7 +91,8 @@ def _prepare(
     return arrange(images, labels)
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Raises a ValueError if it is below 1."""
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
+def _check_whole(name: str, value: int, lowest: int) -> None:
+    if not isinstance(value, (int, np.integer)) or value < lowest:
+        raise ValueError(
+            f"`{name}` must be a whole number, at least {lowest}. Received: {name}={value!r}"
+        )

@@ -127,15 +127,18 @@ class PairEvaluation(keras.callbacks.Callback):
 
     A classifier of people says nothing of people it does not know. After each epoch, this scores
     pairs, with the averaged weights if the optimizer keeps them, and adds `val_auc`,
-    `val_equal_error_rate` and `val_best_threshold_accuracy`, which other callbacks can watch. Where
+    `val_equal_error_rate` and `val_best_threshold_accuracy`. Other callbacks can watch these, after
+    this one in the list, such as `keras.callbacks.EarlyStopping("val_auc", mode="max")`. Where
     weights have become NaN or infinite, so are these.
 
     Args:
         model: The tower that is being trained, with the head by which pairs are to be scored.
-        pairs: Validation pairs.
+        pairs: Validation pairs, both same and different ones.
 
     Raises:
-        ValueError: If `model` has no weights of the model that is being trained.
+        TypeError: If `model` is not a `SiameseModel`.
+        ValueError: If all pairs are same or all are different, the tower takes images of another
+            shape, or `model` has no weights of the model that is being trained.
 
     Example:
         >>> pairs = PairDataset.from_lfw(
@@ -149,6 +152,17 @@ class PairEvaluation(keras.callbacks.Callback):
 
     def __init__(self, model: SiameseModel, pairs: PairDataset):
         super().__init__()
+        if not isinstance(model, SiameseModel):
+            raise TypeError(
+                "PairEvaluation scores pairs with a SiameseModel, such as "
+                f"SiameseModel(tower, CosineHead()). Received: model of {type(model).__name__}"
+            )
+        if len(labels := set(pairs.labels.tolist())) < 2:
+            raise ValueError(
+                "PairEvaluation needs same pairs (label 1) and different ones (label 0). "
+                f"Received: {len(pairs.labels):,} pairs, with labels {labels or 'of none'}"
+            )
+        model.build(((None, *pairs.preprocessing.shape),) * 2)  # Fails where they do not fit.
         # Keras's callbacks have an attribute `model`, which is the one in training.
         self.verification_model = model
         self.pairs = pairs

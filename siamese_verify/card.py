@@ -110,7 +110,7 @@ def _threshold(verifier: Verifier) -> str:
     calibration = verifier.calibration
     assert calibration is not None  # `verifier.threshold` has raised.
     by_prior = calibration.policy == "max_accuracy"  # The others do not depend on it.
-    prior = f" for {calibration.prior:.0%} same pairs in use" if by_prior else ""
+    prior = f" for {100 * calibration.prior:g}% same pairs in use" if by_prior else ""
     return (
         f"Pairs that score {calibration.threshold:.4f} or more are accepted as same. The threshold "
         f"was chosen by `{calibration.policy}`{prior}, on "

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from siamese_verify.augmentation import Augmentation
-from siamese_verify.batching import Indices, Labels, check_batch_size, stream
+from siamese_verify.batching import Indices, Labels, stream
 from siamese_verify.files import PathLike
 from siamese_verify.images import load_images
 from siamese_verify.pairs import PairList, Photo
@@ -179,7 +179,6 @@ class PairDataset:
         Raises:
             ValueError: If an argument is out of range.
         """
-        check_batch_size(batch_size)
         if buffer is not None and (buffer < 1 or not shuffle):
             raise ValueError(
                 "`buffer` must be at least 1 and goes with shuffle=True. "
@@ -241,8 +240,6 @@ class PairDataset:
             >>> images.shape, label.shape
             (TensorShape([8, 105, 105, 1]), TensorShape([8]))
         """
-        check_batch_size(batch_size)
-
         group = _linked(self.indices[self.labels == 1], len(self.images))
         linked = group[self.indices[:, 0]] == group[self.indices[:, 1]]
         contradicted = np.flatnonzero(linked & (self.labels == 0))

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from siamese_verify.augmentation import Augmentation
-from siamese_verify.batching import Indices, Labels, check_batch_size, stream
+from siamese_verify.batching import Indices, Labels, stream
 from siamese_verify.files import PathLike
 from siamese_verify.images import load_images
 from siamese_verify.pairs import Photo
@@ -148,7 +148,6 @@ class IdentityDataset:
             Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification",
             2017, section 2 (P x K batches).
         """
-        check_batch_size(batch_size)
         if per_person is not None and (per_person < 2 or batch_size % per_person):
             raise ValueError(
                 "`per_person` must be at least 2 and divide `batch_size`. "

@@ -127,16 +127,17 @@ class MarginSoftmaxLoss(_LossOfClasses):
         **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
-        if not scale > 0:  # written so that NaN fails, here and below
-            raise ValueError(f"`scale` must be above 0. Received: scale={scale}")
+        if not 0 < scale < math.inf:  # written so that NaN fails, here and below
+            raise ValueError(f"`scale` must be above 0 and finite. Received: scale={scale}")
         if not 0 <= angular_margin < math.pi:
             raise ValueError(
                 "`angular_margin` must be at least 0 and below pi. "
                 f"Received: angular_margin={angular_margin}"
             )
-        if not cosine_margin >= 0:
+        if not 0 <= cosine_margin < math.inf:
             raise ValueError(
-                f"`cosine_margin` must be at least 0. Received: cosine_margin={cosine_margin}"
+                "`cosine_margin` must be at least 0 and finite. "
+                f"Received: cosine_margin={cosine_margin}"
             )
         self.scale = scale
         self.angular_margin = angular_margin

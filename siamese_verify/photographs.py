@@ -16,8 +16,11 @@ def find_people(images_root: PathLike, names: Iterable[str] | None) -> People:
     """The image files in each folder below `images_root`, sorted; of `names` only, if given.
 
     Raises:
+        TypeError: If `names` is one name.
         FileNotFoundError: If `images_root` holds no folder with an image file, or lacks a name.
     """
+    if isinstance(names, str):
+        raise TypeError(f"Names of people come in a list, also a single one. Received: {names!r}")
     people = {
         folder.name: sorted(
             f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file()

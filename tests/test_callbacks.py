@@ -16,6 +16,7 @@ from siamese_verify import (
     Koch2015Schedule,
     OneShotAccuracy,
     PairEvaluation,
+    Preprocessing,
     SiameseModel,
 )
 
@@ -274,6 +275,7 @@ FACES = (
 ).reshape(-1, 6, 6, 1).astype(np.uint8)  # fmt: skip
 INDICES = np.random.default_rng(2).integers(len(FACES), size=(60, 2))
 PAIRS = SimpleNamespace(
+    preprocessing=Preprocessing((6, 6)),
     images=FACES,
     indices=INDICES,
     labels=(CLASSES[INDICES[:, 0]] == CLASSES[INDICES[:, 1]]).astype(np.int32),
@@ -352,6 +354,19 @@ def test_a_model_of_another_tower_than_the_one_in_training_is_refused():
     evaluation = PairEvaluation(SiameseModel(one, CosineHead()), PAIRS)
     with pytest.raises(ValueError, match="made of the tower that is being trained"):
         evaluation.set_model(keras.Sequential([other, keras.layers.Dense(2)]))
+
+
+def test_what_cannot_be_evaluated_is_refused_before_training():
+    tower = ConvTower([], (6, 6, 1), 4, activation=None)
+    model = SiameseModel(tower, CosineHead())
+    with pytest.raises(TypeError, match="Received: model of ConvTower"):
+        PairEvaluation(tower, PAIRS)
+    same = SimpleNamespace(**{**vars(PAIRS), "labels": np.ones(60, np.int32)})
+    with pytest.raises(ValueError, match=r"Received: 60 pairs, with labels \{1\}"):
+        PairEvaluation(model, same)
+    larger = SimpleNamespace(**{**vars(PAIRS), "preprocessing": Preprocessing((8, 8))})
+    with pytest.raises(ValueError, match="expected shape"):
+        PairEvaluation(model, larger)
 
 
 def test_early_stopping_can_follow_the_figures_of_pairs():

@@ -198,7 +198,11 @@ def test_batches_are_float32_images_in_0_to_1_and_int32_labels(
     ("arguments", "received"),
     [
         ({"batch_size": 0}, "batch_size=0"),
-        ({"batch_size": -1, "per_person": 2}, "batch_size=-1"),
+        ({"batch_size": -2, "per_person": 2}, "batch_size=-2"),
+        ({"batch_size": 4.0}, "batch_size=4.0"),
+        ({"batch_size": 4, "seed": -1}, "seed=-1"),
+        ({"batch_size": 4, "seed": None}, "seed=None"),
+        ({"batch_size": 4, "initial_epoch": -1}, "initial_epoch=-1"),
         ({"batch_size": 4, "per_person": 0}, "per_person=0, batch_size=4"),
         ({"batch_size": 4, "per_person": 1}, "per_person=1, batch_size=4"),
         ({"batch_size": 4, "per_person": -2}, "per_person=-2, batch_size=4"),
@@ -210,8 +214,13 @@ def test_batches_are_float32_images_in_0_to_1_and_int32_labels(
 def test_arguments_out_of_range_are_refused(
     arguments: dict, received: str, dataset: IdentityDataset
 ):
-    with pytest.raises(ValueError, match=f"must be at least .*Received: {received}"):
+    with pytest.raises(ValueError, match=f"must be .*at least .*Received: {received}"):
         dataset.batches(**arguments)
+
+
+def test_one_name_instead_of_several_is_refused(folder: Path):
+    with pytest.raises(TypeError, match=r"in a list.*Received: 'Ada'"):
+        IdentityDataset.from_folder(folder, people="Ada")
 
 
 # --- Epochs of each person once

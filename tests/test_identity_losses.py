@@ -261,11 +261,13 @@ def test_one_class_for_each_row_is_needed(loss_class, classes, predictions):
     [
         (MarginSoftmaxLoss, "scale", 0),
         (MarginSoftmaxLoss, "scale", float("nan")),
+        (MarginSoftmaxLoss, "scale", float("inf")),
         (MarginSoftmaxLoss, "angular_margin", -0.1),
         (MarginSoftmaxLoss, "angular_margin", np.pi),
         (MarginSoftmaxLoss, "angular_margin", float("nan")),
         (MarginSoftmaxLoss, "cosine_margin", -0.1),
         (MarginSoftmaxLoss, "cosine_margin", float("nan")),
+        (MarginSoftmaxLoss, "cosine_margin", float("inf")),
         (SupervisedContrastiveLoss, "temperature", 0),
         (SupervisedContrastiveLoss, "temperature", -1.0),
         (SupervisedContrastiveLoss, "temperature", float("nan")),

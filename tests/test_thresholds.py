@@ -55,6 +55,17 @@ def test_scores_that_mislead_are_all_accepted_or_all_rejected():
     assert best_threshold(scores, [0, 1, 1]) <= 0.1
 
 
+def test_on_few_pairs_that_of_equal_error_rates_varies_least():
+    rng = np.random.default_rng(0)
+    labels = np.arange(220) % 2
+    drawn = rng.normal(size=(300, 220)) + 2 * labels
+    spread = {
+        policy: np.std([choose_threshold(scores, labels, policy) for scores in drawn])
+        for policy in ("eer", "max_accuracy")
+    }
+    assert spread["eer"] < 0.6 * spread["max_accuracy"]
+
+
 @given(labelled(few_values), st.randoms())
 def test_the_order_of_pairs_does_not_matter(pairs, random):
     threshold = best_threshold(*zip(*pairs, strict=True))

@@ -287,6 +287,7 @@ def test_dropout_before_the_embedding_acts_in_training_only():
         {"l2": -0.001},
         {"l2": float("nan")},
         {"stride": 0},
+        {"stride": 1.5},
         {"padding": "full"},
     ],
 )
@@ -294,6 +295,13 @@ def test_a_block_refuses_what_is_out_of_range(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value!r}"):
         ConvBlock(**{"filters": 8, "kernel_size": 3, **wrong})
+
+
+def test_a_block_takes_the_integers_of_numpy():
+    fields = {"filters": 8, "kernel_size": 3, "pool_size": 2, "stride": 1}
+    block = ConvBlock(**{name: np.int64(n) for name, n in fields.items()})
+    tower = ConvTower([block], (9, 9, 1), 4)
+    assert ConvTower.from_config(json.loads(json.dumps(tower.get_config()))).blocks == (block,)
 
 
 @pytest.mark.parametrize("method", ["spectral", "other"])

@@ -72,7 +72,8 @@ For research on verification, and as a start for training on photographs of your
 upright faces, found and aligned as in LFW.
 
 Not for decisions about people, such as access, identification by authorities or surveillance: its
-error rates are far above those of systems made for that, and were measured on public figures
-of whom most are men, grown up and light-skinned. LFW does not say who is of which age, gender or
-origin, so that error rates by these were not measured. Calibrate the threshold anew on photographs
-like yours."""
+error rates are far above those of systems made for that, and were measured on public figures.
+LFW's makers say of it that it holds few children, few people above 80, a small share of women, and
+many ethnicities hardly or not at all (vis-www.cs.umass.edu/lfw). It does not say who is of which
+age, gender or origin, so that error rates by these were not measured. Calibrate the threshold anew
+on photographs like yours."""

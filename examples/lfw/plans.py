@@ -36,6 +36,10 @@ WITHOUT_RUNS = _variants(
         "no-flip": "--no-flip-average",
         "no-average": "--ema 0",
         "adam": "--optimizer adam --learning-rate 1e-3 --weight-decay 0.05",
+        "constant": "--schedule constant",
+        "no-decay": "--weight-decay 0",
+        "koch2015": "--tower koch2015 --batch-norm --image-size 105 --optimizer adam "
+        "--learning-rate 1e-4",
     },
 )
 # Pairs and their labels alone: how else they can be learnt from.
@@ -60,11 +64,17 @@ WITH_RUNS = _variants(
         "contrastive": "--loss supervised_contrastive",
         "contrastive-flip": "--loss supervised_contrastive --flip-average",
         "names": "--labels names --loss margin_softmax --learning-rate 1e-4",
+        "sgd": "--optimizer sgd --learning-rate 0.01 --momentum 0.9 --schedule cosine",
+        "residual": "--tower residual --no-batch-norm --learning-rate 1e-3",
     },
 )
-# The unrestricted recipe, shorter, on some of the people; with all of them it is "short".
+# The unrestricted recipe on some of the people, of whom it sees as many photographs in all.
 CURVE_RUNS = {
-    f"people-{share}": [*WITHOUT_RUNS["short"], "--people-share", share] for share in ("0.1", "0.3")
+    f"people-{share}": [
+        *RECIPE_RUNS["unrestricted"],
+        *("--people-share", share, "--epochs", epochs, "--patience", epochs),
+    ]
+    for share, epochs in (("0.1", "800"), ("0.3", "267"))
 }
 
 GROUPS = {

@@ -13,7 +13,9 @@ from report_pictures import STYLE
 from results import Result
 
 
-def draw_recipes(shown: Mapping[str, Result], curve: Sequence[Result], path: Path) -> None:
+def draw_recipes(
+    shown: Mapping[str, Result], curve: Sequence[tuple[int, float]], path: Path
+) -> None:
     """ROC curves of the recipes; beside them, given several points, accuracy by people."""
     with mpl.rc_context(STYLE):
         panels = 1 + (len(curve) > 1)
@@ -32,9 +34,8 @@ def _draw_roc(ax: Axes, shown: Mapping[str, Result]) -> None:
     ax.legend(loc="lower right", fontsize=8)
 
 
-def _draw_curve(ax: Axes, curve: Sequence[Result]) -> None:
-    people = [result.sizes["trained_on"]["people"] for result in curve]
-    accuracy = [result.figures["accuracy_at_threshold"] for result in curve]
+def _draw_curve(ax: Axes, curve: Sequence[tuple[int, float]]) -> None:
+    people, accuracy = zip(*curve, strict=True)
     ax.plot(people, accuracy, marker="o")
     ax.set(xscale="log", xlabel="people trained on", ylabel="test accuracy")
     ax.set_xticks(people)

@@ -140,7 +140,7 @@ def measure(
 def show(figures: dict[str, dict[str, float]], n_pairs: int) -> None:
     print(f"\nOn {n_pairs:,} test pairs of people never seen in training:")
     print(f"{'':<24}" + "".join(f"{which:>12}" for which in figures))
-    for name in figures["last"]:
+    for name in figures["best"]:
         print(f"{name:<24}" + "".join(f"{values[name]:>12.4f}" for values in figures.values()))
 
 
@@ -216,7 +216,8 @@ def main(
     model = networks.verification
     measured: dict[str, tuple[dict[str, float], sv.Verifier, Evaluation]] = {}
     with averaged_weights(networks.trained):
-        measured["last"] = measure(model, data, settings)
+        if not run.last_is_best:
+            measured["last"] = measure(model, data, settings)
         if settings.batch_norm:
             recompute_averages(networks.tower, data.train, settings.batch_size)
             measured["recomputed"] = measure(model, data, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal, TypeAlias
 
 from keras import layers
@@ -202,10 +203,13 @@ def block_from_fields(fields: dict[str, Any]) -> Block:
 
 def _check_counts(block: Block, *names: str) -> None:
     for name in names:
-        if getattr(block, name) < 1:
+        count = getattr(block, name)
+        if not 1 <= count < math.inf or count != int(count):
             raise ValueError(
-                f"`{name}` must be at least 1. Received: {name}={getattr(block, name)}"
+                f"`{name}` must be a whole number, at least 1. Received: {name}={count}"
             )
+        # Keras takes no integer of NumPy.
+        object.__setattr__(block, name, int(count))
 
 
 def check_dropout(dropout: float) -> None:

@@ -54,7 +54,7 @@ class CosineClassifier(keras.layers.Layer):
             raise ValueError(
                 f"`classes` must be a whole number of at least 2. Received: classes={classes}"
             )
-        self.classes = classes
+        self.classes = int(classes)
 
     @override
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -21,7 +21,8 @@ class MultiCropTower(keras.Model):
     to length 1, so that a `CosineHead` gives the mean of their cosines.
 
     Train each with a loss of its own, since a joint one is content with the best of them:
-    `keras.Model(tower.inputs, [CosineClassifier(n)(x) for x in tower.embeddings])`.
+    `keras.Model(tower.inputs, [CosineClassifier(n)(x) for x in tower.embeddings])`, compiled with a
+    list of losses, one for each, on batches mapped by `lambda x, y: (x, (y,) * len(tower.towers))`.
 
     Args:
         towers: Built towers, each of another name.
@@ -62,6 +63,7 @@ class MultiCropTower(keras.Model):
         image_size: tuple[int, int],
         **kwargs: Any,
     ):
+        towers, crops = list(towers), tuple(crops)
         shapes: list[Any] = [getattr(tower, "input_shape", None) for tower in towers]
         if not shapes or None in shapes or len({shape[-1] for shape in shapes}) > 1:
             raise ValueError(
@@ -80,7 +82,7 @@ class MultiCropTower(keras.Model):
         ]
         scaled = [UnitLength(dtype="float32")(embedding) for embedding in embeddings]
         super().__init__(images, ops.concatenate(scaled, axis=-1), **kwargs)
-        self.towers, self.crops, self.image_size = list(towers), tuple(crops), tuple(image_size)
+        self.towers, self.crops, self.image_size = towers, crops, tuple(image_size)
         self.embeddings = embeddings
 
     @override
