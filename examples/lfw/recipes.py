@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from plans import CURVE_RUNS, GROUPS, PAIR_RUNS, WITH_RUNS, WITHOUT_RUNS
+from plans import (
+    CURVE_RUNS,
+    EXPERIMENTS,
+    REPORT_RUNS,
+    RESTRICTED_RUNS,
+    UNRESTRICTED_RUNS,
+    WITH_RUNS,
+)
 from recipe_pictures import draw_recipes
 from report import DOCS, HERE, compare, markdown, verdict
 from results import REPORT, Result, columns, load_all
@@ -166,11 +173,11 @@ def page(runs: Runs, traits: dict[str, np.ndarray]) -> str:
         _PICTURE,
     ]
     for title, plans in (
-        (_WITHOUT, WITHOUT_RUNS),
-        (_PAIRS, PAIR_RUNS),
+        (_RESTRICTED, RESTRICTED_RUNS),
+        (_UNRESTRICTED, UNRESTRICTED_RUNS),
         (_WITH, WITH_RUNS),
     ):
-        if next(iter(plans)) in runs:
+        if len(plans.keys() & runs.keys()) > 1:
             parts += [title, changes(runs, plans)]
     if len(on_curve(runs)) > 1:
         parts += [_CURVE, curve(runs), doubling(runs)]
@@ -211,17 +218,17 @@ Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}."""
 _PICTURE = """\
 ![ROC curves of the recipes, and accuracy by people](images/lfw-recipes.svg)"""
 
-_WITHOUT = """\
-## What matters in `unrestricted`
-
-The recipe in fewer epochs, with one setting changed in each row (`--only without`). The difference
-is in points, with the standard error of a paired comparison on the same test pairs, averaged over
-the seeds that both have; less than two standard errors may be chance."""
-
-_PAIRS = """\
+_RESTRICTED = """\
 ## What matters in `restricted`
 
-The same, with pairs and labels only (`--only pairs`)."""
+The recipe with one setting changed in each row (`--only without`). The difference is in points,
+with the standard error of a paired comparison on the same test pairs, averaged over the seeds that
+both have; less than two standard errors may be chance."""
+
+_UNRESTRICTED = """\
+## What matters in `unrestricted`
+
+The same, with names; what both recipes have in common is above."""
 
 _WITH = """\
 ## The report's network with each ingredient
@@ -260,7 +267,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results", metavar="DIR")
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="where to write")
     settings = parser.parse_args(arguments)
-    names = [_BEST, *(name for key, plans in GROUPS.items() if key != "report" for name in plans)]
+    names = [name for name in EXPERIMENTS if name == _BEST or name not in REPORT_RUNS]
     runs = group(load_all(settings.results, names, "best"))
     if "unrestricted" not in runs:
         parser.error(f"no finished run of unrestricted in {settings.results}: experiments.py")
