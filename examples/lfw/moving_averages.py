@@ -18,16 +18,18 @@ def recompute_averages(tower: sv.ConvTower, pairs: sv.PairDataset, batch_size: i
         Yang, "Understanding the disharmony between dropout and batch normalization by variance
         shift", 2019.
     """
-    norms = [x for x in tower.layers if isinstance(x, keras.layers.BatchNormalization)]
-    momenta = [norm.momentum for norm in norms]
-    batches = pairs.batches(batch_size, shuffle=True)
-    for count, (images, _) in enumerate(batches, start=1):
-        x = keras.ops.concatenate(images)
-        for layer in tower.layers[1 : tower.layers.index(norms[-1]) + 1]:
-            if layer in norms:
-                layer.momentum = 1 - 1 / count
-                x = layer(x, training=True)
-            else:
-                x = layer(x)
+    norms, dropouts = (
+        [layer for layer in tower.layers if isinstance(layer, kind)]
+        for kind in (keras.layers.BatchNormalization, keras.layers.Dropout)
+    )
+    momenta, rates = [norm.momentum for norm in norms], [layer.rate for layer in dropouts]
+    for layer in dropouts:
+        layer.rate = 0.0
+    for count, (images, _) in enumerate(pairs.batches(batch_size, shuffle=True), start=1):
+        for norm in norms:
+            norm.momentum = 1 - 1 / count
+        tower(keras.ops.concatenate(images), training=True)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+    for layer, rate in zip(dropouts, rates, strict=True):
+        layer.rate = rate

@@ -218,7 +218,7 @@ def main(
     with averaged_weights(networks.trained):
         if not run.last_is_best:
             measured["last"] = measure(model, data, settings)
-        if settings.batch_norm:
+        if settings.batch_norm or settings.tower == "residual":
             recompute_averages(networks.tower, data.train, settings.batch_size)
             measured["recomputed"] = measure(model, data, settings)
     best = keras.models.load_model(run.folder / "best.keras")
