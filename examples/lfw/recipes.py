@@ -23,7 +23,7 @@ from plans import (
     WITH_RUNS,
 )
 from recipe_pictures import draw_recipes
-from report import DOCS, HERE, compare, markdown, verdict
+from report import DOCS, HERE, compare, markdown, paired
 from results import REPORT, Result, columns, load_all
 from traits import TRAITS
 
@@ -95,7 +95,10 @@ def changes(runs: Runs, plans: dict[str, list[str]]) -> str:
             for side in (results, runs[base])
         )
         seeds = changed.keys() & first.keys()
-        return verdict(*(np.mean([side[s] for s in seeds], axis=0) for side in (changed, first)))
+        sides = (np.mean([side[seed] for seed in seeds], axis=0) for side in (changed, first))
+        mean, error = paired(*sides)
+        text = f"{mean:+.1f} ± {error:.1f}"
+        return f"**{text}**" if abs(mean) > 2 * error else text
 
     return markdown("change, flags, accuracy, AUC, EER, difference in accuracy", rows())
 
@@ -223,7 +226,7 @@ _RESTRICTED = """\
 
 The recipe with one setting changed in each row (`--only without`). The difference is in points,
 with the standard error of a paired comparison on the same test pairs, averaged over the seeds that
-both have; less than two standard errors may be chance."""
+both have; in bold where it is above two standard errors, below which it may be chance."""
 
 _UNRESTRICTED = """\
 ## What matters in `unrestricted`

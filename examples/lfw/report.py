@@ -140,10 +140,15 @@ def seed_noise(results: list[Result]) -> str:
     )
 
 
-def verdict(better: np.ndarray, worse: np.ndarray) -> str:
+def paired(better: np.ndarray, worse: np.ndarray) -> tuple[float, float]:
     """The mean difference in points and its standard error; below two of those it may be chance."""
     differences = 100.0 * better - 100.0 * worse
-    mean, error = differences.mean(), standard_error(differences)
+    return differences.mean(), standard_error(differences)
+
+
+def verdict(better: np.ndarray, worse: np.ndarray) -> str:
+    """That difference, and what it says."""
+    mean, error = paired(better, worse)
     word = "may be chance" if abs(mean) <= 2 * error else "holds" if mean > 0 else "the reverse"
     return f"{mean:+.1f} ± {error:.1f}, {word}"
 
