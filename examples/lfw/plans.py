@@ -39,14 +39,12 @@ RESTRICTED_RUNS = _variants(
         "crossentropy": "--loss binary_crossentropy",
     },
 )
-# What is more, or may be otherwise, with names.
+# What only names allow, and the crops.
 UNRESTRICTED_RUNS = _variants(
     "unrestricted",
     RECIPE_RUNS["unrestricted"],
     {
         "one-crop": "--tower residual --image-size 64 --crop 96",
-        "plain": "--augment none",
-        "no-dropout": "--dropout 0",
         "no-margin": "--margin 0",
         "contrastive": "--loss supervised_contrastive --per-person 2",
     },
