@@ -101,12 +101,12 @@ def read_seconds(folder: Path) -> list[float]:
 
 
 def show(runs: list[Run], settings: argparse.Namespace) -> None:
-    print(f"{'run':<22}{'epochs':>8}  state")
+    print(f"{'run':<30}{'epochs':>8}  state")
     for run in runs:
         done = len(read_seconds(settings.runs / run.name))
         state = f"{done} epochs done" if done else "missing"
         state = "finished" if run.is_finished(settings.results) else state
-        print(f"{run.name:<22}{run.epochs:>8}  {state}")
+        print(f"{run.name:<30}{run.epochs:>8}  {state}")
 
 
 def forecast(runs: list[Run], folder: Path) -> str:
