@@ -95,6 +95,7 @@ class IdentityDataset:
             verbose: Whether to show the progress of decoding.
 
         Raises:
+            TypeError: If `people` is one name.
             FileNotFoundError: If the folder holds no photographs, or none of a person in `people`.
             ValueError, ImageError: See the class.
         """

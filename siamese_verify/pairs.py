@@ -224,6 +224,7 @@ class PairList(Sequence[Pair]):
 
         Raises:
             ValueError: If `size` is not a positive even number, or more than the folder allows.
+            TypeError: If `people` is one name.
             FileNotFoundError: If the folder holds no photographs, or none of a person in `people`.
         """
         found = photographs.find_people(images_root, people)

@@ -56,14 +56,18 @@ def write_result(folder: Path, name: str, accuracy: float) -> None:
     (kept / "figures.json").write_text(json.dumps({"last": {}, which: figures} | sizes))
 
 
+def write_traits(folder: Path) -> None:
+    values = np.random.default_rng(0).random((N, len(TRAITS)))
+    rows = "\n".join(",".join(["a", "b", *map(str, row)]) for row in values)
+    (folder / "traits.csv").write_text(f"left,right,{','.join(TRAITS)}\n{rows}\n")
+
+
 @pytest.fixture(scope="module")
 def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recipes")
     for name, accuracy in ACCURACIES.items():
         write_result(folder / "results", name, accuracy)
-    values = np.random.default_rng(0).random((N, len(TRAITS)))
-    rows = "\n".join(",".join(["a", "b", *map(str, row)]) for row in values)
-    (folder / "results" / "traits.csv").write_text(f"left,right,{','.join(TRAITS)}\n{rows}\n")
+    write_traits(folder / "results")
     recipes.main(["--results", str(folder / "results"), "--docs", str(folder / "docs")])
     return folder / "docs"
 
@@ -125,6 +129,14 @@ def test_errors_are_counted_by_kind_and_the_most_confident_ones_are_named(text: 
 
 def test_there_is_a_picture_of_curves(docs: Path) -> None:
     assert (docs / "images" / "lfw-recipes.svg").read_text().startswith("<?xml")
+
+
+def test_changes_wait_for_the_run_that_they_change(tmp_path: Path) -> None:
+    for name in ("unrestricted-seed0", "koch-crop-seed0", "koch-names-seed0"):
+        write_result(tmp_path, name, 0.6)
+    write_traits(tmp_path)
+    recipes.main(["--results", str(tmp_path), "--docs", str(tmp_path)])
+    assert "--crop 120" not in (tmp_path / "lfw-recipes.md").read_text()
 
 
 def test_without_results_it_says_how_to_make_some(

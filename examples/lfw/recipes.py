@@ -180,7 +180,8 @@ def page(runs: Runs, traits: dict[str, np.ndarray]) -> str:
         (_UNRESTRICTED, UNRESTRICTED_RUNS),
         (_WITH, WITH_RUNS),
     ):
-        if len(plans.keys() & runs.keys()) > 1:
+        base, *others = plans
+        if base in runs and any(name in runs for name in others):
             parts += [title, changes(runs, plans)]
     if len(on_curve(runs)) > 1:
         parts += [_CURVE, curve(runs), doubling(runs)]

@@ -112,6 +112,7 @@ def _centre(images: Any, share: float, size: tuple[int, int]) -> Any:
     parts = [slice(0, None)]
     for n in images.shape[1:3]:
         kept = max(1, round(share * n))
-        parts.append(slice((n - kept) // 2, (n - kept) // 2 + kept))
+        start = (n - kept) // 2
+        parts.append(slice(start, start + kept))
     cropped = images[tuple(parts)]
     return cropped if cropped.shape[1:3] == size else ops.image.resize(cropped, size)
