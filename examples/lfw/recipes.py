@@ -237,9 +237,10 @@ The same, with names; what both recipes have in common is above."""
 _WITH = """\
 ## The report's network with each ingredient
 
-The report's network with batch norm, validation by person, in fewer epochs, with one ingredient of
-the recipes in each row (`--only with`). In so few steps [batch norm's averages lag
-behind](lfw-results.md#batch-norms-averages-lag-behind): they are recomputed here."""
+The report's network with batch norm, validation by person, in fewer epochs at ten times the
+report's learning rate, with one ingredient of the recipes in each row (`--only with`). In so few
+steps [batch norm's averages lag behind](lfw-results.md#batch-norms-averages-lag-behind): they are
+recomputed here."""
 
 _CURVE = """\
 ## What more people would give
