@@ -96,6 +96,14 @@ def test_the_forecast_is_by_the_pace_of_each_run_and_else_of_all(tmp_path: Path)
     assert experiments.forecast(runs, tmp_path) == "0 h 43 min"
 
 
+def test_the_forecast_is_for_the_group_of_the_run_whose_epochs_are_alike() -> None:
+    report, curve = (
+        experiments.Run(name, 0, experiments.EXPERIMENTS[name]) for name in ("base", "people-0.1")
+    )
+    assert experiments.alike(report, [report, curve]) == [report]
+    assert experiments.alike(curve, [report, curve]) == [curve]
+
+
 @pytest.mark.slow
 def test_killed_in_the_middle_it_gives_the_same_history(
     undisturbed: Path, drawn: Path, tmp_path: Path

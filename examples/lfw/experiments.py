@@ -120,12 +120,18 @@ def forecast(runs: list[Run], folder: Path) -> str:
     return f"{hours} h {minutes:02} min"
 
 
+def alike(run: Run, runs: list[Run]) -> list[Run]:
+    """Those of a run's group, whose epochs take about as long as its own."""
+    group = next(group for group in GROUPS.values() if run.experiment in group)
+    return [other for other in runs if other.experiment in group]
+
+
 def announcer(runs: list[Run], folder: Path) -> Any:
-    """A callback that tells after each epoch how long all the runs will still take."""
+    """A callback that tells after each epoch how long these runs will still take."""
     import keras
 
     return keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: print(f"\nstill {forecast(runs, folder)} for all runs")
+        on_epoch_end=lambda epoch, logs: print(f"\nstill {forecast(runs, folder)} for this group")
     )
 
 
@@ -137,7 +143,7 @@ def perform(run: Run, missing: list[Run], settings: argparse.Namespace) -> None:
     keras.backend.clear_session()
     train.main(
         ["--data", str(settings.data), "--run", str(folder), *run.settings],
-        callbacks=[announcer(missing, settings.runs)],
+        callbacks=[announcer(alike(run, missing), settings.runs)],
     )
     keep(folder, settings.results / run.name)
 
