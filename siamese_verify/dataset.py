@@ -134,7 +134,8 @@ class PairDataset:
         """
         rest, part = self.pairs.split(fraction, seed=seed, by=by)
         kept, split_off = self._with_pairs(rest), self._with_pairs(part)
-        split_off.training_people = frozenset(rest.people)
+        # A part of a part still knows whom the first split trained on.
+        split_off.training_people = frozenset(rest.people) | (self.training_people or frozenset())
         return kept, split_off
 
     def _with_pairs(self, pairs: PairList) -> Self:

@@ -197,6 +197,12 @@ def test_a_split_by_person_warns_of_pairs_left_out(pairs: PairDataset):
         pairs.split(0.25, by="person")
 
 
+def test_a_part_of_a_part_knows_whom_both_splits_train_on(pairs: PairDataset):
+    train, validation = pairs.split(0.5)
+    rest, part = validation.split(0.5)
+    assert part.training_people == {*train.pairs.people, *rest.pairs.people}
+
+
 def test_a_part_can_be_split_again(pairs: PairDataset):
     rest, _ = pairs.split(0.25)
     again, part = rest.split(0.5, seed=1)
