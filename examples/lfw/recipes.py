@@ -67,10 +67,7 @@ def recipes(runs: Runs) -> str:
                 sizes = [f"{parameters:,}", f"{minutes:.0f}"]
                 yield [_NAMES[experiment], str(len(results)), *cells, *sizes]
 
-    heads = (
-        "recipe, seeds, accuracy, AUC, EER, TAR at FAR 0.1, TAR at FAR 0.01, parameters, minutes"
-    )
-    return markdown(heads, rows())
+    return markdown(f"recipe, seeds, {_HEADS}, parameters, minutes", rows())
 
 
 def changes(runs: Runs, plans: dict[str, list[str]]) -> str:
