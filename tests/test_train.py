@@ -61,6 +61,7 @@ def test_a_run_leaves_settings_history_figures_model_and_pictures(uninterrupted:
     config = json.loads((uninterrupted / "config.json").read_text())
     assert config["settings"]["dropout"] == 0.2
     assert config["versions"].keys() == {"python", "numpy", "tensorflow", "keras"}
+    assert config["lists"].keys() == {"pairsDevTrain.txt", "pairsDevTest.txt"}
     history = train.RunFolder(uninterrupted, None).read_history()
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert all(row["seconds"] > 0 for row in history)
@@ -249,10 +250,32 @@ def test_the_restricted_recipe_learns_from_pairs_and_labels_alone(
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_folder_with_other_settings_is_refused_and_kept(drawn: Path, uninterrupted: Path) -> None:
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--epochs 3 --seed 3", r"a run with seed=0; this command says seed=3.*--run"),
+        ("--epochs 2", r"a run of 3 epochs; this command says epochs=2.*--run"),
+    ],
+)
+def test_a_folder_with_a_run_of_other_settings_is_refused_and_kept(
+    flags: str, message: str, drawn: Path, uninterrupted: Path
+) -> None:
     before = (uninterrupted / "config.json").read_bytes()
-    with pytest.raises(SystemExit, match=r"seed=0; this command says seed=3.*--run"):
-        train.main(arguments(drawn, uninterrupted, "--epochs 3 --seed 3"))
+    with pytest.raises(SystemExit, match=message):
+        train.main(arguments(drawn, uninterrupted, flags))
+    assert (uninterrupted / "config.json").read_bytes() == before
+
+
+def test_a_folder_with_a_run_on_other_pairs_is_refused_and_kept(
+    drawn: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("pairsDevTrain.txt", "pairsDevTest.txt"):
+        (other / name).write_bytes((drawn / name).read_bytes() + b"\n")
+    before = (uninterrupted / "config.json").read_bytes()
+    with pytest.raises(SystemExit, match=r"a run on other pairs, those of .*drawn.*--run"):
+        train.main(arguments(other, uninterrupted, "--epochs 3"))
     assert (uninterrupted / "config.json").read_bytes() == before
 
 

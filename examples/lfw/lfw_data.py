@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import siamese_verify as sv
 
+TRAIN_LIST, TEST_LIST = "pairsDevTrain.txt", "pairsDevTest.txt"
 _VALIDATION_PAIRS = 2_000  # drawn where names may be used: more than the list has
 
 
@@ -40,8 +41,7 @@ def load_data(folder: Path, settings: argparse.Namespace) -> Data:
         return sv.PairDataset(pairs, root, preprocessing, cache=settings.cache)
 
     development, test = (
-        _limited(sv.PairList.from_lfw(folder / name), settings)
-        for name in ("pairsDevTrain.txt", "pairsDevTest.txt")
+        _limited(sv.PairList.from_lfw(folder / name), settings) for name in (TRAIN_LIST, TEST_LIST)
     )
     train, validation = load(development).split(
         settings.validation, seed=settings.seed, by=settings.split_by

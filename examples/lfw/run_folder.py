@@ -111,8 +111,11 @@ class RunFolder(keras.callbacks.Callback):
                 writer.writerow([pair.left.path, pair.right.path, pair.label, *digits])
 
     def read_history(self) -> list[Row]:
-        """The rows of `history.csv`."""
-        with (self.folder / "history.csv").open(newline="") as file:
+        """The rows of `history.csv`; none before the first epoch has ended."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="") as file:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:

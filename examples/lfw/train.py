@@ -19,6 +19,7 @@ given again.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -26,6 +27,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # Before TensorFlow is imported: its start-up messages would hide the first thing to read, and it
 # chooses its kernels.
@@ -37,7 +39,7 @@ import numpy as np
 import tensorflow as tf
 from card_texts import card_texts
 from download import download_lfw
-from lfw_data import Data, load_data, training_batches
+from lfw_data import TEST_LIST, TRAIN_LIST, Data, load_data, training_batches
 from moving_averages import recompute_averages
 from networks import Networks, build_networks, compile_networks
 from recombination import recombine
@@ -174,27 +176,43 @@ def draw(run: RunFolder, test: sv.PairDataset, report: Evaluation) -> None:
     outcomes.savefig(run.folder / "outcomes.png", dpi=120)
 
 
-def check_settings(run: RunFolder, settings: argparse.Namespace) -> None:
-    """Writes `config.json`; a folder in which a run with other settings stands is refused."""
+def check_settings(run: RunFolder, settings: argparse.Namespace, data: Path) -> None:
+    """Writes `config.json`; refuses a folder of a run that this command cannot go on with."""
     config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()}
-    path = run.folder / "config.json"
-    if path.exists():
-        # More epochs prolong a run; where the data lie and how it is measured is no matter.
-        kept = json.loads(path.read_text())["settings"]
-        free = {"data", "download", "cache", "run", "threshold"}
-        if settings.schedule == "constant":  # Else, each rate depends on how many are to come.
-            free.add("epochs")
-        changed = sorted(n for n in config.keys() - free if config[n] != kept.get(n))
-        if changed:
-            there = ", ".join(f"{name}={kept.get(name)}" for name in changed)
-            here = ", ".join(f"{name}={config[name]}" for name in changed)
-            sys.exit(
-                f"{run.folder} holds a run with {there}; this command says {here}. "
-                "Give the new run another folder: --run DIR"
-            )
+    lists = {name: digest(data / name) for name in (TRAIN_LIST, TEST_LIST)}
+    if (run.folder / "config.json").exists():
+        check_kept(run, config, lists)
     versions = {"python": platform.python_version(), "numpy": np.__version__}
     versions |= {"tensorflow": tf.__version__, "keras": keras.__version__}
-    run.write_json("config.json", {"settings": config, "versions": versions})
+    run.write_json("config.json", {"settings": config, "lists": lists, "versions": versions})
+
+
+def check_kept(run: RunFolder, config: dict[str, Any], lists: dict[str, str]) -> None:
+    """Exits if the run that stands in the folder has other settings, pairs, or more epochs."""
+    kept = json.loads((run.folder / "config.json").read_text())
+    # More epochs prolong a run; where the data lie and how it is measured is no matter.
+    free = {"data", "download", "cache", "run", "threshold"}
+    if config["schedule"] == "constant":  # Else, each rate depends on how many are to come.
+        free.add("epochs")
+    changed = sorted(n for n in config.keys() - free if config[n] != kept["settings"].get(n))
+    finished = len(run.read_history())
+    if changed:
+        there = ", ".join(f"{name}={kept['settings'].get(name)}" for name in changed)
+        here = ", ".join(f"{name}={config[name]}" for name in changed)
+        problem = f"a run with {there}; this command says {here}"
+    elif kept.get("lists", lists) != lists:
+        problem = f"a run on other pairs, those of {kept['settings']['data']}"
+    elif finished > config["epochs"]:
+        problem = f"a run of {finished} epochs; this command says epochs={config['epochs']}"
+    else:
+        return
+    sys.exit(f"{run.folder} holds {problem}. Give the new run another folder: --run DIR")
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main(
@@ -204,8 +222,9 @@ def main(
     keras.utils.set_random_seed(settings.seed)
     early_stopping = keras.callbacks.EarlyStopping("loss", patience=settings.patience)
     run = RunFolder(settings.run, early_stopping, last_is_best=settings.schedule == "cosine")
-    check_settings(run, settings)
-    data = load_data(find_data(settings), settings)
+    folder = find_data(settings)
+    check_settings(run, settings, folder)
+    data = load_data(folder, settings)
     networks = build_networks(settings, len(data.people.people) if data.people else 0)
     networks.tower.summary()
     try:
