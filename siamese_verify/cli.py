@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import sys
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = settings.run(settings)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         print(f"siamese-verify: {error}", file=sys.stderr)
+        return ERROR
+    except Exception:  # Python's own exit code would be that of NO.
+        traceback.print_exc()
         return ERROR
     return code
 

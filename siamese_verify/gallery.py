@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from siamese_verify.files import PathLike, replacing
 
-_FORMAT = 1
+_FORMAT = 2
+# Of the reference: machines round differently by far less, other models differ by far more.
+_TOLERANCE = 0.01
 
 
 class GalleryError(ValueError):
@@ -28,14 +30,27 @@ class Gallery:
         embeddings: float32 array `(n, size)`.
         model: Digest of the weights that made the embeddings, which those of no other model can be
             compared with.
+        reference: float32 array `(size,)`: the embedding of a fixed image, which tells what else
+            the embeddings depend on, such as preprocessing or averaging with the mirror image.
     """
 
     names: tuple[str, ...]
     embeddings: npt.NDArray[np.float32]
     model: str
+    reference: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def is_of(self, other: Self) -> bool:
+        """Whether the same model made both, but for rounding."""
+        mine, theirs = self.reference, other.reference
+        tolerance = _TOLERANCE * np.abs(theirs).max()
+        return (
+            self.model == other.model
+            and mine.shape == theirs.shape
+            and np.allclose(mine, theirs, rtol=0, atol=tolerance)
+        )
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -56,6 +71,7 @@ class Gallery:
                 unfinished,
                 format=np.int64(_FORMAT),
                 model=np.str_(self.model),
+                reference=self.reference,
                 names=np.array(self.names, np.str_),
                 embeddings=self.embeddings,
             )
@@ -71,19 +87,23 @@ class Gallery:
         try:
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 version = int(kept["format"])
-                if version > _FORMAT:
+                if version != _FORMAT:
+                    age, remedy = "an older", "Enroll the people again"
+                    if version > _FORMAT:
+                        age, remedy = "a newer", "Upgrade siamese-verify"
                     raise GalleryError(
-                        f"{path} is of a newer siamese-verify (format {version}; this one reads up "
-                        f"to {_FORMAT}). Upgrade siamese-verify."
+                        f"{path} is of {age} siamese-verify (format {version}; this one reads "
+                        f"{_FORMAT}). {remedy}."
                     )
                 names, embeddings = kept["names"].tolist(), kept["embeddings"]
-                model = str(kept["model"])
+                model, reference = str(kept["model"]), kept["reference"]
         except (FileNotFoundError, GalleryError):
             raise
         except Exception as error:  # However the file is damaged.
             raise GalleryError(f"{path} cannot be read as a gallery: {error}") from error
-        if embeddings.ndim != 2 or len(names) != len(embeddings):
+        if len(names) != len(embeddings) or embeddings.shape[1:] != reference.shape:
             raise GalleryError(
-                f"{path} is no gallery: {len(names)} names, embeddings {embeddings.shape}"
+                f"{path} is no gallery: {len(names)} names, embeddings {embeddings.shape}, "
+                f"reference {reference.shape}"
             )
-        return cls(tuple(names), embeddings, model)
+        return cls(tuple(names), embeddings, model, reference)

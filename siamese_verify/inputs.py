@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -16,6 +17,7 @@ from siamese_verify.files import PathLike
 from siamese_verify.preprocessing import Pixels, Preprocessing, scale
 
 Image: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any  # The last one is PIL's.
+_PATHS, _CONTENTS = (str, os.PathLike), (bytes, bytearray, memoryview)
 
 
 def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
@@ -39,9 +41,9 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
         >>> read_image(np.zeros((60, 40, 3), np.uint8), Preprocessing((8, 8))).shape
         (8, 8, 1)
     """
-    if isinstance(image, (str, os.PathLike)):
+    if isinstance(image, _PATHS):
         return preprocessing.decode(Path(image).read_bytes(), os.fspath(image))
-    if isinstance(image, (bytes, bytearray, memoryview)):
+    if isinstance(image, _CONTENTS):
         return preprocessing.decode(bytes(image))
     if isinstance(image, np.ndarray):
         return _from_array(image, preprocessing)
@@ -59,6 +61,20 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
         "A photograph is a path, bytes, a file, an array or a PIL image. "
         f"Received: {type(image).__name__}"
     )
+
+
+def listed(images: Iterable[Image]) -> Iterable[Image]:
+    """The photographs themselves, unless they are one, whose rows or characters would be taken.
+
+    Raises:
+        TypeError: If they are one photograph.
+    """
+    is_array_of_one = isinstance(images, np.ndarray) and images.ndim in (2, 3)
+    if is_array_of_one or isinstance(images, (*_PATHS, *_CONTENTS)) or hasattr(images, "read"):
+        raise TypeError(
+            f"Photographs come in a list, also a single one. Received: {type(images).__name__}"
+        )
+    return images
 
 
 def _from_array(array: npt.NDArray[Any], preprocessing: Preprocessing) -> Pixels:

@@ -20,16 +20,17 @@ from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import Evaluation, evaluate_scores
 from siamese_verify.files import PathLike
 from siamese_verify.gallery import Gallery, GalleryError
-from siamese_verify.inputs import Image, read_image
+from siamese_verify.inputs import Image, listed, read_image
 from siamese_verify.intervals import Estimate
 from siamese_verify.layers import flip, heads, multi_crop, tower  # noqa: F401  # Their classes may be in a file.
 from siamese_verify.model import SiameseModel
 from siamese_verify.preprocessing import Preprocessing
 from siamese_verify.scoring import score_pairs
 from siamese_verify.search import ExactIndex, Index
-from siamese_verify.verifier_file import load_verifier, save_verifier
+from siamese_verify.verifier_file import VerifierFileError, load_verifier, save_verifier
 
 Embeddings = npt.NDArray[np.float32]
+IndexType = Callable[[keras.layers.Layer, Embeddings], Index]
 
 
 class Decision(NamedTuple):
@@ -113,23 +114,29 @@ class Verifier:
         self.model = SiameseModel(model, head)
         self.preprocessing = preprocessing or Preprocessing()
         self.calibration: Calibration | None = None
-        self.index_type: Callable[[keras.layers.Layer, Embeddings], Index] = ExactIndex
-        self._indexed: tuple[Gallery, Index] | None = None
+        self.index_type: IndexType = ExactIndex
+        self._indexed: tuple[Gallery, IndexType, Index] | None = None
         self.model.build(((None, *self.preprocessing.shape),) * 2)
 
     @functools.cached_property
     def gallery(self) -> Gallery:
-        """The people enrolled."""
-        size = self.embed([np.zeros(self.preprocessing.shape, np.uint8)]).shape[1]
-        return Gallery((), np.empty((0, size), np.float32), self._digest)
+        """The people enrolled, by the model as it was at the first of them."""
+        return self._empty_gallery()
 
-    @functools.cached_property
-    def _digest(self) -> str:
-        """Of the weights, by which a gallery is known to be of this model."""
+    def _empty_gallery(self) -> Gallery:
         digest = hashlib.sha256()
         for variable in self.model.tower.weights:
             digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
-        return digest.hexdigest()
+        (reference,) = self.embed([self._reference_image()])
+        nobody = np.empty((0, len(reference)), np.float32)
+        return Gallery((), nobody, digest.hexdigest(), reference)
+
+    def _reference_image(self) -> npt.NDArray[np.uint8]:
+        """Without symmetry, in colour, and so large that cropping and resizing change it."""
+        height, width = self.preprocessing.center_crop or self.preprocessing.image_size
+        rows, columns, channels = np.ogrid[: 2 * height, : 2 * width, :3]
+        waves = np.sin(rows / height * 5 + channels) + np.cos(columns / width * 7 + rows / height)
+        return np.round(63 * (2 + waves)).astype(np.uint8)
 
     @property
     def threshold(self) -> float:
@@ -206,8 +213,9 @@ class Verifier:
 
         Raises:
             ImageError: If one cannot be used as a photograph.
+            TypeError: If it is one photograph, not in a list.
         """
-        pixels = [read_image(image, self.preprocessing) for image in images]
+        pixels = [read_image(image, self.preprocessing) for image in listed(images)]
         return self.model.embed(np.array(pixels).reshape(-1, *self.preprocessing.shape))
 
     def verify(self, one: Image, other: Image) -> Decision:
@@ -256,10 +264,11 @@ class Verifier:
 
         Raises:
             ImageError: If a photograph cannot be used; nobody is added then.
+            TypeError: If somebody's photograph is not in a list; nobody is added then.
         """
         names, images = [], []
         for name, photographs in people.items():
-            for image in photographs:
+            for image in listed(photographs):
                 names.append(name)
                 images.append(image)
         self.gallery = self.gallery.extended(names, self.embed(images))
@@ -298,11 +307,11 @@ class Verifier:
         return [Match(*found) for found in list(best.items())[:k]]
 
     def _index_of(self, gallery: Gallery) -> Index:
-        indexed = self._indexed
-        if indexed is None or indexed[0] is not gallery:
-            indexed = gallery, self.index_type(self.model.head, gallery.embeddings)
-            self._indexed = indexed
-        return indexed[1]
+        kept, index_type = self._indexed, self.index_type
+        if kept is None or kept[0] is not gallery or kept[1] is not index_type:
+            index = index_type(self.model.head, gallery.embeddings)
+            kept = self._indexed = gallery, index_type, index
+        return kept[2]
 
     def save_gallery(self, path: PathLike) -> None:
         """Writes the gallery to a `.npz` file."""
@@ -316,10 +325,10 @@ class Verifier:
             FileNotFoundError: If there is none.
         """
         gallery = Gallery.load(path)
-        if gallery.model != self._digest:
+        if not gallery.is_of(self._empty_gallery()):
             raise GalleryError(
-                f"{path} was made by another model, whose embeddings mean nothing to this one. "
-                "Enroll the people again."
+                f"{path} was made by another model or with other preprocessing, so that its "
+                "embeddings mean nothing to this verifier. Enroll the people again."
             )
         self.gallery = gallery
 
@@ -352,8 +361,11 @@ class Verifier:
             FileNotFoundError: If there is none.
         """
         model, settings = load_verifier(path)
-        verifier = cls(model, Preprocessing(**settings["preprocessing"]))
-        verifier.calibration = Calibration.from_dict(settings["calibration"])
+        try:
+            verifier = cls(model, Preprocessing(**settings["preprocessing"]))
+            verifier.calibration = Calibration.from_dict(settings["calibration"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise VerifierFileError(f"{path} is damaged: {error!r} in its settings") from error
         return verifier
 
 

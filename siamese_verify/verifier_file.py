@@ -14,8 +14,13 @@ from siamese_verify.files import PathLike, replacing
 
 _FORMAT = 1
 _MEMBER = "verifier.json"
-# Where Keras's own parts of a model come from; all others must have been registered.
-_MODULES = ("keras", "siamese_verify", "builtins")
+# Where Keras has what describes a model. Others of its functions, such as `keras.utils.get_file`,
+# and some layers act on the process that loads the file.
+_PARTS = (
+    *("activations", "constraints", "dtype_policies", "initializers", "layers", "ops"),
+    *("quantizers", "regularizers"),
+)
+_CODE = ("__lambda__", "FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper")
 
 
 class VerifierFileError(ValueError):
@@ -58,11 +63,15 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
             f"{path} is a model without preprocessing and threshold. "
             "Make a Verifier of it, calibrate it, and save that."
         )
-    settings, config = (json.loads(text) for text in texts.values())
-    if settings["format"] > _FORMAT:
+    try:
+        settings, config = (json.loads(text) for text in texts.values())
+        version = int(settings["format"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise VerifierFileError(f"{path} is damaged: {error!r} in its settings") from error
+    if version > _FORMAT:
         raise VerifierFileError(
-            f"{path} is of a newer siamese-verify (format {settings['format']}; this one reads up "
-            f"to {_FORMAT}). Upgrade siamese-verify."
+            f"{path} is of a newer siamese-verify (format {version}; this one reads up to "
+            f"{_FORMAT}). Upgrade siamese-verify."
         )
     for part in _parts(config):
         _check(path, part)
@@ -82,12 +91,20 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _check(path: PathLike, part: dict[str, Any]) -> None:
-    name, module = part["class_name"], part.get("module") or ""
-    registered = part.get("registered_name") or name
-    if name == "__lambda__" or name == "Lambda":
-        raise VerifierFileError(f"{path} holds code (a Lambda layer), which is not run")
+    is_function = part["class_name"] == "function"
+    name = str(part.get("config") if is_function else part["class_name"])
+    module = part.get("module") or ""
+    package, inner = [*module.replace("keras.src", "keras").split("."), ""][:2]
+    if name in _CODE:
+        raise VerifierFileError(f"{path} holds code ({name}), which is not run")
+    if package == "keras":
+        is_class = inner in ("", "models") and not is_function
+        if not (inner in _PARTS or is_class) or "." in name:
+            raise VerifierFileError(f"{path} holds {module}.{name}, which is no part of a model")
+        return
     # Keras would import any module that a file names.
-    known = module.split(".")[0] in _MODULES or not module
+    registered = part.get("registered_name") or name
+    known = package in ("", "builtins", "siamese_verify")
     if not known and keras.saving.get_registered_object(registered) is None:
         raise VerifierFileError(
             f"{path} needs {registered!r}, which is not registered. Import the module that "

@@ -192,6 +192,17 @@ def test_errors_are_one_line_and_exit_code_2(
     assert said.err.count("\n") == 1
 
 
+def test_a_fault_has_not_the_exit_code_of_an_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr(cli, "_load", fail)
+    assert cli.main(["verify", "faces.keras", "a.jpg", "b.jpg"]) == 2
+    assert "KeyError: 'unforeseen'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["inspect", "evaluate", "verify", "identify", "export"])
 def test_help_shows_an_example_and_the_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]

@@ -21,7 +21,7 @@ from siamese_verify.decoding import ImageError
 from siamese_verify.evaluation import evaluate_scores
 from siamese_verify.gallery import Gallery, GalleryError
 from siamese_verify.inputs import read_image
-from siamese_verify.search import FaissIndex
+from siamese_verify.search import ExactIndex, FaissIndex
 from siamese_verify.verifier_file import VerifierFileError
 
 SIZE = (24, 24)
@@ -294,6 +294,12 @@ def test_a_model_that_is_no_verifier_is_refused(tmp_path: Path) -> None:
         ({"module": "keras.layers", "class_name": "Lambda", "config": {}}, "holds code"),
         ({"class_name": "__lambda__", "config": {}}, "holds code"),
         ({"module": "os", "class_name": "function", "config": "system"}, "not registered"),
+        ({"module": "keras.layers", "class_name": "TFSMLayer", "config": {}}, "holds code"),
+        ({"module": "keras.utils", "class_name": "function", "config": "get_file"}, "no part of"),
+        ({"module": "keras.models", "class_name": "function", "config": "load_model"}, "no part"),
+        ({"module": "keras", "class_name": "function", "config": "utils.get_file"}, "no part of"),
+        ({"module": "keras.src.saving", "class_name": "function", "config": "load"}, "no part of"),
+        ({"module": "keras", "class_name": "layers.Lambda", "config": {}}, "no part of"),
         ({"module": "evil", "class_name": "Layer", "registered_name": "evil>Layer"}, "evil>Layer"),
     ],
 )
@@ -305,6 +311,25 @@ def test_code_in_a_file_is_not_run(
 
     path = rewritten(saved, tmp_path / "x.keras", "config.json", change)
     with pytest.raises(VerifierFileError, match=match):
+        sv.Verifier.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda settings: {**settings, "format": "one"},
+        lambda settings: {**settings, "preprocessing": {"size": 3}},
+        lambda settings: {**settings, "preprocessing": {"image_size": [0, 0]}},
+        lambda settings: {**settings, "calibration": None},
+        lambda settings: {"format": 1},
+        lambda settings: [],
+    ],
+)
+def test_a_file_with_damaged_settings_is_refused(
+    saved: Path, tmp_path: Path, change: object
+) -> None:
+    path = rewritten(saved, tmp_path / "x.keras", "verifier.json", change)
+    with pytest.raises(VerifierFileError, match=r"is damaged: .* in its settings"):
         sv.Verifier.load(path)
 
 
@@ -347,6 +372,22 @@ def test_somebody_enrolled_is_found_first(
     scores = [match.score for match in found]
     assert scores == sorted(scores, reverse=True)
     assert min(scores) >= enrolled.threshold
+
+
+def test_another_index_type_counts_from_then_on(
+    enrolled: sv.Verifier, drawn: Path, pairs: sv.PairDataset
+) -> None:
+    path = drawn / "lfw2" / pairs.pairs.photographs[0].path
+    found = enrolled.identify(path)
+    made = []
+
+    def index_type(*arguments: object) -> ExactIndex:
+        made.append(ExactIndex(*arguments))
+        return made[-1]
+
+    enrolled.index_type = index_type
+    assert enrolled.identify(path) == enrolled.identify(path) == found
+    assert len(made) == 1
 
 
 def test_people_are_found_however_many_photographs_they_have(
@@ -408,16 +449,30 @@ def test_a_gallery_of_another_model_is_refused(
         sv.Verifier(model, pairs.preprocessing).load_gallery(tmp_path / "people.npz")
 
 
+def test_a_gallery_of_the_same_weights_used_otherwise_is_refused(
+    saved: Path, paths: list[tuple[Path, Path]], tmp_path: Path
+) -> None:
+    verifier = sv.Verifier.load(saved)
+    verifier.enroll({"Ada": paths[0]})
+    verifier.save_gallery(tmp_path / "people.npz")
+    model, cropped = verifier.model, sv.Preprocessing(SIZE, center_crop=SIZE)
+    mirrored = sv.SiameseModel(sv.FlipAverage(model.tower), model.head)
+    for other in (sv.Verifier(mirrored, verifier.preprocessing), sv.Verifier(model, cropped)):
+        with pytest.raises(GalleryError, match="made by another model or with other preproc"):
+            other.load_gallery(tmp_path / "people.npz")
+
+
 def test_damaged_and_newer_galleries_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "people.npz"
-    gallery = Gallery(("Ada",), np.zeros((1, 4), np.float32), "digest")
+    gallery = Gallery(("Ada",), np.zeros((1, 4), np.float32), "digest", np.ones(4, np.float32))
     gallery.save(path)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(GalleryError, match="cannot be read as a gallery"):
         Gallery.load(path)
-    np.savez(path, format=9, model="", names=["Ada"], embeddings=np.zeros((1, 4)))
-    with pytest.raises(GalleryError, match=r"newer siamese-verify \(format 9"):
-        Gallery.load(path)
+    for version, age in ((9, "newer"), (1, "older")):
+        np.savez(path, format=version, model="", names=["Ada"], embeddings=np.zeros((1, 4)))
+        with pytest.raises(GalleryError, match=rf"{age} siamese-verify \(format {version}"):
+            Gallery.load(path)
     with pytest.raises(FileNotFoundError):
         Gallery.load(tmp_path / "none.npz")
     with pytest.raises(ValueError, match=r"ends in \.npz"):
@@ -431,6 +486,23 @@ def test_a_photograph_that_cannot_be_read_enrolls_nobody(
     with pytest.raises(ImageError):
         enrolled.enroll({"Eve": [paths[0][0], b"no image"]})
     assert enrolled.gallery.names == before
+
+
+def test_one_photograph_without_a_list_is_refused(
+    enrolled: sv.Verifier, paths: list[tuple[Path, Path]]
+) -> None:
+    before = enrolled.gallery.names
+    path = paths[0][0]
+    for one in (path, str(path), path.read_bytes(), io.BytesIO(), np.zeros((*SIZE, 3), np.uint8)):
+        with pytest.raises(TypeError, match="come in a list, also a single one"):
+            enrolled.embed(one)
+        with pytest.raises(TypeError, match="come in a list, also a single one"):
+            enrolled.enroll({"Eve": [path], "Bob": one})
+    assert enrolled.gallery.names == before
+
+
+def test_photographs_may_come_in_one_array(enrolled: sv.Verifier) -> None:
+    assert enrolled.embed(np.zeros((3, *SIZE, 3), np.uint8)).shape == (3, 16)
 
 
 def test_k_below_one_is_refused(enrolled: sv.Verifier) -> None:
