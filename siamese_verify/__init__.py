@@ -1,5 +1,6 @@
 """Verification with Siamese networks: are two photographs of the same person, part, product?"""
 
+import functools
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -132,16 +133,24 @@ def __getattr__(name: str) -> Any:
     # Imported when first used, so that pair lists can be read without TensorFlow.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    found = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if "keras" in sys.modules:
+        _import_all()
+    return found
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+@functools.cache
+def _import_all() -> None:
+    """Keras can load a saved model only if the classes in it have been imported."""
+    for module in _MODULES.values():
+        importlib.import_module(f"{__name__}.{module}")
+
+
 _onednn.enable()
 
 if "keras" in sys.modules:
-    # Keras can load a saved model only if the classes in it have been imported.
-    for _module in _MODULES.values():
-        importlib.import_module(f"{__name__}.{_module}")
+    _import_all()

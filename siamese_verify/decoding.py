@@ -7,6 +7,8 @@ import re
 import numpy as np
 import tensorflow as tf
 
+from siamese_verify.orientation import upright
+
 _PNG, _GIF, _BMP = b"\x89PNG", b"GIF8", b"BM"
 _HEADER = 54  # bytes, of the longest header read here, that of a BMP
 _GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 4) * ([1, 1, 1, 0] * 256)
@@ -18,6 +20,8 @@ class ImageError(ValueError):
 
 def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
     """Decodes a JPEG, PNG, BMP or GIF, of which the first frame counts.
+
+    A JPEG is turned as its Exif header tells.
 
     Args:
         contents: The file's contents, a scalar string.
@@ -36,7 +40,7 @@ def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
     )
     return tf.cond(
         tf.io.is_jpeg(contents),
-        lambda: _decode_jpeg(contents, channels, max_pixels),
+        lambda: upright(_decode_jpeg(contents, channels, max_pixels), contents),
         lambda: decode_other(contents, channels, max_pixels),
     )
 

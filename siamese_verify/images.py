@@ -19,7 +19,7 @@ from siamese_verify.files import PathLike, replacing
 from siamese_verify.preprocessing import Pixels, Preprocessing
 
 _CHUNK = 64  # photographs per step of the progress bar
-_CACHE_FORMAT = 1  # to be raised whenever the same file and settings give other pixels
+_CACHE_FORMAT = 2  # to be raised whenever the same file and settings give other pixels
 
 
 def load_images(

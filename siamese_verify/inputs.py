@@ -48,8 +48,7 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
     if isinstance(image, np.ndarray):
         return _from_array(image, preprocessing)
     if hasattr(image, "convert") and hasattr(image, "getbands"):
-        mode = "L" if preprocessing.channels == 1 else "RGB"
-        return _from_array(np.asarray(image.convert(mode)), preprocessing)
+        return _from_array(_from_pil(image, preprocessing.channels), preprocessing)
     if hasattr(image, "read"):
         contents = image.read()
         if not isinstance(contents, bytes):
@@ -61,6 +60,18 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
         "A photograph is a path, bytes, a file, an array or a PIL image. "
         f"Received: {type(image).__name__}"
     )
+
+
+def _from_pil(image: Any, channels: int) -> Pixels:
+    from PIL import ImageOps
+
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ImageError(
+            "A PIL image has 8 bits a channel: others tell no range, and PIL would cut them off. "
+            f"Received: mode {image.mode}. Give the file, or an array of floats in [0, 1]."
+        )
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
 
 
 def listed(images: Iterable[Image]) -> Iterable[Image]:

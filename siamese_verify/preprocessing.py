@@ -69,7 +69,7 @@ class Preprocessing:
         return (*self.image_size, self.channels)
 
     def decode(self, contents: bytes, name: str = "image") -> Pixels:
-        """Decodes the contents of one file.
+        """Decodes the contents of one file; a JPEG is turned as its camera noted (Exif).
 
         Args:
             contents: The bytes of a JPEG, PNG, BMP or GIF file.

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from siamese_verify import images
 from siamese_verify.decoding import ImageError
 from siamese_verify.images import load_images
+from siamese_verify.inputs import read_image
 from siamese_verify.pairs import Photo
 from siamese_verify.photographs import find_photographs
 from siamese_verify.preprocessing import Preprocessing, scale
@@ -105,6 +108,57 @@ def test_transparency_is_dropped(file_format: str, channels: int):
     decoded = unsized(channels).decode(encode(np.dstack([SMOOTH, alpha]), file_format))
     opaque = unsized(channels).decode(encode(SMOOTH, "PNG"))
     assert largest_difference(decoded, opaque) <= (channels == 1)
+
+
+def exif(orientation: int, byte_order: str) -> bytes:
+    """A header with two tags: the camera's maker, and the orientation."""
+    start = struct.pack(byte_order + "2sHI", b"II" if byte_order == "<" else b"MM", 42, 8)
+    make = struct.pack(byte_order + "HHI4s", 0x010F, 2, 2, b"A")
+    turn = struct.pack(byte_order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    return b"Exif\0\0" + start + struct.pack(byte_order + "H", 2) + make + turn + b"\0" * 4
+
+
+def with_exif_first(contents: bytes, header: bytes) -> bytes:
+    """A JPEG in which no JFIF header stands before it."""
+    after_jfif = 4 + int.from_bytes(contents[4:6], "big")
+    segment = b"\xff\xe1" + (len(header) + 2).to_bytes(2, "big") + header
+    return contents[:2] + segment + contents[after_jfif:]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("orientation", range(10))  # 0 and 9 mean nothing
+def test_a_jpeg_is_turned_as_its_camera_noted(orientation: int, channels: int):
+    for byte_order in "<>":
+        header = exif(orientation, byte_order)
+        with_jfif = encode(SMOOTH, "JPEG", quality=95, exif=header)
+        for contents in (with_jfif, with_exif_first(encode(SMOOTH, "JPEG", quality=95), header)):
+            image = Image.open(io.BytesIO(contents))
+            assert image.getexif()[0x0112] == orientation
+            expected = np.asarray(ImageOps.exif_transpose(image))
+            if channels == 1:
+                expected = np.asarray(Image.fromarray(expected).convert("L"))[..., None]
+            decode = unsized(channels, expected.shape)
+            assert largest_difference(decode.decode(contents), expected) <= JPEG_TOLERANCE
+            assert largest_difference(read_image(image, decode), expected) <= 1
+
+
+@given(st.binary(max_size=64), st.integers(0, 40))
+@settings(max_examples=40, deadline=None)
+def test_a_damaged_exif_header_does_no_harm(noise: bytes, start: int):
+    header = exif(1, "<")[: 6 + start] + noise
+    contents = with_exif_first(encode(SMOOTH, "JPEG", quality=95), header)
+    upright = unsized(1, (16, 16)).decode(encode(SMOOTH, "JPEG", quality=95))
+    turned = [upright, upright[:, ::-1]]
+    turned += [image[::-1] for image in turned]
+    turned += [image.transpose(1, 0, 2) for image in turned]
+    decoded = unsized(1, (16, 16)).decode(contents)
+    assert any(largest_difference(decoded, image) <= 1 for image in turned)
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16", "F"])
+def test_a_pil_image_of_more_than_8_bits_is_refused(mode: str):
+    with pytest.raises(ImageError, match=rf"Received: mode {mode}\. Give the file"):
+        read_image(Image.new(mode, (6, 4)), SMALL)
 
 
 def test_16_bits_are_brought_to_8():

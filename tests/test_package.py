@@ -83,6 +83,14 @@ def test_type_checkers_see_the_names_that_are_imported():
     assert siamese_verify.__all__ == sorted(imported)
 
 
+def test_keras_knows_all_classes_as_soon_as_one_has_been_imported():
+    code = "from siamese_verify import PairDataset; import keras; known = keras.saving."
+    code += "get_registered_object; assert known('siamese_verify>MultiCropTower'); "
+    code += "assert known('siamese_verify>EqualErrorRate')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         siamese_verify.Nothing  # noqa: B018
