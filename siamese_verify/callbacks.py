@@ -16,6 +16,7 @@ from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import evaluate_scores
 from siamese_verify.model import SiameseModel
 from siamese_verify.optimizers import averaged_weights
+from siamese_verify.pairs import Photo
 
 Logs = dict[str, Any] | None
 
@@ -206,7 +207,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
     Args:
         images: Photographs `(n, height, width, channels)`, uint8, or floats in [0, 1], such as
             `validation.photographs()` gives.
-        people: Who is on each of them.
+        people: Who is on each of them: names, or `Photo`s, as `photographs()` gives too.
         n_way: Number of people in a trial, at least 2.
         trials: Number of trials.
         seed: Of the trials.
@@ -229,7 +230,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
     def __init__(
         self,
         images: npt.NDArray[Any],
-        people: Sequence[str],
+        people: Sequence[str | Photo],
         n_way: int = 20,
         trials: int = 320,
         seed: int = 0,
@@ -243,7 +244,8 @@ class OneShotAccuracy(keras.callbacks.Callback):
         if trials < 1:
             raise ValueError(f"`trials` must be at least 1. Received: trials={trials}")
         self.images = images
-        self.trials = _draw_trials(people, n_way, trials, np.random.default_rng(seed))
+        names = [who.person if isinstance(who, Photo) else who for who in people]
+        self.trials = _draw_trials(names, n_way, trials, np.random.default_rng(seed))
 
     @override
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

@@ -29,9 +29,9 @@ class _ScoreMetric(keras.metrics.Metric):
         if capacity < 1:
             raise ValueError(f"`capacity` must be at least 1. Received: capacity={capacity}")
         self.capacity = capacity
-        self.scores = self.add_variable((capacity,), "zeros", name="scores")
-        self.genuine = self.add_variable((capacity,), "zeros", name="genuine")
-        self.impostor = self.add_variable((capacity,), "zeros", name="impostor")
+        self.scores = self.add_variable((capacity,), "zeros", "float32", name="scores")
+        self.genuine = self.add_variable((capacity,), "zeros", "float32", name="genuine")
+        self.impostor = self.add_variable((capacity,), "zeros", "float32", name="impostor")
         self.seen = self.add_variable((), "zeros", dtype="int32", name="seen")
 
     @override
@@ -43,9 +43,10 @@ class _ScoreMetric(keras.metrics.Metric):
             y_pred: Scores, higher is more alike; as many as labels.
             sample_weight: Weight of each pair; by default 1.
         """
-        labels, scores = aligned(y_true, y_pred, self.dtype)
+        dtype = self.scores.dtype
+        labels, scores = aligned(y_true, y_pred, dtype)
         labels = ops.where((labels == 0) | (labels == 1), labels, float("nan"))
-        weights = ops.cast(1 if sample_weight is None else sample_weight, self.dtype)
+        weights = ops.cast(1 if sample_weight is None else sample_weight, dtype)
         weights = ops.broadcast_to(ops.reshape(weights, (-1,)), ops.shape(scores))
         n = ops.shape(scores)[0]
         slots = (self.seen + ops.arange(n, dtype="int32")) % self.capacity
@@ -111,7 +112,7 @@ class BestThresholdAccuracy(_ScoreMetric):
         name: Of the metric.
         capacity: The most pairs that can be seen between resets. Memory is 12 bytes for each,
             192 KiB by default. With more pairs the result is NaN, and a warning says so.
-        **kwargs: Keras's own: `dtype`.
+        **kwargs: Keras's own. Whatever `dtype`, the metric counts in float32.
 
     Example:
         >>> metric = BestThresholdAccuracy()
@@ -141,7 +142,7 @@ class EqualErrorRate(_ScoreMetric):
         name: Of the metric.
         capacity: The most pairs that can be seen between resets. Memory is 12 bytes for each,
             192 KiB by default. With more pairs the result is NaN, and a warning says so.
-        **kwargs: Keras's own: `dtype`.
+        **kwargs: Keras's own. Whatever `dtype`, the metric counts in float32.
 
     Example:
         >>> metric = EqualErrorRate()
@@ -181,7 +182,7 @@ class TrueAcceptRate(_ScoreMetric):
         name: Of the metric; by default with the rate, such as `tar_at_far_0.1`.
         capacity: The most pairs that can be seen between resets. Memory is 12 bytes for each,
             192 KiB by default. With more pairs the result is NaN, and a warning says so.
-        **kwargs: Keras's own: `dtype`.
+        **kwargs: Keras's own. Whatever `dtype`, the metric counts in float32.
 
     Raises:
         ValueError: If `far` is not in [0, 1].

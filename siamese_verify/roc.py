@@ -83,6 +83,8 @@ def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[n
         ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1.
     """
     score, label = np.asarray(scores).ravel(), np.asarray(labels).ravel()
+    if score.dtype.kind == "V":  # bfloat16, which is none of NumPy's own, fits into float32.
+        score = score.astype(np.float32)
     # A threshold is a value of the scores' own precision, in which it will be compared.
     score = score.astype(np.result_type(score, np.float16))
     if len(score) != len(label):

@@ -16,6 +16,7 @@ from siamese_verify import (
     Koch2015Schedule,
     OneShotAccuracy,
     PairEvaluation,
+    Photo,
     Preprocessing,
     SiameseModel,
 )
@@ -226,6 +227,13 @@ def test_early_stopping_can_follow_the_accuracy_of_each_epoch():
     ]
     history = model.fit((images, images[::-1]), labels, epochs=9, verbose=0, callbacks=callbacks)
     assert history.history["val_one_shot_accuracy"] == [0.0] * 3
+
+
+def test_photos_tell_who_is_on_them():
+    photos = [Photo.lfw(person, number) for number, person in enumerate(PEOPLE, 1)]
+    images = np.zeros((len(PEOPLE), 6, 6, 1), np.uint8)
+    trials = OneShotAccuracy(images, photos, n_way=4, trials=50).trials
+    np.testing.assert_array_equal(trials, one_shot().trials)
 
 
 def test_the_accuracy_in_the_history_is_that_of_the_model_after_the_epoch():

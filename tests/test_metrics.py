@@ -342,3 +342,13 @@ def test_a_rate_outside_0_and_1_is_refused(far):
 def test_a_capacity_below_1_is_refused(metric_class):
     with pytest.raises(ValueError, match=r"`capacity`.*Received: capacity=0"):
         metric_class(capacity=0)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "mixed_bfloat16"])
+def test_a_metric_counts_in_float32_whatever_its_dtype(dtype):
+    # In float16, 2048 + 1 is 2048.
+    labels, scores = np.arange(6000) % 3 == 0, np.linspace(0, 1, 6000)
+    for other, expected in zip((EqualErrorRate, BestThresholdAccuracy), (0.5, 2 / 3), strict=True):
+        metric = other(dtype=dtype)
+        metric.update_state(labels, scores)
+        assert float(metric.result()) == pytest.approx(expected, abs=1e-3)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from labelled_scores import few_values, labelled
@@ -18,6 +19,13 @@ def test_the_roc_curve_is_that_of_scikit_learn(pairs):
     for actual, values in zip(curve, expected, strict=True):
         np.testing.assert_allclose(actual, values)
     assert curve.auc == pytest.approx(metrics.roc_auc_score(labels, scores))
+
+
+def test_scores_of_bfloat16_are_taken_as_they_are():
+    scores = tf.constant([0.9, 0.7, 0.3, 0.1], tf.bfloat16).numpy()
+    curve = roc_curve(scores, [1, 0, 1, 0])
+    assert curve.auc == 0.75
+    assert curve.thresholds[1:].tolist() == scores.astype(np.float64).tolist()
 
 
 def test_a_roc_curve_needs_both_labels():
