@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from siamese_verify.files import PathLike
+from siamese_verify.files import PathLike, replacing
 from siamese_verify.layers.spectral import SpectralConv2D
 from siamese_verify.model import SiameseModel
 
@@ -52,10 +53,11 @@ def export_model(model: SiameseModel, path: PathLike, part: str = "pair") -> Non
     inputs = [keras.Input(shape, batch_size, name=name) for name in names]
     embeddings = [tower(images) for images in inputs]
     outputs: Any = model.head(tuple(embeddings)) if part == "pair" else embeddings[0]
-    target.parent.mkdir(parents=True, exist_ok=True)
     whole = keras.Model(inputs, outputs)
     whole(inputs)  # Keras exports no model that was never called.
-    whole.export(target, format=_FORMATS[target.suffix], verbose=False)
+    is_folder = not target.suffix  # which cannot be replaced at once
+    with contextlib.nullcontext(target) if is_folder else replacing(target) as unfinished:
+        whole.export(unfinished, format=_FORMATS[target.suffix], verbose=False)
 
 
 def _as_direct(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     # The name's end stays, since writers such as Keras's look at it.
-    unfinished = target.with_name(f".unfinished-{os.getpid()}-{target.name}")
+    unfinished = target.with_name(f".unfinished-{uuid.uuid4().hex}-{target.name}")
     try:
         yield unfinished
         os.replace(unfinished, target)

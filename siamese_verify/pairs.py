@@ -35,7 +35,7 @@ class PairSummary(NamedTuple):
 class PairList(Sequence[Pair]):
     """An immutable list of pairs of photographs.
 
-    Lists are joined with `+`; a slice is a list too.
+    Lists are joined with `+`; a slice is a list too. Both are without folds, which are of a whole.
 
     Args:
         pairs: The pairs, in order.

@@ -25,7 +25,9 @@ def pair_of_layers(shape, **arguments):
 
 @pytest.mark.parametrize("shape", [(9, 7, 5), (6,)])
 @pytest.mark.parametrize("shift", [0, 5])
-@pytest.mark.parametrize("arguments", [{}, {"epsilon": 0.1, "momentum": 0.7}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"epsilon": 0.1, "momentum": 0.7}, {"axis": 1}, {"axis": -1}]
+)
 def test_output_gradients_and_statistics_are_those_of_keras(shape, shift, arguments):
     fast, slow = pair_of_layers(shape, **arguments)
     rng = np.random.default_rng(0)
@@ -48,6 +50,16 @@ def test_many_values_lose_no_digits():
     mean, variance = (f(x, axis=(0, 1, 2), dtype=np.float64) for f in (np.mean, np.var))
     np.testing.assert_allclose(ops.convert_to_numpy(fast.moving_mean), mean, rtol=1e-6)
     np.testing.assert_allclose(ops.convert_to_numpy(fast.moving_variance), variance, rtol=1e-5)
+
+
+@pytest.mark.parametrize("left_out", ["scale", "center"])
+def test_without_scale_or_centre_it_is_keras_too(left_out):
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype(np.float32)
+    fast, slow = (
+        layer(**{left_out: False})(x, training=True)
+        for layer in (BatchNormalization, keras.layers.BatchNormalization)
+    )
+    np.testing.assert_allclose(*map(ops.convert_to_numpy, (fast, slow)), atol=1e-5)
 
 
 @pytest.mark.parametrize("trainable", [True, False])

@@ -122,3 +122,19 @@ def test_what_cannot_be_exported_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=match):
         export_model(build("cosine"), tmp_path / name, part)
+
+
+def test_a_failed_export_leaves_the_old_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(_: object, path: Path, **__: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError("no space left on the disk")
+
+    path = tmp_path / "faces.onnx"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(keras.Model, "export", fail)
+    with pytest.raises(OSError, match="no space left"):
+        export_model(build("cosine"), path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 import signal
@@ -83,9 +84,18 @@ def test_the_best_model_is_that_of_the_lowest_validation_eer(uninterrupted: Path
         assert figures["best"] != figures["last"]
 
 
-@pytest.mark.parametrize("last_is_best", [False, True])
-def test_where_the_learning_rate_falls_to_zero_the_last_epoch_is_the_best(
-    last_is_best: bool, tmp_path: Path
+@pytest.mark.parametrize(
+    ("errors", "last_is_best", "best"),
+    [
+        ((0.2, 0.1, 0.3), False, 1),
+        ((0.2, 0.1, 0.3), True, 2),  # The learning rate falls to zero.
+        ((math.nan, 0.2, 0.3), False, 1),
+        ((0.2, math.nan, 0.3), False, 0),
+        ((math.nan, math.nan, math.nan), False, 0),
+    ],
+)
+def test_which_epoch_is_kept_as_the_best(
+    errors: tuple[float, ...], last_is_best: bool, best: int, tmp_path: Path
 ) -> None:
     keras = train.keras
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -93,10 +103,10 @@ def test_where_the_learning_rate_falls_to_zero_the_last_epoch_is_the_best(
     run = train.RunFolder(tmp_path, None, last_is_best)
     run.restore(train.Networks(model, model, model), 1)
     run.set_model(model)
-    for epoch, error in enumerate((0.2, 0.1, 0.3)):
+    for epoch, error in enumerate(errors):
         model.layers[0].bias.assign([float(epoch)])
         run.on_epoch_end(epoch, {"val_equal_error_rate": error})
-    assert weights_of(tmp_path)[1] == (2 if last_is_best else 1)
+    assert weights_of(tmp_path)[1] == best
 
 
 def test_a_run_that_was_stopped_ends_as_an_uninterrupted_one_of_the_same_seed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,9 @@ class RunFolder(keras.callbacks.Callback):
         """Writes the epoch down."""
         self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
         self.write_history()
-        errors = [row["val_equal_error_rate"] for row in self.history]
-        if self.last_is_best or errors[-1] <= min(errors):
+        *earlier, error = (row["val_equal_error_rate"] for row in self.history)
+        best = min((e for e in earlier if not math.isnan(e)), default=math.inf)
+        if self.last_is_best or not self.history[1:] or error <= best:
             with (
                 averaged_weights(self.model),
                 replacing(self.folder / "best.keras") as unfinished,

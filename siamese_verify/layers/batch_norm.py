@@ -13,11 +13,12 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` over the last axis, with fewer passes in training.
+    """`keras.layers.BatchNormalization`, with fewer passes in training over the last axis.
 
     On a CPU, batch norm costs passes over memory, not arithmetic. Here sums are matrix products,
     and the gradient is given in closed form instead of being derived operation by operation. The
-    variance is `E[x^2] - E[x]^2`.
+    variance is `E[x^2] - E[x]^2`. With another axis, with a mask, or without scale or centre, it is
+    Keras's own.
 
     Input shape:
         `(batch, ..., channels)`.
@@ -33,7 +34,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @override
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
-        if not (training and self.trainable):
+        over_last_axis = self.axis in (-1, len(inputs.shape) - 1)
+        plain = over_last_axis and self.scale and self.center and not self.synchronized
+        if not (training and self.trainable and plain and mask is None):
             return super().call(inputs, training=training, mask=mask)
         x = ops.cast(inputs, "float32")
         mean, variance = _moments(x)
