@@ -49,7 +49,7 @@ def find_photographs(images_root: PathLike, photos: Sequence[Photo]) -> list[Pat
     """The file of each photograph, all of which must be there.
 
     Where the named file is absent, one of the same name with another of the known endings counts,
-    so that LFW's lists serve for PNG files too.
+    in small or capital letters, so that LFW's lists serve for PNG files too.
 
     Args:
         images_root: The folder that holds a folder for each person.
@@ -61,12 +61,12 @@ def find_photographs(images_root: PathLike, photos: Sequence[Photo]) -> list[Pat
     Raises:
         FileNotFoundError: If photographs are missing: how many, and the first ten paths.
     """
-    root = Path(images_root)
+    root, suffixes = Path(images_root), (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
     found, missing = [], []
     for photo in photos:
         path = root / photo.path
         if not path.is_file():
-            others = (path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES)
+            others = (path.with_suffix(suffix) for suffix in suffixes)
             existing = next((other for other in others if other.is_file()), None)
             if existing is None:
                 missing.append(path)

@@ -443,7 +443,7 @@ def test_a_folder_named_as_a_photograph_is_missing(tmp_path: Path):
         find_photographs(tmp_path, [photo])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif", ".jpeg"])
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif", ".jpeg", ".JPG", ".PNG"])
 def test_a_photograph_may_have_another_ending_than_lfws(suffix: str, tmp_path: Path):
     photo = Photo.lfw("Ada", 1)
     (tmp_path / "Ada").mkdir()

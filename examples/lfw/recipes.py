@@ -168,7 +168,7 @@ def kinds(result: Result, traits: dict[str, np.ndarray]) -> str:
 def page(runs: Runs, traits: dict[str, np.ndarray]) -> str:
     first = runs["unrestricted"][0]
     parts = [
-        _HEAD.format(report=REPORT[_BEST][2], **first.config["versions"]),
+        _HEAD.format(best=_BEST, report=REPORT[_BEST][2], **first.config["versions"]),
         recipes(runs),
         _PICTURE,
     ]
@@ -198,8 +198,9 @@ python examples/lfw/experiments.py --data lfw --only recipes --seeds 3
 python examples/lfw/recipes.py
 ```
 
-- `report` is the report's setup: of the 2,200 pairs of the train list, with their labels, 85% are
-  for training.
+- `report` is the report's setup, in the run that is its best one there (`--only {best}`): of the
+  2,200 pairs of the train list, with their labels, 85% are for training. As measured here,
+  [others of its runs](lfw-results.md) come a little further at their thresholds.
 - `restricted` learns from pairs and labels of that list, and nothing else (LFW's image-restricted
   setting), 90% of them. The photographs that same pairs link are drawn together, away from all
   others of the batch, which are taken to be of other people. Names serve only to keep the people
