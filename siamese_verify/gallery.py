@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from siamese_verify.files import PathLike, replacing
 
-_FORMAT = 2
+_FORMAT = 1
 # Of the reference: machines round differently by far less, other models differ by far more.
 _TOLERANCE = 0.01
 
@@ -28,10 +28,10 @@ class Gallery:
     Args:
         names: Whose each embedding is `(n,)`; a name may occur more than once.
         embeddings: float32 array `(n, size)`.
-        model: Digest of the weights that made the embeddings, which those of no other model can be
-            compared with.
+        model: Digest of the weights and preprocessing that made the embeddings, which others cannot
+            be compared with.
         reference: float32 array `(size,)`: the embedding of a fixed image, which tells what else
-            the embeddings depend on, such as preprocessing or averaging with the mirror image.
+            they depend on, such as averaging with the mirror image.
     """
 
     names: tuple[str, ...]
@@ -43,7 +43,7 @@ class Gallery:
         return len(self.names)
 
     def is_of(self, other: Self) -> bool:
-        """Whether the same model made both, but for rounding."""
+        """Whether one model made both, from photographs preprocessed alike."""
         mine, theirs = self.reference, other.reference
         tolerance = _TOLERANCE * np.abs(theirs).max()
         return (
@@ -87,13 +87,10 @@ class Gallery:
         try:
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 version = int(kept["format"])
-                if version != _FORMAT:
-                    age, remedy = "an older", "Enroll the people again"
-                    if version > _FORMAT:
-                        age, remedy = "a newer", "Upgrade siamese-verify"
+                if version > _FORMAT:
                     raise GalleryError(
-                        f"{path} is of {age} siamese-verify (format {version}; this one reads "
-                        f"{_FORMAT}). {remedy}."
+                        f"{path} is of a newer siamese-verify (format {version}; this one reads up "
+                        f"to {_FORMAT}). Upgrade siamese-verify."
                     )
                 names, embeddings = kept["names"].tolist(), kept["embeddings"]
                 model, reference = str(kept["model"]), kept["reference"]
@@ -101,7 +98,7 @@ class Gallery:
             raise
         except Exception as error:  # However the file is damaged.
             raise GalleryError(f"{path} cannot be read as a gallery: {error}") from error
-        if len(names) != len(embeddings) or embeddings.shape[1:] != reference.shape:
+        if embeddings.shape != (len(names), *reference.shape) or reference.ndim != 1:
             raise GalleryError(
                 f"{path} is no gallery: {len(names)} names, embeddings {embeddings.shape}, "
                 f"reference {reference.shape}"

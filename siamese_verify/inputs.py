@@ -17,6 +17,7 @@ from siamese_verify.files import PathLike
 from siamese_verify.preprocessing import Pixels, Preprocessing, scale
 
 Image: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any  # The last one is PIL's.
+_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 _PATHS, _CONTENTS = (str, os.PathLike), (bytes, bytearray, memoryview)
 
 
@@ -80,17 +81,27 @@ def listed(images: Iterable[Image]) -> Iterable[Image]:
     Raises:
         TypeError: If they are one photograph.
     """
-    is_array_of_one = isinstance(images, np.ndarray) and images.ndim in (2, 3)
-    if is_array_of_one or isinstance(images, (*_PATHS, *_CONTENTS)) or hasattr(images, "read"):
+    if (
+        _is_one_array(images)
+        or isinstance(images, (*_PATHS, *_CONTENTS))
+        or hasattr(images, "read")
+    ):
         raise TypeError(
             f"Photographs come in a list, also a single one. Received: {type(images).__name__}"
         )
     return images
 
 
+def _is_one_array(images: Any) -> bool:
+    """Unlike a stack of grey photographs, of which few are 1, 3 or 4 pixels wide."""
+    if not isinstance(images, np.ndarray):
+        return False
+    return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in _CHANNELS)
+
+
 def _from_array(array: npt.NDArray[Any], preprocessing: Preprocessing) -> Pixels:
     pixels = array[..., None] if array.ndim == 2 else array
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or not pixels.size:
+    if pixels.ndim != 3 or pixels.shape[2] not in _CHANNELS or not pixels.size:
         raise ImageError(
             "An image is an array of shape (height, width), or with 1 (grey), 3 (RGB) or 4 (RGBA) "
             f"channels at the end. Received: shape {array.shape}"

@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 _EXIF = b"Exif\0\0"
-_STARTS = (6, 24)  # where it stands in a file: first, or after a JFIF header
-_LONGEST = 2**16  # bytes, of a JPEG's segment
+_WITHIN = 2**18  # bytes of a file, in which segments other than the pixels come first
 _ORIENTATION = 0x0112
 _ENTRY = 12  # bytes: two of the tag, two of the type, four of the count, four of the value
 
@@ -25,16 +24,14 @@ def upright(image: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
     Returns:
         The pixels; height and width change places with a turn by a quarter.
     """
-    head = tf.strings.join([tf.strings.substr(contents, 0, 32), b"\0" * 32])
-    first, second = (tf.strings.substr(head, start, len(_EXIF)) == _EXIF for start in _STARTS)
+    parts = tf.strings.split(tf.strings.substr(contents, 0, _WITHIN), _EXIF, maxsplit=1)
     # Few files have one, and TensorFlow walks through the operations of what is inlined.
     turned = tf.function(_turned, autograph=False, experimental_attributes={"_noinline": True})
-    start = tf.where(first, *_STARTS) + len(_EXIF)
-    return tf.cond(first | second, lambda: turned(image, contents, start), lambda: image)
+    return tf.cond(tf.size(parts) > 1, lambda: turned(image, parts[1]), lambda: image)
 
 
-def _turned(image: tf.Tensor, contents: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    orientation = _read_orientation(tf.strings.substr(contents, start, _LONGEST))
+def _turned(image: tf.Tensor, tiff: tf.Tensor) -> tf.Tensor:
+    orientation = _read_orientation(tiff)
 
     def where(orientations: tuple[int, ...], changed: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
         is_one = tf.reduce_any(orientation == tf.constant(orientations, tf.int64))

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify import losses, metrics, optimizers  # noqa: F401  # As those of layers below.
 from siamese_verify.calibration import Calibration, CalibrationWarning, calibrate
 from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import Evaluation, evaluate_scores
@@ -124,19 +125,15 @@ class Verifier:
         return self._empty_gallery()
 
     def _empty_gallery(self) -> Gallery:
-        digest = hashlib.sha256()
+        preprocessing = self.preprocessing
+        digest = hashlib.sha256(repr((preprocessing.shape, preprocessing.center_crop)).encode())
         for variable in self.model.tower.weights:
             digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
-        (reference,) = self.embed([self._reference_image()])
+        pixels = np.arange(np.prod(preprocessing.shape)) ** 2 % 251  # without symmetry
+        image = pixels.astype(np.uint8).reshape(preprocessing.shape)
+        (reference,) = self.embed([image])
         nobody = np.empty((0, len(reference)), np.float32)
         return Gallery((), nobody, digest.hexdigest(), reference)
-
-    def _reference_image(self) -> npt.NDArray[np.uint8]:
-        """Without symmetry, in colour, and so large that cropping and resizing change it."""
-        height, width = self.preprocessing.center_crop or self.preprocessing.image_size
-        rows, columns, channels = np.ogrid[: 2 * height, : 2 * width, :3]
-        waves = np.sin(rows / height * 5 + channels) + np.cos(columns / width * 7 + rows / height)
-        return np.round(63 * (2 + waves)).astype(np.uint8)
 
     @property
     def threshold(self) -> float:
@@ -271,7 +268,8 @@ class Verifier:
             for image in listed(photographs):
                 names.append(name)
                 images.append(image)
-        self.gallery = self.gallery.extended(names, self.embed(images))
+        gallery = self.gallery if len(self.gallery) else self._empty_gallery()
+        self.gallery = gallery.extended(names, self.embed(images))
 
     def identify(self, probe: Image, k: int = 1) -> list[Match]:
         """Who of the gallery is on a photograph.
@@ -321,7 +319,8 @@ class Verifier:
         """Reads a gallery that this verifier's model made.
 
         Raises:
-            GalleryError: If it is of another model, damaged, or of a newer version.
+            GalleryError: If it is of another model or other preprocessing, damaged, or of a newer
+                version.
             FileNotFoundError: If there is none.
         """
         gallery = Gallery.load(path)
@@ -361,11 +360,15 @@ class Verifier:
             FileNotFoundError: If there is none.
         """
         model, settings = load_verifier(path)
+        if not isinstance(model, SiameseModel):
+            raise VerifierFileError(f"{path} holds a {type(model).__name__}, no SiameseModel")
         try:
-            verifier = cls(model, Preprocessing(**settings["preprocessing"]))
-            verifier.calibration = Calibration.from_dict(settings["calibration"])
+            preprocessing = Preprocessing(**settings["preprocessing"])
+            calibration = Calibration.from_dict(settings["calibration"])
         except (KeyError, TypeError, ValueError) as error:
             raise VerifierFileError(f"{path} is damaged: {error!r} in its settings") from error
+        verifier = cls(model, preprocessing)
+        verifier.calibration = calibration
         return verifier
 
 

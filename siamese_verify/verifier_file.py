@@ -17,10 +17,18 @@ _MEMBER = "verifier.json"
 # Where Keras has what describes a model. Others of its functions, such as `keras.utils.get_file`,
 # and some layers act on the process that loads the file.
 _PARTS = (
-    *("activations", "constraints", "dtype_policies", "initializers", "layers", "ops"),
-    *("quantizers", "regularizers"),
+    *("activations", "constraints", "dtype_policies", "initializers", "layers", "losses"),
+    *("metrics", "ops", "optimizers", "quantizers", "regularizers"),
 )
-_CODE = ("__lambda__", "FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper")
+# Elsewhere in Keras; the last three are those of `keras.applications`.
+_CLASSES = (
+    *("DTypePolicy", "Functional", "Model", "SeedGenerator", "Sequential"),
+    *("CustomScaleLayer", "LayerScale", "StochasticDepth"),
+)
+_CODE = (
+    *("Lambda", "__lambda__", "__typespec__"),
+    *("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"),
+)
 
 
 class VerifierFileError(ValueError):
@@ -45,10 +53,13 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
     """Reads what `save_verifier` wrote.
 
     Raises:
-        VerifierFileError: If the file is damaged, no verifier's or of a newer version, or if its
-            model has parts that this process does not know, or would run code of the file.
+        VerifierFileError: If the path does not end in `.keras`, the file is damaged, no verifier's
+            or of a newer version, or its model has parts that this process does not know, or would
+            run code of the file.
         FileNotFoundError: If there is none.
     """
+    if Path(path).suffix != ".keras":  # Keras would read another part of the file.
+        raise VerifierFileError(f"A verifier's file ends in .keras. Received: {path}")
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -66,7 +77,7 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
     try:
         settings, config = (json.loads(text) for text in texts.values())
         version = int(settings["format"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise VerifierFileError(f"{path} is damaged: {error!r} in its settings") from error
     if version > _FORMAT:
         raise VerifierFileError(
@@ -75,7 +86,11 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
         )
     for part in _parts(config):
         _check(path, part)
-    return keras.saving.load_model(path, compile=False, safe_mode=True), settings
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (TypeError, ValueError) as error:
+        raise VerifierFileError(f"{path} cannot be loaded by Keras: {error}") from error
+    return model, settings
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:
@@ -91,21 +106,21 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _check(path: PathLike, part: dict[str, Any]) -> None:
+    """Refuses what Keras would look up elsewhere than among the parts of a model."""
     is_function = part["class_name"] == "function"
     name = str(part.get("config") if is_function else part["class_name"])
-    module = part.get("module") or ""
-    package, inner = [*module.replace("keras.src", "keras").split("."), ""][:2]
+    module = str(part.get("module"))
+    registered = name if is_function else str(part.get("registered_name") or name)
     if name in _CODE:
         raise VerifierFileError(f"{path} holds code ({name}), which is not run")
+    if keras.saving.get_registered_object(registered) is not None or name.startswith("__"):
+        return
+    package, inner = [*module.replace("keras.src", "keras").split("."), ""][:2]
     if package == "keras":
-        is_class = inner in ("", "models") and not is_function
+        is_class = name in _CLASSES and not is_function
         if not (inner in _PARTS or is_class) or "." in name:
             raise VerifierFileError(f"{path} holds {module}.{name}, which is no part of a model")
-        return
-    # Keras would import any module that a file names.
-    registered = part.get("registered_name") or name
-    known = package in ("", "builtins", "siamese_verify")
-    if not known and keras.saving.get_registered_object(registered) is None:
+    elif "module" in part and package != "builtins":
         raise VerifierFileError(
             f"{path} needs {registered!r}, which is not registered. Import the module that "
             f"registers it with keras.saving.register_keras_serializable. Received: {module}.{name}"

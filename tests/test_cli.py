@@ -175,7 +175,7 @@ def test_nobody_is_an_exit_code(
         (["inspect", "nowhere.txt"], "nowhere.txt"),
         (["verify", "nowhere.keras", "a.jpg", "b.jpg"], "nowhere.keras"),
         (["verify", "MODEL", "nowhere.jpg", "b.jpg"], "nowhere.jpg"),
-        (["verify", "PAIRS", "a.jpg", "b.jpg"], "damaged, or no verifier's file"),
+        (["verify", "PAIRS", "a.jpg", "b.jpg"], "A verifier's file ends in .keras"),
         (["identify", "MODEL", "a.jpg", "--gallery", "nowhere"], "nowhere"),
         (["export", "MODEL", "model.pb"], "model.pb"),
     ],

@@ -118,11 +118,13 @@ def exif(orientation: int, byte_order: str) -> bytes:
     return b"Exif\0\0" + start + struct.pack(byte_order + "H", 2) + make + turn + b"\0" * 4
 
 
-def with_exif_first(contents: bytes, header: bytes) -> bytes:
-    """A JPEG in which no JFIF header stands before it."""
-    after_jfif = 4 + int.from_bytes(contents[4:6], "big")
-    segment = b"\xff\xe1" + (len(header) + 2).to_bytes(2, "big") + header
-    return contents[:2] + segment + contents[after_jfif:]
+def with_segments(contents: bytes, *segments: tuple[int, bytes]) -> bytes:
+    """A JPEG that starts with others than its JFIF header."""
+    start = b"".join(
+        bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+        for marker, content in segments
+    )
+    return contents[:2] + start + contents[4 + int.from_bytes(contents[4:6], "big") :]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -130,8 +132,12 @@ def with_exif_first(contents: bytes, header: bytes) -> bytes:
 def test_a_jpeg_is_turned_as_its_camera_noted(orientation: int, channels: int):
     for byte_order in "<>":
         header = exif(orientation, byte_order)
-        with_jfif = encode(SMOOTH, "JPEG", quality=95, exif=header)
-        for contents in (with_jfif, with_exif_first(encode(SMOOTH, "JPEG", quality=95), header)):
+        plain, segment = encode(SMOOTH, "JPEG", quality=95), (0xE1, header)
+        for contents in (
+            encode(SMOOTH, "JPEG", quality=95, exif=header),
+            with_segments(plain, segment),
+            with_segments(plain, (0xFE, b"a comment"), (0xE2, b"\0" * 60_000), segment),
+        ):
             image = Image.open(io.BytesIO(contents))
             assert image.getexif()[0x0112] == orientation
             expected = np.asarray(ImageOps.exif_transpose(image))
@@ -146,7 +152,7 @@ def test_a_jpeg_is_turned_as_its_camera_noted(orientation: int, channels: int):
 @settings(max_examples=40, deadline=None)
 def test_a_damaged_exif_header_does_no_harm(noise: bytes, start: int):
     header = exif(1, "<")[: 6 + start] + noise
-    contents = with_exif_first(encode(SMOOTH, "JPEG", quality=95), header)
+    contents = with_segments(encode(SMOOTH, "JPEG", quality=95), (0xE1, header))
     upright = unsized(1, (16, 16)).decode(encode(SMOOTH, "JPEG", quality=95))
     turned = [upright, upright[:, ::-1]]
     turned += [image[::-1] for image in turned]

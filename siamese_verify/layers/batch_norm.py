@@ -17,8 +17,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     On a CPU, batch norm costs passes over memory, not arithmetic. Here sums are matrix products,
     and the gradient is given in closed form instead of being derived operation by operation. The
-    variance is `E[x^2] - E[x]^2`. With another axis, with a mask, or without scale or centre, it is
-    Keras's own.
+    variance is `E[x^2] - E[x]^2`. With a mask or another axis, without scale or centre, synchronized
+    or renormalized, it is Keras's own.
 
     Input shape:
         `(batch, ..., channels)`.
@@ -35,8 +35,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     @override
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
         over_last_axis = self.axis in (-1, len(inputs.shape) - 1)
-        plain = over_last_axis and self.scale and self.center and not self.synchronized
-        if not (training and self.trainable and plain and mask is None):
+        others = self.synchronized or getattr(self, "renorm", False) or mask is not None
+        plain = over_last_axis and self.scale and self.center and not others
+        if not (training and self.trainable and plain):
             return super().call(inputs, training=training, mask=mask)
         x = ops.cast(inputs, "float32")
         mean, variance = _moments(x)
