@@ -17,8 +17,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     On a CPU, batch norm costs passes over memory, not arithmetic. Here sums are matrix products,
     and the gradient is given in closed form instead of being derived operation by operation. The
-    variance is `E[x^2] - E[x]^2`. With a mask or another axis, without scale or centre, synchronized
-    or renormalized, it is Keras's own.
+    variance is `E[x^2] - E[x]^2`. With a mask or another axis, without scale or centre,
+    synchronized or renormalized, it is Keras's own.
 
     Input shape:
         `(batch, ..., channels)`.
