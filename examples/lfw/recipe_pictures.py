@@ -31,7 +31,7 @@ def _draw_roc(ax: Axes, shown: Mapping[str, Result]) -> None:
     for name, result in shown.items():
         ax.plot(result.roc.far, result.roc.tar, label=f"{name}: AUC {result.roc.auc:.3f}")
     ax.set(xscale="log", xlim=(0.002, 1), xlabel="false accept rate", ylabel="true accept rate")
-    ax.legend(loc="lower right", fontsize=8)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)  # The curves leave no room.
 
 
 def _draw_curve(ax: Axes, curve: Sequence[tuple[int, float]]) -> None:

@@ -218,7 +218,7 @@ on two cores.
 Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}."""
 
 _PICTURE = """\
-![ROC curves of the recipes, and accuracy by people](images/lfw-recipes.svg)"""
+![ROC curves of the recipes, seed 0, and accuracy by people](images/lfw-recipes.svg)"""
 
 _RESTRICTED = """\
 ## What matters in `restricted`
