@@ -60,15 +60,7 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
     """
     if Path(path).suffix != ".keras":  # Keras would read another part of the file.
         raise VerifierFileError(f"A verifier's file ends in .keras. Received: {path}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged:
-                raise VerifierFileError(f"{path} is damaged: {damaged} in it has changed")
-            members = archive.namelist()
-            texts = {n: archive.read(n) for n in (_MEMBER, "config.json") if n in members}
-    except zipfile.BadZipFile as error:
-        raise VerifierFileError(f"{path} is damaged, or no verifier's file: {error}") from error
+    texts = _read_texts(path)
     if len(texts) < 2:
         raise VerifierFileError(
             f"{path} is a model without preprocessing and threshold. "
@@ -91,6 +83,20 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
     except (TypeError, ValueError) as error:
         raise VerifierFileError(f"{path} cannot be loaded by Keras: {error}") from error
     return model, settings
+
+
+def _read_texts(path: PathLike) -> dict[str, bytes]:
+    """The settings and the model's configuration, of a file of which every byte was checked."""
+    with Path(path).open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                damaged, members = archive.testzip(), archive.namelist()
+                texts = {n: archive.read(n) for n in (_MEMBER, "config.json") if n in members}
+        except Exception as error:  # However the file is damaged.
+            raise VerifierFileError(f"{path} is damaged, or no verifier's file: {error}") from error
+    if damaged:
+        raise VerifierFileError(f"{path} is damaged: {damaged} in it has changed")
+    return texts
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:

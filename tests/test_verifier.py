@@ -248,12 +248,18 @@ def test_a_failed_save_leaves_the_old_file(
 def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
     whole = saved.read_bytes()
     with zipfile.ZipFile(saved) as archive:
-        weights = archive.getinfo("model.weights.h5")
+        weights, directory = archive.getinfo("model.weights.h5"), archive.start_dir
     middle = weights.header_offset + weights.file_size // 2
+
+    def changed(position: int) -> bytes:
+        return whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
+
     damages = {
         "empty": b"",
         "cut": whole[: len(whole) // 2],
-        "changed": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        "changed": changed(middle),
+        "compressed": changed(directory + 10),  # by a method that there is not
+        "encrypted": changed(directory + 8),
         "text": b"no archive",
     }
     for name, content in damages.items():
