@@ -29,7 +29,7 @@ RESTRICTED_RUNS = _variants(
     {
         "one-crop": "--tower residual --image-size 64 --crop 96",
         "plain": "--augment none",
-        "no-erasing": "--augment koch2015",
+        "koch-augmentation": "--augment koch2015",
         "no-dropout": "--dropout 0",
         "no-flip": "--no-flip-average",
         "no-average": "--ema 0",

@@ -10,21 +10,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from plans import (
-    CURVE_RUNS,
-    EXPERIMENTS,
-    REPORT_RUNS,
-    RESTRICTED_RUNS,
-    UNRESTRICTED_RUNS,
-    WITH_RUNS,
-)
+from ablations import ablations
+from plans import CURVE_RUNS, EXPERIMENTS, REPORT_RUNS, WITH_RUNS
 from recipe_pictures import draw_recipes
-from report import DOCS, HERE, compare, markdown, paired
-from results import REPORT, Result, columns, load_all
+from report import DOCS, HERE, compare, markdown
+from results import REPORT, Result, Runs, columns, figure, group, load_all, median
 from traits import TRAITS
 
 _KOCH_PARAMETERS = 38_949_952  # See ConvTower.koch2015; the oldest results do not tell.
@@ -41,20 +35,6 @@ _FIGURES = (
 )
 _HEADS = "accuracy, AUC, EER, TAR at FAR 0.1, TAR at FAR 0.01"  # of those
 
-Runs = dict[str, list[Result]]  # of each experiment, by seed
-
-
-def figure(result: Result, name: str) -> float:
-    # The oldest results have no AUC.
-    return result.roc.auc if name == "auc" else result.figures[name]
-
-
-def median(runs: list[Result], name: str) -> str:
-    """That of the seeds and, where there are several, the lowest and the highest."""
-    values = [figure(result, name) for result in runs]
-    middle = f"{statistics.median(values):.3f}"
-    return middle if len(runs) == 1 else f"**{middle}** ({min(values):.3f} to {max(values):.3f})"
-
 
 def recipes(runs: Runs) -> str:
     def rows() -> Iterator[list[str]]:
@@ -70,36 +50,6 @@ def recipes(runs: Runs) -> str:
     return markdown(f"recipe, seeds, {_HEADS}, parameters, minutes", rows())
 
 
-def changes(runs: Runs, plans: dict[str, list[str]]) -> str:
-    """Of a group of experiments, each beside the first one, whose settings it changes."""
-    base, *others = plans
-    own = len(plans[base])
-
-    def rows() -> Iterator[list[str]]:
-        results = runs[base]
-        epochs = f"{len(results[0].history['loss'])} epochs"
-        yield ["as it is", epochs, *(median(results, n) for n in _FIGURES[:3]), ""]
-        for name in others:
-            if name in runs:
-                flags = f"`{' '.join(plans[name][own:])}`"
-                cells = [median(runs[name], figure) for figure in _FIGURES[:3]]
-                yield [name.removeprefix(f"{base}-"), flags, *cells, difference(runs[name])]
-
-    def difference(results: list[Result]) -> str:
-        """Of each pair, how many of the seeds that both have are right."""
-        changed, first = (
-            {run.seed: run.right(run.figures["threshold"]) for run in side}
-            for side in (results, runs[base])
-        )
-        seeds = changed.keys() & first.keys()
-        sides = (np.mean([side[seed] for seed in seeds], axis=0) for side in (changed, first))
-        mean, error = paired(*sides)
-        text = f"{mean:+.1f} ± {error:.1f}"
-        return f"**{text}**" if abs(mean) > 2 * error else text
-
-    return markdown("change, flags, accuracy, AUC, EER, difference in accuracy", rows())
-
-
 def curve(runs: Runs) -> str:
     def rows() -> Iterator[list[str]]:
         for results in on_curve(runs):
@@ -113,6 +63,13 @@ def curve(runs: Runs) -> str:
 def on_curve(runs: Runs) -> list[list[Result]]:
     """From few people to all, the seeds of each."""
     return [runs[name] for name in (*CURVE_RUNS, "unrestricted") if name in runs]
+
+
+def seen(runs: Runs) -> dict[str, int]:
+    """The fewest and the most photographs in training, repetitions counted."""
+    first = (results[0] for results in on_curve(runs))
+    counts = [len(r.history["loss"]) * r.sizes["trained_on"]["photographs"] for r in first]
+    return {"least": min(counts), "most": max(counts)}
 
 
 def point(results: list[Result]) -> tuple[int, float]:
@@ -172,16 +129,9 @@ def page(runs: Runs, traits: dict[str, np.ndarray]) -> str:
         recipes(runs),
         _PICTURE,
     ]
-    for title, plans in (
-        (_RESTRICTED, RESTRICTED_RUNS),
-        (_UNRESTRICTED, UNRESTRICTED_RUNS),
-        (_WITH, WITH_RUNS),
-    ):
-        base, *others = plans
-        if base in runs and any(name in runs for name in others):
-            parts += [title, changes(runs, plans)]
+    parts += ablations(runs)
     if len(on_curve(runs)) > 1:
-        parts += [_CURVE, curve(runs), doubling(runs)]
+        parts += [_CURVE.format(**seen(runs)), curve(runs), doubling(runs)]
     parts += [_ERRORS, kinds(first, traits), _HARDEST, hardest(first, traits)]
     return "\n\n".join(parts) + "\n"
 
@@ -190,61 +140,46 @@ _HEAD = """\
 # Recipes
 
 How well faces of people never seen in training can be told from LFW's own photographs, with nothing
-from elsewhere: random weights, View 1. Each recipe is a default of `train.py`; the runs are made by
-the first of these commands, this page by the second, from the files in `examples/lfw/results/`:
+from elsewhere: random weights, View 1. That is LFW's view for development: its figures are not to
+be compared with those published for View 2, of ten trainings. The first of these commands makes the
+runs of the recipes that are not in `examples/lfw/results/` (`--results DIR` makes them anew), the
+second this page from all that is there:
 
 ```console
 python examples/lfw/experiments.py --data lfw --only recipes --seeds 3
 python examples/lfw/recipes.py
 ```
 
-- `report` is the report's setup, in the run that is its best one there (`--only {best}`): of the
-  2,200 pairs of the train list, with their labels, 85% are for training. As measured here,
-  [others of its runs](lfw-results.md) come a little further at their thresholds.
+- `report` is the report's setup, in the run that is its best one there (`--only {best}`), with the
+  weights of the lowest validation EER. Of the 2,200 pairs of the train list, with their labels, 85%
+  are for training. The threshold is the one of highest accuracy on the other pairs, whose people
+  are in training too. As measured here, [others of its runs](lfw-results.md) come a little further.
 - `restricted` learns from pairs and labels of that list, and nothing else (LFW's image-restricted
-  setting), 90% of them. The photographs that same pairs link are drawn together, away from all
-  others of the batch, which are taken to be of other people. Names serve only to keep the people
-  of the validation pairs out of training.
+  setting), 90% of them. Its loss pulls together the embeddings of photographs that same pairs link,
+  and pushes them away from all others of the batch, which are taken to be of other people. Names
+  serve only to keep the people of the validation pairs out of training.
 - `unrestricted` learns from the photographs and names of the people in the train list.
 
 In the last two, nobody in the validation pairs is in training. The threshold is the one at which
 they have equal error rates: [chosen on few pairs](concepts.md#thresholds), it varies less than the
 one of highest accuracy. The weights are those of the last epoch, when the learning rate has fallen
-to zero. Settings were chosen by validation pairs alone; but test figures of earlier versions had
-been seen by then, and those of these trainings at the threshold of highest accuracy. The report
-gives {report} for its best run, at 0.5. Median over the seeds, and the lowest and highest; minutes
-on two cores.
+to zero. All settings were chosen on validation pairs; but test figures of earlier versions were
+known by then, and of these trainings those at the threshold of highest accuracy, so that the
+figures may be a little too good. The report gives {report} for its best run, at 0.5. Median over
+the seeds, and the lowest and highest; minutes on two cores.
 
-Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}."""
+Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}. The photographs are the
+deep-funneled ones. `train.py --download` fetches the funneled ones: figures will differ."""
 
 _PICTURE = """\
 ![ROC curves of the recipes, seed 0, and accuracy by people](images/lfw-recipes.svg)"""
-
-_RESTRICTED = """\
-## What matters in `restricted`
-
-The recipe with one setting changed in each row (`--only without`). The difference is in points,
-with the standard error of a paired comparison on the same test pairs, averaged over the seeds that
-both have; in bold where it is above two standard errors, below which it may be chance."""
-
-_UNRESTRICTED = """\
-## What matters in `unrestricted`
-
-The same, with names; what both recipes have in common is above."""
-
-_WITH = """\
-## The report's network with each ingredient
-
-The report's network with batch norm, validation by person, in fewer epochs at ten times the
-report's learning rate, with one ingredient of the recipes in each row (`--only with`). In so few
-steps [batch norm's averages lag behind](lfw-results.md#batch-norms-averages-lag-behind): they are
-recomputed here."""
 
 _CURVE = """\
 ## What more people would give
 
 `unrestricted` on some of the training people, and on all (`--only curve`). Of fewer people it makes
-more epochs, so that each network has seen as many photographs."""
+more epochs, so that each network has seen about as many photographs ({least:,} to
+{most:,})."""
 
 _ERRORS = """\
 ## What remains wrong
@@ -255,13 +190,6 @@ errors."""
 
 _HARDEST = """\
 The most confident errors of each kind:"""
-
-
-def group(results: Iterable[Result]) -> Runs:
-    runs: Runs = {}
-    for result in results:
-        runs.setdefault(result.experiment, []).append(result)
-    return runs
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +69,9 @@ class Result(NamedTuple):
         return roc_curve(self.scores, self.labels)
 
 
+Runs = dict[str, list[Result]]  # of each experiment, by seed
+
+
 def columns(path: Path) -> dict[str, np.ndarray]:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -106,3 +110,24 @@ def load_all(folder: Path, experiments: Iterable[str], which: str = "last") -> l
         for path in sorted(folder.glob(f"{experiment}-seed*"))
         if (path / FIGURES).exists()
     ]
+
+
+def group(results: Iterable[Result]) -> Runs:
+    """Of each experiment, in the order of the results."""
+    runs: Runs = {}
+    for result in results:
+        runs.setdefault(result.experiment, []).append(result)
+    return runs
+
+
+def figure(result: Result, name: str) -> float:
+    """One of its figures, or the AUC."""
+    # The oldest results have no AUC.
+    return result.roc.auc if name == "auc" else result.figures[name]
+
+
+def median(runs: list[Result], name: str) -> str:
+    """That of the seeds and, where there are several, the lowest and the highest."""
+    values = [figure(result, name) for result in runs]
+    middle = f"{statistics.median(values):.3f}"
+    return middle if len(runs) == 1 else f"{middle} ({min(values):.3f} to {max(values):.3f})"
