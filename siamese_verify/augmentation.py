@@ -43,7 +43,8 @@ class Augmentation:
 
     Reference:
         Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition",
-        2015, section 3.3 (affine distortions; the bounds are the defaults here);
+        2015, section 3.2 (affine distortions; the bounds are the defaults here; the flip is not
+        theirs);
         Zhong, Zheng, Kang, Li, Yang, "Random Erasing Data Augmentation", 2020, algorithm 1.
     """
 

@@ -346,7 +346,7 @@ def evaluate_folds(
         0.6667 ± 0.3333
 
     Reference:
-        Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild", 2007, section 6.
+        Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild", 2007 (View 2).
     """
     score, same = checked(scores, labels)
     fold = np.asarray(folds).ravel()

@@ -171,7 +171,8 @@ class Verifier:
             The verifier itself.
 
         Raises:
-            ValueError: If an argument is out of range, or all pairs are same or different.
+            ValueError: If an argument is out of range, all pairs are same or different, or their
+                preprocessing is not the verifier's.
 
         Warns:
             CalibrationWarning: If pairs share people with training, are few, or are far from half
@@ -191,7 +192,19 @@ class Verifier:
         return self
 
     def evaluate(self, pairs: PairDataset) -> Evaluation:
-        """Measures the verifier on test pairs, at its threshold, allowing for repeated people."""
+        """Measures the verifier on test pairs, at its threshold, allowing for repeated people.
+
+        Args:
+            pairs: Test pairs, of people who are in neither training nor validation.
+
+        Returns:
+            The figures; see `evaluate_scores`.
+
+        Raises:
+            RuntimeError: If the verifier has no threshold.
+            ValueError: If the preprocessing of the pairs is not the verifier's, or all are same or
+                different.
+        """
         return evaluate_scores(self._score(pairs), pairs.labels, self.threshold, _people(pairs))
 
     def _score(self, pairs: PairDataset) -> npt.NDArray[np.float32]:
@@ -274,8 +287,8 @@ class Verifier:
     def identify(self, probe: Image, k: int = 1) -> list[Match]:
         """Who of the gallery is on a photograph.
 
-        The threshold is that of one comparison: with a gallery of n people, a stranger is accepted
-        about n times as often as the false accept rate says.
+        The threshold is that of one comparison: with n photographs enrolled, a stranger is accepted
+        up to n times as often as the false accept rate says.
 
         Args:
             probe: The photograph; see `verify`.

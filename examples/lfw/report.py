@@ -283,11 +283,12 @@ PAGE_HEAD = """\
 # Results on LFW
 
 The experiments of the report that applies Koch et al. 2015 to LFW's View 1, at full size, beside
-the report's figures. The runs are made by the first of these commands, this page by the second,
-from the files in `examples/lfw/results/`:
+the report's figures. The first two of these commands make the runs that are not in
+`examples/lfw/results/` (`--results DIR` makes them anew), the third this page from what is there:
 
 ```console
 python examples/lfw/experiments.py --data lfw --only report
+python examples/lfw/experiments.py --data lfw --only batch-norm --seeds 3
 python examples/lfw/report.py
 ```
 

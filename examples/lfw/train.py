@@ -65,7 +65,7 @@ What is measured on them says nothing about real faces. To train on Labeled Face
 def find_data(settings: argparse.Namespace) -> Path:
     """The folder of photographs and pair lists; drawn or downloaded where need be."""
     if settings.data is None:
-        print(NOT_LFW.format(script=Path(__file__).name), end="\n\n")
+        print(NOT_LFW.format(script=sys.argv[0]), end="\n\n")
         return write_standin(Path("runs") / "drawn-faces")
     if settings.download:
         download_lfw(settings.data)

@@ -123,7 +123,7 @@ class ResidualBlock:
     Reference:
         He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016, section 3.3 and
         figure 2 (option B); He, Zhang, Zhang, Zhang, Xie, Li, "Bag of Tricks for Image
-        Classification with Convolutional Neural Networks", 2019, section 4.1 (ResNet-D: average
+        Classification with Convolutional Neural Networks", 2019, section 4.2 (ResNet-D: average
         pooling).
     """
 
