@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify.augmentation import Augmentation
+from siamese_verify.checks import whole
 from siamese_verify.images import untuned
 from siamese_verify.preprocessing import Pixels
 
@@ -50,10 +51,14 @@ def stream(
 
     Raises:
         ValueError: If `batch_size`, `seed` or `initial_epoch` is out of range.
+        TypeError: If `augment` is of another type.
     """
-    _check_whole("batch_size", batch_size, 1)
-    _check_whole("seed", seed, 0)
-    _check_whole("initial_epoch", initial_epoch, 0)
+    batch_size = whole("batch_size", batch_size)
+    seed, initial_epoch = whole("seed", seed, 0), whole("initial_epoch", initial_epoch, 0)
+    if not isinstance(augment, (bool, Augmentation)):
+        raise TypeError(
+            f"`augment` must be a bool or an Augmentation. Received: augment={augment!r}"
+        )
     augmentation = Augmentation() if augment is True else augment or None
     epochs = itertools.count(initial_epoch)
 
@@ -89,10 +94,3 @@ def _prepare(
     if augmentation is not None:
         images = tf.ensure_shape(augmentation(images, seed), pixels.shape)
     return arrange(images, labels)
-
-
-def _check_whole(name: str, value: int, lowest: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < lowest:
-        raise ValueError(
-            f"`{name}` must be a whole number, at least {lowest}. Received: {name}={value!r}"
-        )

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
+from siamese_verify.checks import whole
 from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import evaluate_scores
 from siamese_verify.model import SiameseModel
-from siamese_verify.optimizers import averaged_weights
+from siamese_verify.optimizers import averaged_weights, unwrapped_optimizer
 from siamese_verify.pairs import Photo
 
 Logs = dict[str, Any] | None
@@ -73,8 +74,7 @@ class Koch2015Schedule(keras.callbacks.Callback):
         decay: float = 0.99,
     ):
         super().__init__()
-        if epochs < 1:
-            raise ValueError(f"`epochs` must be at least 1. Received: epochs={epochs}")
+        epochs = whole("epochs", epochs)
         if not 0 < initial_momentum <= 1 or not 0 < momentum <= 1:
             raise ValueError(
                 "`initial_momentum` and `momentum` must be in (0, 1]. Received: "
@@ -95,19 +95,20 @@ class Koch2015Schedule(keras.callbacks.Callback):
     @override
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
-        config = model.optimizer.get_config()
+        optimizer = unwrapped_optimizer(model)
+        config = optimizer.get_config()
         momentum, rate = config.get("momentum"), config["learning_rate"]
         scheduled = isinstance(rate, dict)  # a LearningRateSchedule, serialized
-        if not isinstance(model.optimizer, keras.optimizers.SGD) or not momentum or scheduled:
+        if not isinstance(optimizer, keras.optimizers.SGD) or not momentum or scheduled:
             raise ValueError(
                 "Koch2015Schedule needs keras.optimizers.SGD with a momentum above 0 and a number "
                 "as learning rate, such as SGD(0.001, momentum=0.5). Received: "
-                f"{type(model.optimizer).__name__} with momentum={momentum}, learning_rate={rate}"
+                f"{type(optimizer).__name__} with momentum={momentum}, learning_rate={rate}"
             )
 
     @override
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        optimizer = self.model.optimizer
+        optimizer = unwrapped_optimizer(self.model)
         if epoch > 0:
             optimizer.learning_rate = float(optimizer.learning_rate) * self.decay
         momentum = self.momentum_at(epoch)
@@ -119,8 +120,9 @@ class Koch2015Schedule(keras.callbacks.Callback):
     @override
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-            logs["momentum"] = float(self.model.optimizer.momentum)
+            optimizer = unwrapped_optimizer(self.model)
+            logs["learning_rate"] = float(optimizer.learning_rate)
+            logs["momentum"] = float(optimizer.momentum)
 
 
 class PairEvaluation(keras.callbacks.Callback):
@@ -241,16 +243,25 @@ class OneShotAccuracy(keras.callbacks.Callback):
                 "`people` must name who is on each of `images`. "
                 f"Received: {len(images)} images, {len(people)} people"
             )
-        if trials < 1:
-            raise ValueError(f"`trials` must be at least 1. Received: trials={trials}")
+        trials = whole("trials", trials)
         self.images = images
         names = [who.person if isinstance(who, Photo) else who for who in people]
         self.trials = _draw_trials(names, n_way, trials, np.random.default_rng(seed))
 
     @override
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        if not isinstance(model, SiameseModel):
+            raise TypeError(
+                "OneShotAccuracy goes with the training of a SiameseModel. "
+                f"Received: model of {type(model).__name__}"
+            )
+
+    @override
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
-            logs["val_one_shot_accuracy"] = self.accuracy(self.model)
+            with averaged_weights(self.model):
+                logs["val_one_shot_accuracy"] = self.accuracy(self.model)
 
     def accuracy(self, model: Any) -> float:
         """The one-shot accuracy of a `SiameseModel`, in [0, 1]."""

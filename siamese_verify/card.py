@@ -99,7 +99,7 @@ def _describe(verifier: Verifier) -> str:
     tower, head = verifier.model.tower, type(verifier.model.head).__name__
     return (
         f"`{tower.name}`, {tower.count_params():,} parameters, gives embeddings of "
-        f"{verifier.gallery.embeddings.shape[1]} numbers; `{head}` scores two of them, higher is "
+        f"{verifier.model.embedding_size} numbers; `{head}` scores two of them, higher is "
         "more alike. "
         f"Of each photograph it sees {seen}, at {height} x {width} pixels, "
         f"{'in grey' if channels == 1 else 'in colour'}."

@@ -208,15 +208,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _load(path: str) -> Verifier:
-    gc.disable()
-    with _quiet():
-        from siamese_verify.verifier import Verifier
-
-        verifier = Verifier.load(path)
     # TensorFlow's many objects stay to the end: to search them for garbage takes 1.5 s in all.
-    gc.freeze()
-    gc.enable()
-    return verifier
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with _quiet():
+            from siamese_verify.verifier import Verifier
+
+            return Verifier.load(path)
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ class PairDataset:
 
     Raises:
         ValueError: If `pairs` is empty.
+        TypeError: If `pairs` is no `PairList`.
         FileNotFoundError: If photographs are missing; names them, before any is decoded.
         ImageError: If a file cannot be decoded; names it.
     """
@@ -54,6 +55,8 @@ class PairDataset:
         cache: PathLike | None = None,
         verbose: bool = True,
     ):
+        if not isinstance(pairs, PairList):
+            raise TypeError(f"`pairs` must be a PairList. Received: {type(pairs).__name__}")
         if not len(pairs):
             raise ValueError("`pairs` is empty: there is nothing to compare.")
         photos = pairs.photographs
@@ -171,7 +174,8 @@ class PairDataset:
                 near their place: a list in LFW's order, same pairs first, then gives batches of
                 mostly one label, from which a network learns little.
             initial_epoch: The epoch with which the first iteration starts, as in `fit`, so that a
-                resumed run sees the batches that an uninterrupted one would.
+                resumed run sees the batches that an uninterrupted one would. Each iteration counts,
+                also one for a look at a batch, and the one that Keras makes on JAX before `fit`.
 
         Returns:
             A `tf.data.Dataset` of `((left, right), label)`: float32 images in [0, 1] of shape

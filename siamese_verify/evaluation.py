@@ -303,7 +303,7 @@ class Evaluation:
         return max(0.0, rate - width), min(1.0, rate + width)
 
     def _tar_at(self, far: list[float]) -> Floats:
-        tar: Floats = np.interp(far, np.append(self.roc.far, 1.0), np.append(self.roc.tar, 1.0))
+        tar: Floats = np.interp(far, self.roc.far, self.roc.tar)
         return tar
 
 

@@ -136,7 +136,8 @@ class IdentityDataset:
             augment: For training only: True for `Augmentation()`, or one of your own.
             per_person: Photographs of each person, at least 2; a divisor of `batch_size`.
             initial_epoch: The epoch with which the first iteration starts, as in `fit`, so that a
-                resumed run sees the batches that an uninterrupted one would.
+                resumed run sees the batches that an uninterrupted one would. Each iteration counts,
+                also one for a look at a batch, and the one that Keras makes on JAX before `fit`.
 
         Returns:
             A `tf.data.Dataset` of `(images, label)`: float32 images in [0, 1] of shape

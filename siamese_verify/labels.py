@@ -25,6 +25,6 @@ def aligned(y_true: Tensor, y_pred: Tensor, dtype: str) -> tuple[Tensor, Tensor]
     if len(lengths) > 1:
         raise ValueError(
             "Each score needs a label. "
-            f"Received: labels of shape {y_true.shape}, scores of shape {y_pred.shape}"
+            f"Received: {labels.shape[0]} labels, {scores.shape[0]} scores"
         )
     return labels, scores

@@ -31,12 +31,12 @@ class ContrastiveLoss(keras.losses.Loss):
         **kwargs: Keras's own: `reduction`, `name`.
 
     Call arguments:
-        y_true: Labels, 1 = same, 0 = different.
+        y_true: Labels, 1 = same, 0 = different; outside of [0, 1], the loss is NaN.
         y_pred: Scores of `EuclideanHead`: negative distances, of the labels' shape or with one
             more dimension of size 1.
 
     Raises:
-        ValueError: If `margin` is not above 0.
+        ValueError: If `margin` is not above 0 and finite.
 
     Example:
         >>> loss = ContrastiveLoss(margin=1.0)
@@ -50,13 +50,14 @@ class ContrastiveLoss(keras.losses.Loss):
 
     def __init__(self, margin: float = 1.0, name: str = "contrastive_loss", **kwargs: Any):
         super().__init__(name=name, **kwargs)
-        if not margin > 0:
-            raise ValueError(f"`margin` must be above 0. Received: margin={margin}")
+        if not 0 < margin < math.inf:  # written so that NaN fails
+            raise ValueError(f"`margin` must be above 0 and finite. Received: margin={margin}")
         self.margin = margin
 
     @override
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         same, scores = aligned(y_true, y_pred, self.dtype)
+        same = ops.where((same >= 0) & (same <= 1), same, math.nan)
         distance = -scores
         apart = ops.relu(self.margin - distance)
         return same * ops.square(distance) / 2 + (1 - same) * ops.square(apart) / 2

@@ -13,6 +13,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.checks import whole
 from siamese_verify.labels import aligned
 
 Tensor = Any
@@ -26,9 +27,7 @@ class _ScoreMetric(keras.metrics.Metric):
 
     def __init__(self, name: str, capacity: int, **kwargs: Any):
         super().__init__(name=name, **kwargs)
-        if capacity < 1:
-            raise ValueError(f"`capacity` must be at least 1. Received: capacity={capacity}")
-        self.capacity = capacity
+        self.capacity = capacity = whole("capacity", capacity)
         self.scores = self.add_variable((capacity,), "zeros", "float32", name="scores")
         self.genuine = self.add_variable((capacity,), "zeros", "float32", name="genuine")
         self.impostor = self.add_variable((capacity,), "zeros", "float32", name="impostor")

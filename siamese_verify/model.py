@@ -10,8 +10,9 @@ import numpy.typing as npt
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.checks import whole
 from siamese_verify.preprocessing import scale
-from siamese_verify.scoring import score_pairs
+from siamese_verify.scoring import checked_pairs, score_pairs
 
 Tensor = Any
 
@@ -30,8 +31,14 @@ class SiameseModel(keras.Model):
             or a layer of your own called in the same way.
         **kwargs: Keras's own, such as `name`.
 
+    Attributes:
+        tower: The tower, as a Keras model.
+        head: The head.
+        embedding_size: Length of an embedding, once the model is built.
+
     Call arguments:
-        inputs: Left and right images, each `(batch, height, width, channels)`, floats in [0, 1].
+        inputs: Left and right images, each `(batch, height, width, channels)`, uint8, or floats
+            in [0, 1].
 
     Output shape:
         `(batch, 1)`.
@@ -76,12 +83,12 @@ class SiameseModel(keras.Model):
             )
         if not self.head.built:
             self.head.build((embedding.shape, embedding.shape))
-        self._image_shape, self._embedding_size = image_shape[1:], embedding.shape[-1]
+        self._image_shape, self.embedding_size = image_shape[1:], embedding.shape[-1]
         self.built = True
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
-        left, right = inputs
+        left, right = map(_scaled, inputs)
         # In a graph of TensorFlow, the lengths may not be known yet.
         if len({left.shape[0], right.shape[0]} - {None}) > 1:
             raise ValueError(
@@ -114,8 +121,7 @@ class SiameseModel(keras.Model):
             >>> model.embed(np.zeros((5, 16, 16, 1), np.uint8)).shape
             (5, 32)
         """
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
+        batch_size = whole("batch_size", batch_size)
         images = np.asarray(images)
         if not self.built:
             self.build(((None, *images.shape[1:]),) * 2)
@@ -129,7 +135,7 @@ class SiameseModel(keras.Model):
                 f"Received: {images.shape}"
             )
         if not len(images):
-            return np.empty((0, self._embedding_size), np.float32)
+            return np.empty((0, self.embedding_size), np.float32)
         embeddings = [
             self.tower.predict_on_batch(scale(images[i : i + batch_size]))
             for i in range(0, len(images), batch_size)
@@ -162,9 +168,10 @@ class SiameseModel(keras.Model):
             >>> model.score(np.zeros((5, 16, 16, 1), np.uint8), [[0, 1], [0, 2], [3, 4]]).shape
             (3,)
         """
-        used, indices = np.unique(np.asarray(pairs), return_inverse=True)
+        chosen = checked_pairs(pairs)
+        used, indices = np.unique(chosen, return_inverse=True)
         embeddings = self.embed(np.asarray(images)[used], batch_size)
-        return score_pairs(self.head, embeddings, indices.reshape(np.shape(pairs)))
+        return score_pairs(self.head, embeddings, indices.reshape(chosen.shape))
 
     @override
     def get_config(self) -> dict[str, Any]:
@@ -182,3 +189,15 @@ class SiameseModel(keras.Model):
             for part in ("tower", "head")
         }
         return cls(**{**config, **parts})
+
+
+def _scaled(images: Tensor) -> Tensor:
+    """Pixels as floats in [0, 1], as by `scale`, which is not for a graph."""
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if dtype == "uint8":
+        return ops.cast(images, keras.config.floatx()) / 255
+    if not keras.backend.is_float_dtype(dtype):
+        raise ValueError(
+            f"Images are uint8 in [0, 255] or floating-point in [0, 1]. Received: dtype={dtype}"
+        )
+    return images

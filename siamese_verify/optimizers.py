@@ -96,9 +96,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Reference:
         Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
     """
-    optimizer = getattr(model, "optimizer", None)
-    # With the policy mixed_float16, Keras wraps it in another.
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = unwrapped_optimizer(model)
     if optimizer is None or (optimizer.use_ema and not optimizer.built):
         raise ValueError(
             "averaged_weights needs a compiled model, some steps into its training. "
@@ -117,3 +115,9 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     finally:
         for variable, value in zip(model.trainable_variables, kept, strict=True):
             variable.assign(value)
+
+
+def unwrapped_optimizer(model: keras.Model) -> Any:
+    """The model's optimizer, which with the policy mixed_float16 Keras wraps in another."""
+    optimizer = getattr(model, "optimizer", None)
+    return getattr(optimizer, "inner_optimizer", optimizer)

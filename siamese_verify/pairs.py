@@ -12,6 +12,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from siamese_verify import lfw_format, photographs, sampling, splitting
+from siamese_verify.checks import whole
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.lfw_format import Pair, PairFileError, PairListWarning, Photo
 
@@ -45,7 +46,9 @@ class PairList(Sequence[Pair]):
         folds: int32 array `(n,)`, or None for a list without folds.
 
     Raises:
-        ValueError: If a label is not 0 or 1, or `folds` and `pairs` differ in length.
+        ValueError: If a label is not 0 or 1, `folds` and `pairs` differ in length, or a fold is no
+            whole number.
+        TypeError: If something else than a `Pair` is among `pairs`.
 
     Example:
         >>> pairs = PairList([
@@ -67,13 +70,19 @@ class PairList(Sequence[Pair]):
 
     def __init__(self, pairs: Iterable[Pair], folds: Iterable[int] | None = None):
         self._pairs = tuple(pairs)
-        self.folds = None if folds is None else np.array(list(folds), np.int32)
+        self.folds = (
+            None
+            if folds is None
+            else np.array([whole("folds", fold, 0) for fold in folds], np.int32)
+        )
         if self.folds is not None and len(self.folds) != len(self._pairs):
             raise ValueError(
                 "`folds` must give one fold for each pair. "
                 f"Received: {len(self._pairs)} pairs, {len(self.folds)} folds."
             )
         for pair in self._pairs:
+            if not isinstance(pair, Pair):
+                raise TypeError(f"A PairList is made of Pairs. Received: {pair!r}")
             if pair.label not in (0, 1):
                 raise ValueError(f"A label is 1 (same) or 0 (different). Received: {pair}")
 

@@ -49,7 +49,8 @@ def find_photographs(images_root: PathLike, photos: Sequence[Photo]) -> list[Pat
     """The file of each photograph, all of which must be there.
 
     Where the named file is absent, one of the same name with another of the known endings counts,
-    in small or capital letters, so that LFW's lists serve for PNG files too.
+    in small or capital letters, so that LFW's lists serve for PNG files too. A named file of an
+    ending that is not known must be there itself.
 
     Args:
         images_root: The folder that holds a folder for each person.
@@ -66,7 +67,9 @@ def find_photographs(images_root: PathLike, photos: Sequence[Photo]) -> list[Pat
     for photo in photos:
         path = root / photo.path
         if not path.is_file():
-            others = (path.with_suffix(suffix) for suffix in suffixes)
+            # "scan.1" and "scan.2" are not both "scan.jpg".
+            known = path.suffix in ("", *suffixes)
+            others = (path.with_suffix(suffix) for suffix in suffixes if known)
             existing = next((other for other in others if other.is_file()), None)
             if existing is None:
                 missing.append(path)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify import decoding
+from siamese_verify.checks import whole
 from siamese_verify.decoding import ImageError
 
 Pixels = npt.NDArray[np.uint8]
@@ -50,18 +51,12 @@ class Preprocessing:
             size = getattr(self, name)
             if size is None and name == "center_crop":
                 continue
-            if not isinstance(size, (tuple, list)) or len(size) != 2 or min(map(int, size)) < 1:
-                raise ValueError(
-                    f"`{name}` must be a height and a width of at least 1 pixel. "
-                    f"Received: {name}={size}"
-                )
-            object.__setattr__(self, name, (int(size[0]), int(size[1])))
+            if not isinstance(size, (tuple, list)) or len(size) != 2:
+                raise ValueError(f"`{name}` must be a height and a width. Received: {name}={size}")
+            object.__setattr__(self, name, tuple(whole(name, pixels) for pixels in size))
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
-        if self.max_pixels < 1:
-            raise ValueError(
-                f"`max_pixels` must be at least 1. Received: max_pixels={self.max_pixels}"
-            )
+        whole("max_pixels", self.max_pixels)
 
     @property
     def shape(self) -> tuple[int, int, int]:

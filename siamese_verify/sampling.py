@@ -11,6 +11,7 @@ import numpy.typing as npt
 from siamese_verify.photographs import People
 
 _Photo = tuple[str, str]  # person and file
+_DRAWS = 4  # for each pair, before all are listed instead
 
 
 def sample_pairs(
@@ -75,19 +76,20 @@ def _sample_different(
     names = list(people)
     counts = np.array([len(files) for files in people.values()])
     possible = (int(counts.sum()) ** 2 - int((counts**2).sum())) // 2
-    if possible <= 4 * size:
-        # Few are left out: drawing one by one would hit the same pairs again and again. Sorting by
-        # waiting times draws as that would (Efraimidis, Spirakis 2006).
-        photos = [(person, file) for person, files in people.items() for file in files]
-        every = [pair for pair in itertools.combinations(photos, 2) if pair[0][0] != pair[1][0]]
-        n_ways = [len(people[left[0]]) * len(people[right[0]]) for left, right in every]
-        waiting = rng.exponential(size=len(every)) * n_ways
-        return [every[i] for i in np.argsort(waiting)[:size].tolist()]
-    drawn: dict[tuple[_Photo, _Photo], None] = {}
-    while len(drawn) < size:
-        first, second = sorted(rng.choice(len(names), 2, replace=False).tolist())
-        left, right = (
-            (names[i], people[names[i]][int(rng.integers(counts[i]))]) for i in (first, second)
-        )
-        drawn[left, right] = None
-    return list(drawn)
+    if possible > 4 * size:
+        drawn: dict[tuple[_Photo, _Photo], None] = {}
+        for _ in range(_DRAWS * size):
+            first, second = sorted(rng.choice(len(names), 2, replace=False).tolist())
+            left, right = (
+                (names[i], people[names[i]][int(rng.integers(counts[i]))]) for i in (first, second)
+            )
+            drawn[left, right] = None
+            if len(drawn) == size:
+                return list(drawn)
+    # Few are left out, or nearly all are of a few people: drawing one by one hits the same pairs
+    # again and again. Sorting by waiting times draws as that would (Efraimidis, Spirakis 2006).
+    photos = [(person, file) for person, files in people.items() for file in files]
+    every = [pair for pair in itertools.combinations(photos, 2) if pair[0][0] != pair[1][0]]
+    n_ways = [len(people[left[0]]) * len(people[right[0]]) for left, right in every]
+    waiting = rng.exponential(size=len(every)) * n_ways
+    return [every[i] for i in np.argsort(waiting)[:size].tolist()]

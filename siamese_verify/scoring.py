@@ -41,18 +41,28 @@ def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLi
         >>> score_pairs(CosineHead(), embeddings, [[0, 1], [0, 2]]).tolist()
         [1.0, 0.0]
     """
-    indices = np.asarray(pairs)
-    if indices.ndim != 2 or indices.shape[1] != 2 or not np.issubdtype(indices.dtype, np.integer):
-        raise ValueError(
-            "`pairs` must be an integer array of shape (p, 2). "
-            f"Received: {indices.dtype} array of shape {indices.shape}"
-        )
+    indices = checked_pairs(pairs)
     scores = np.empty(len(indices), np.float32)
     step = max(1, _BLOCK_BYTES // (8 * embeddings.shape[1]))
     for start in range(0, len(indices), step):
         left, right = indices[start : start + step].T
         scores[start : start + step] = _apply(head, embeddings[left], embeddings[right])
     return scores
+
+
+def checked_pairs(pairs: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
+    """Which are the left and right of each pair, as an integer array `(p, 2)`.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    indices = np.asarray(pairs)
+    if indices.ndim != 2 or indices.shape[1] != 2 or not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(
+            "`pairs` must be an integer array of shape (p, 2). "
+            f"Received: {indices.dtype} array of shape {indices.shape}"
+        )
+    return indices
 
 
 def score_blocks(
@@ -108,7 +118,7 @@ class GalleryScorer:
 
     def __init__(self, head: keras.layers.Layer, gallery: Floats):
         self._head = head
-        self._is_cosine = isinstance(head, CosineHead)
+        self._is_cosine = type(head) is CosineHead  # A subclass may score otherwise.
         self._gallery = unit_length(gallery) if self._is_cosine else gallery
 
     def blocks(self, probes: Floats) -> Iterator[tuple[slice, slice, Floats]]:

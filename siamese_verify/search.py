@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.checks import whole
 from siamese_verify.layers.heads import CosineHead
 from siamese_verify.scoring import Floats, GalleryScorer, unit_length
 
@@ -36,6 +37,9 @@ class ExactIndex:
         head: A head, as for `SiameseModel`.
         embeddings: Those of the gallery, float32 `(n, size)`.
 
+    Raises:
+        ValueError: If an embedding is not finite.
+
     Example:
         >>> index = ExactIndex(CosineHead(), np.eye(3, dtype=np.float32))
         >>> index.search(np.array([[0, 2, 1]], np.float32), k=2).indices.tolist()
@@ -43,7 +47,7 @@ class ExactIndex:
     """
 
     def __init__(self, head: keras.layers.Layer, embeddings: Floats):
-        self._scorer, self._n = GalleryScorer(head, embeddings), len(embeddings)
+        self._scorer, self._n = GalleryScorer(head, _finite(embeddings)), len(embeddings)
 
     def search(self, probes: Floats, k: int) -> Neighbors:
         """The `k` most alike to each probe, or all if they are fewer; of equals, the first.
@@ -76,7 +80,7 @@ class FaissIndex:
         candidates: How many are compared exactly; more is slower and finds more.
 
     Raises:
-        ValueError: If the head is another one.
+        ValueError: If the head is another one, or an embedding is not finite.
         ImportError: If FAISS is not installed.
 
     Reference:
@@ -85,7 +89,7 @@ class FaissIndex:
     """
 
     def __init__(self, head: keras.layers.Layer, embeddings: Floats, candidates: int = 400):
-        if not isinstance(head, CosineHead):
+        if type(head) is not CosineHead:  # A subclass may score otherwise.
             raise ValueError(
                 "FAISS searches by cosine only: use ExactIndex for other heads. "
                 f"Received: head={head}"
@@ -98,7 +102,7 @@ class FaissIndex:
         # each of the 16 centres.
         form = f"PQ{size if size % 2 else size // 2}x4fs" if self._n >= 39 * 16 else "Flat"
         self._index: Any = faiss.index_factory(size, f"{form},RFlat", faiss.METRIC_INNER_PRODUCT)
-        unit = unit_length(embeddings)
+        unit = unit_length(_finite(embeddings))
         self._index.train(unit)
         self._index.add(unit)
 
@@ -121,9 +125,18 @@ class FaissIndex:
 
 
 def _checked(k: int, n: int) -> int:
-    if k < 1:
-        raise ValueError(f"`k` must be at least 1. Received: k={k}")
-    return min(k, n)
+    return min(whole("k", k), n)
+
+
+def _finite(embeddings: Floats) -> Floats:
+    """Checked, since NaN compares with nothing: one would hide all others."""
+    good = np.isfinite(embeddings).all(axis=1)
+    if not good.all():
+        raise ValueError(
+            "Embeddings must be finite. "
+            f"Received: {np.count_nonzero(~good):,} that are not, first number {good.argmin()}"
+        )
+    return embeddings
 
 
 def _merged(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from siamese_verify import losses, metrics, optimizers  # noqa: F401  # As those of layers below.
 from siamese_verify.calibration import Calibration, CalibrationWarning, calibrate
+from siamese_verify.checks import whole
 from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import Evaluation, evaluate_scores
 from siamese_verify.files import PathLike
@@ -173,11 +174,17 @@ class Verifier:
         Raises:
             ValueError: If an argument is out of range, all pairs are same or different, or their
                 preprocessing is not the verifier's.
+            TypeError: If `training_people` is one name.
 
         Warns:
             CalibrationWarning: If pairs share people with training, are few, or are far from half
                 same and half different.
         """
+        if isinstance(training_people, str):
+            raise TypeError(
+                "Names of people come in a list, also a single one. "
+                f"Received: training_people={training_people!r}"
+            )
         known = training_people if training_people is not None else pairs.training_people
         people = set(pairs.pairs.people)
         if shared := people & set(known or ()):
@@ -224,9 +231,16 @@ class Verifier:
         Raises:
             ImageError: If one cannot be used as a photograph.
             TypeError: If it is one photograph, not in a list.
+            RuntimeError: If the model gives numbers that are not finite.
         """
         pixels = [read_image(image, self.preprocessing) for image in listed(images)]
-        return self.model.embed(np.array(pixels).reshape(-1, *self.preprocessing.shape))
+        embeddings = self.model.embed(np.array(pixels).reshape(-1, *self.preprocessing.shape))
+        if not np.isfinite(embeddings).all():
+            raise RuntimeError(
+                f"The embeddings of {self.model.tower.name!r} are not finite: its weights are NaN "
+                "or too large. Train it anew, at a lower learning rate."
+            )
+        return embeddings
 
     def verify(self, one: Image, other: Image) -> Decision:
         """Decides whether two photographs are the same.
@@ -249,8 +263,12 @@ class Verifier:
 
         Raises:
             RuntimeError, ImageError: As `verify`.
+            TypeError: If a pair is not two photographs.
         """
-        calibration = self._calibrated()
+        calibration, pairs = self._calibrated(), list(pairs)
+        for i, pair in enumerate(pairs):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise TypeError(f"A pair is two photographs. Received: pair {i}, {pair!r}")
         embeddings = self.embed(image for pair in pairs for image in pair)
         indices = np.arange(len(embeddings)).reshape(-1, 2)
         scores = score_pairs(self.model.head, embeddings, indices).tolist()
@@ -275,13 +293,21 @@ class Verifier:
         Raises:
             ImageError: If a photograph cannot be used; nobody is added then.
             TypeError: If somebody's photograph is not in a list; nobody is added then.
+            GalleryError: If the model has been trained since others were enrolled, whose embeddings
+                cannot be compared any more; nobody is added then.
         """
         names, images = [], []
         for name, photographs in people.items():
             for image in listed(photographs):
                 names.append(name)
                 images.append(image)
-        gallery = self.gallery if len(self.gallery) else self._empty_gallery()
+        nobody = self._empty_gallery()
+        gallery = self.gallery if len(self.gallery) else nobody
+        if not gallery.is_of(nobody):
+            raise GalleryError(
+                f"The model has changed since {len(gallery):,} photographs were enrolled. Enroll "
+                f"all again, in a new Verifier. Received: {len(images):,} photographs"
+            )
         self.gallery = gallery.extended(names, self.embed(images))
 
     def identify(self, probe: Image, k: int = 1) -> list[Match]:
@@ -301,8 +327,7 @@ class Verifier:
             ValueError: If `k` is below 1.
             RuntimeError, ImageError: As `verify`.
         """
-        if k < 1:
-            raise ValueError(f"`k` must be at least 1. Received: k={k}")
+        k = whole("k", k)
         threshold, gallery = self.threshold, self.gallery
         index, embedding = self._index_of(gallery), self.embed([probe])
         best: dict[str, float] = {}

@@ -109,3 +109,14 @@ def test_half_precision_is_kept():
     layer = BatchNormalization(dtype="mixed_float16")
     output = layer(np.ones((2, 4, 4, 3), np.float16), training=True)
     assert ops.convert_to_numpy(output).dtype == np.float16
+
+
+def test_double_precision_is_kept():
+    layers = pair_of_layers((9, 5), dtype="float64")
+    x = np.random.default_rng(0).normal(3.0, 1.0, (8, 9, 5))
+    outputs = [layer(ops.convert_to_tensor(x, "float64"), training=True) for layer in layers]
+    assert keras.backend.standardize_dtype(outputs[0].dtype) == "float64"
+    actual, expected = map(ops.convert_to_numpy, outputs)
+    np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-10)
+    for mine, theirs in zip(*(layer.get_weights() for layer in layers), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10)

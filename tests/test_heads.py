@@ -80,7 +80,7 @@ def test_a_head_computes_its_formula(head_class, scale):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("size", [1e-3, 1, 1e3])
-def test_squares_do_not_overflow_in_half_precision(dtype, size):
+def test_half_precision_is_scored_in_float32(dtype, size):
     left, right = (
         ops.convert_to_tensor([[size, 0.0]], dtype),
         ops.convert_to_tensor([[size, size]], dtype),
@@ -88,8 +88,23 @@ def test_squares_do_not_overflow_in_half_precision(dtype, size):
     cosine, distance = CosineHead(dtype=dtype), EuclideanHead(dtype=dtype)
     for head, value in ((cosine, 0.5**0.5), (distance, -size)):
         score = head((left, right))
-        assert keras.backend.standardize_dtype(score.dtype) == dtype
+        assert keras.backend.standardize_dtype(score.dtype) == "float32"
         assert float(score[0, 0]) == pytest.approx(value, rel=0.01)
+
+
+@every_head
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_not_finite_gets_no_score(head_class, wrong):
+    left = np.array([[wrong, 1, 1, 1, 1, 1, 1, 1], [1] * 8], np.float32)
+    actual = scores(made(head_class), left, left)
+    assert np.isnan(actual).tolist() == [[True], [False]]
+
+
+def test_integers_are_scored_as_numbers():
+    left, right = np.array([[1, 0], [1, 0]]), np.array([[2, 1], [0, 1]])
+    np.testing.assert_allclose(scores(EuclideanHead(), left, right), [[-(2**0.5)]] * 2, rtol=1e-6)
+    expected_cosines = [[2 / 5**0.5], [0]]
+    np.testing.assert_allclose(scores(CosineHead(), left, right), expected_cosines, rtol=1e-6)
 
 
 @every_head

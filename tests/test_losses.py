@@ -101,3 +101,15 @@ def test_the_loss_is_made_again_from_its_configuration():
     assert type(again) is ContrastiveLoss
     assert again.get_config() == loss.get_config()
     assert (again.margin, again.name, again.reduction) == (0.25, "mine", "sum")
+
+
+@pytest.mark.parametrize("label", [-1.0, 2.0, float("nan")])
+def test_a_label_that_is_none_gives_nan(label):
+    values = ContrastiveLoss(reduction="none")(np.array([label, 0.3]), np.array([[-1.0], [-0.5]]))
+    # Labels between are the mean of the two, as Keras's cross-entropy takes them.
+    np.testing.assert_allclose(values, [np.nan, 0.3 * 0.125 + 0.7 * 0.125], rtol=1e-6)
+
+
+def test_lists_of_other_lengths_are_refused_too():
+    with pytest.raises(ValueError, match="Received: 3 labels, 2 scores"):
+        ContrastiveLoss()([1.0, 0.0, 1.0], [[-0.1], [-0.2]])

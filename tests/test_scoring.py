@@ -92,3 +92,26 @@ def test_a_model_scores_pairs_as_predict_does_and_embeds_each_image_once(head_cl
     monkeypatch.setattr(model, "embed", lambda i, n: passed.append(len(i)) or embed(i, n))
     np.testing.assert_allclose(model.score(images, pairs), expected, atol=1e-6)
     assert passed == [4]
+
+
+class Shifted(CosineHead):
+    """Scores otherwise than the class it is derived from."""
+
+    def call(self, inputs):
+        return 2 * super().call(inputs) - 5
+
+
+def test_a_head_derived_from_the_cosine_scores_as_it_says():
+    head, gallery = Shifted(), embeddings(4)
+    pairs = np.array([[0, i] for i in range(4)])
+    matrix = score_matrix(head, gallery[:1], gallery)
+    np.testing.assert_allclose(matrix[0], score_pairs(head, gallery, pairs), rtol=1e-6)
+
+
+def test_of_a_tower_in_half_precision_pairs_and_matrix_agree():
+    gallery = embeddings(100).astype(np.float16).astype(np.float32)
+    pairs = np.array([[i, i + 1] for i in range(99)])
+    listed = score_pairs(CosineHead(dtype="mixed_float16"), gallery, pairs)
+    matrix = score_matrix(CosineHead(dtype="mixed_float16"), gallery, gallery)
+    np.testing.assert_allclose(listed, matrix[tuple(pairs.T)], atol=1e-6)
+    assert len(np.unique(listed)) == 99

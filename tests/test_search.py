@@ -86,3 +86,14 @@ def test_faiss_is_for_cosines():
 def test_k_below_one_is_refused(k):
     with pytest.raises(ValueError, match=f"Received: k={k}"):
         ExactIndex(sv.CosineHead(), np.zeros((10, 4), np.float32)).search(np.zeros((1, 4)), k)
+
+
+@pytest.mark.parametrize("index", [ExactIndex, FaissIndex])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_embeddings_that_are_not_finite_are_refused(index, wrong):
+    _, gallery = draw(0, 1, 10)
+    gallery[7, 1] = wrong
+    if index is FaissIndex:
+        pytest.importorskip("faiss")
+    with pytest.raises(ValueError, match=r"finite\. Received: 1 that are not, first number 7"):
+        index(sv.CosineHead(), gallery)

@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import itertools
 import json
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from plans import EXPERIMENTS, GROUPS
-from settings import defaults
+from settings import parse_arguments as parse_settings
 
 from siamese_verify.files import replacing
 
@@ -49,9 +48,7 @@ class Run(NamedTuple):
     @property
     def epochs(self) -> int:
         """How many it takes."""
-        # The last one counts, as for train.py.
-        given = dict(itertools.pairwise(self.settings))
-        return int(given.get("--epochs") or str(defaults(given["--recipe"])["epochs"]))
+        return int(parse_settings(None, ["--data", "lfw", *self.settings]).epochs)
 
     def is_finished(self, results: Path) -> bool:
         """Whether its results are there."""

@@ -109,7 +109,7 @@ class RunFolder(keras.callbacks.Callback):
             writer = csv.writer(file)
             writer.writerow(["left", "right", "label", *scores])
             for pair, *values in zip(pairs, *scores.values(), strict=True):
-                digits = [f"{value:.6f}" for value in values]
+                digits = [f"{value:.9g}" for value in values]  # as many as tell float32 apart
                 writer.writerow([pair.left.path, pair.right.path, pair.label, *digits])
 
     def read_history(self) -> list[Row]:

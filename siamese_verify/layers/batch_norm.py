@@ -8,6 +8,8 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.layers.unit_length import at_least_float32
+
 Tensor = Any
 
 
@@ -39,7 +41,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         plain = over_last_axis and self.scale and self.center and not others
         if not (training and self.trainable and plain):
             return super().call(inputs, training=training, mask=mask)
-        x = ops.cast(inputs, "float32")
+        x = at_least_float32(inputs)
         mean, variance = _moments(x)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
@@ -51,7 +53,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     x = ops.stop_gradient(x)
-    n = ops.cast(ops.size(x) // x.shape[-1], "float32")
+    n = ops.cast(ops.size(x) // x.shape[-1], x.dtype)
     mean = _channel_sums(x) / n
     return mean, ops.maximum(_channel_sums(ops.square(x)) / n - ops.square(mean), 0)
 
@@ -63,7 +65,8 @@ def _channel_sums(x: Tensor) -> Tensor:
     comes first, since a single one over millions of values loses digits.
     """
     samples = ops.reshape(x, (ops.shape(x)[0], -1, x.shape[-1]))
-    return ops.sum(ops.matmul(ops.ones((1, ops.shape(samples)[1])), samples), axis=(0, 1))
+    ones = ops.ones((1, ops.shape(samples)[1]), x.dtype)
+    return ops.sum(ops.matmul(ones, samples), axis=(0, 1))
 
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]
@@ -75,7 +78,7 @@ def _normalize(
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
         upstream = arguments[0] if upstream is None else upstream
-        n = ops.cast(ops.size(x) // x.shape[-1], "float32")
+        n = ops.cast(ops.size(x) // x.shape[-1], x.dtype)
         for_beta = _channel_sums(upstream)
         with_x = _channel_sums(upstream * x)
         for_gamma = (with_x - mean * for_beta) * inverse_deviation

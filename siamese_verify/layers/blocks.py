@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 from keras import layers
 
+from siamese_verify.checks import whole
 from siamese_verify.layers.batch_norm import BatchNormalization
-from siamese_verify.layers.spectral import Method, SpectralConv2D
+from siamese_verify.layers.spectral import METHODS, Method, SpectralConv2D
 from siamese_verify.regularizers import L2
 
 Padding = Literal["valid", "same"]
@@ -54,8 +55,10 @@ class ConvBlock:
     def __post_init__(self) -> None:
         _check_counts(self, "filters", "kernel_size", "pool_size", "stride")
         check_dropout(self.dropout)
-        if not self.l2 >= 0:  # written so that NaN fails
-            raise ValueError(f"`l2` must be at least 0. Received: l2={self.l2}")
+        if not 0 <= self.l2 < math.inf:  # written so that NaN fails
+            raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={self.l2}")
+        if self.method not in METHODS:
+            raise ValueError(f"`method` must be one of {METHODS}. Received: method={self.method!r}")
         if self.stride > 1 and self.method not in ("auto", "direct"):
             raise ValueError(
                 "With a stride above 1, `method` must be 'auto' or 'direct'. "
@@ -82,6 +85,7 @@ class ConvBlock:
             "padding": self.padding,
             "activation": "relu",
             "kernel_regularizer": L2(self.l2) if self.l2 else None,
+            "data_format": "channels_last",  # whatever Keras's default
             "dtype": dtype,
             "name": f"conv_{index}",
         }
@@ -93,7 +97,12 @@ class ConvBlock:
         if self.batch_norm:
             x = BatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
         if self.pool_size > 1:
-            x = layers.MaxPooling2D(self.pool_size, dtype=dtype, name=f"max_pool_{index}")(x)
+            x = layers.MaxPooling2D(
+                self.pool_size,
+                data_format="channels_last",
+                dtype=dtype,
+                name=f"max_pool_{index}",
+            )(x)
         if self.dropout:
             x = layers.Dropout(self.dropout, dtype=dtype, name=f"dropout_{index}")(x)
         return x
@@ -156,6 +165,7 @@ class ResidualBlock:
                 kernel_size,
                 stride,
                 padding="same",
+                data_format="channels_last",
                 use_bias=False,
                 kernel_initializer="he_normal",
                 dtype=dtype,
@@ -166,7 +176,11 @@ class ResidualBlock:
         shortcut = x
         if self.stride > 1:
             shortcut = layers.AveragePooling2D(
-                self.stride, padding="same", dtype=dtype, name=name("pool_shortcut")
+                self.stride,
+                padding="same",
+                data_format="channels_last",
+                dtype=dtype,
+                name=name("pool_shortcut"),
             )(shortcut)
         if self.stride > 1 or x.shape[-1] != self.filters:
             shortcut = conv(shortcut, "shortcut", 1)
@@ -203,13 +217,7 @@ def block_from_fields(fields: dict[str, Any]) -> Block:
 
 def _check_counts(block: Block, *names: str) -> None:
     for name in names:
-        count = getattr(block, name)
-        if not 1 <= count < math.inf or count != int(count):
-            raise ValueError(
-                f"`{name}` must be a whole number, at least 1. Received: {name}={count}"
-            )
-        # Keras takes no integer of NumPy.
-        object.__setattr__(block, name, int(count))
+        object.__setattr__(block, name, whole(name, getattr(block, name)))
 
 
 def check_dropout(dropout: float) -> None:

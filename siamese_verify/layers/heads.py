@@ -2,7 +2,7 @@
 
 All take the left and right embeddings, each `(..., size)`, and give `(..., 1)`. The dimensions
 before the last may be broadcast: `(m, 1, size)` and `(1, n, size)` give the scores of all m x n
-pairs.
+pairs. Scores are float32 at least, whatever the precision of the tower: float16 tells few apart.
 """
 
 from __future__ import annotations
@@ -106,12 +106,10 @@ class EuclideanHead(keras.layers.Layer):
     @override
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
         left, right = _two_embeddings(self, inputs)
-        difference = at_least_float32(left) - at_least_float32(right)
-        squared = ops.sum(ops.square(difference), axis=-1, keepdims=True)
-        # The root has no gradient at 0: there the distance is 0, and so is its gradient.
-        positive = squared > 0
-        distance = ops.where(positive, ops.sqrt(ops.where(positive, squared, 1.0)), 0.0)
-        return -ops.cast(distance, left.dtype)
+        squared = ops.sum(ops.square(left - right), axis=-1, keepdims=True)
+        # The root has no gradient at 0: there the distance is 0, and so is its gradient. NaN stays.
+        apart = ops.not_equal(squared, 0)
+        return -ops.where(apart, ops.sqrt(ops.where(apart, squared, 1.0)), 0.0)
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -209,10 +207,13 @@ def _cosine(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _two_embeddings(head: keras.layers.Layer, inputs: Any) -> tuple[Tensor, Tensor]:
-    """Left and right. Checked in each call: sizes of 8 and 1 would broadcast without a word."""
+    """Left and right, as float32 at least.
+
+    Checked in each call: sizes of 8 and 1 would broadcast without a word.
+    """
     several = isinstance(inputs, (tuple, list))
     _embedding_size(head, [x.shape for x in inputs] if several else inputs.shape)
-    left, right = inputs
+    left, right = map(at_least_float32, inputs)
     return left, right
 
 

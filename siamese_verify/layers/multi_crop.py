@@ -115,4 +115,6 @@ def _centre(images: Any, share: float, size: tuple[int, int]) -> Any:
         start = (n - kept) // 2
         parts.append(slice(start, start + kept))
     cropped = images[tuple(parts)]
-    return cropped if cropped.shape[1:3] == size else ops.image.resize(cropped, size)
+    if cropped.shape[1:3] == size:
+        return cropped
+    return ops.image.resize(cropped, size, data_format="channels_last")

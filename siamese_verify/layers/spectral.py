@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ Tensor = Any
 Matrix = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Method = Literal["auto", "direct", "spectral"]
+METHODS: tuple[Method, ...] = get_args(Method)
 # To so many images, the kernel is applied sooner than it is transformed.
 _FEW_IMAGES = 8
 
@@ -72,10 +73,8 @@ class SpectralConv2D(keras.layers.Conv2D):
         **kwargs: Any,
     ):
         super().__init__(filters, kernel_size, *args, **kwargs)
-        if method not in ("auto", "direct", "spectral"):
-            raise ValueError(
-                f"`method` must be 'auto', 'direct' or 'spectral'. Received: method={method!r}"
-            )
+        if method not in METHODS:
+            raise ValueError(f"`method` must be one of {METHODS}. Received: method={method!r}")
         for name, value in (("strides", (1, 1)), ("dilation_rate", (1, 1)), ("groups", 1)):
             if getattr(self, name) != value:
                 raise ValueError(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import keras
 from keras import layers
 from typing_extensions import override
 
+from siamese_verify.checks import whole
 from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields, check_dropout
 from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
@@ -62,12 +65,9 @@ class ConvTower(keras.Model):
         dropout: float = 0.0,
     ):
         tower_blocks = [block_from_fields(b) if isinstance(b, dict) else b for b in blocks]
-        if embedding_size < 1:
-            raise ValueError(
-                f"`embedding_size` must be at least 1. Received: embedding_size={embedding_size}"
-            )
-        if not l2 >= 0:
-            raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
+        embedding_size = whole("embedding_size", embedding_size)
+        if not 0 <= l2 < math.inf:  # written so that NaN fails
+            raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={l2}")
         check_dropout(dropout)
         _check_size(tower_blocks, input_shape)
         dtype = dtype or keras.config.dtype_policy().name
@@ -75,7 +75,7 @@ class ConvTower(keras.Model):
         x = inputs
         for index, block in enumerate(tower_blocks, start=1):
             x = block.apply(x, index, dtype)
-        x = layers.Flatten(dtype=dtype, name="flatten")(x)
+        x = layers.Flatten("channels_last", dtype=dtype, name="flatten")(x)
         if dropout:
             x = layers.Dropout(dropout, dtype=dtype, name="dropout")(x)
         x = layers.Dense(
@@ -212,6 +212,11 @@ class ConvTower(keras.Model):
 
 
 def _check_size(blocks: list[Block], input_shape: tuple[int, int, int]) -> None:
+    if len(input_shape) != 3 or not all(isinstance(n, Integral) and n > 0 for n in input_shape):
+        raise ValueError(
+            "`input_shape` must be the height, width and channels of an image, at least 1 each. "
+            f"Received: input_shape={input_shape}"
+        )
     sizes = list(input_shape[:2])
     for index, block in enumerate(blocks, start=1):
         sizes = [block.output_size(size) for size in sizes]
