@@ -111,6 +111,15 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
     np.testing.assert_allclose(resumed.get_weights()[0], replay(RATES, MOMENTA), rtol=1e-4)
 
 
+def test_a_rate_is_scheduled_in_mixed_precision_too():
+    # So Keras wraps the optimizer with the policy mixed_float16.
+    model = linear_model(keras.optimizers.LossScaleOptimizer(sgd()))
+    history = fit(model, schedule(), epochs=EPOCHS)
+    assert history["learning_rate"] == pytest.approx(RATES)
+    assert history["momentum"] == pytest.approx(MOMENTA)
+    np.testing.assert_allclose(model.get_weights()[0], replay(RATES, MOMENTA), rtol=1e-4)
+
+
 def test_momentum_stays_when_it_has_risen():
     rising = Koch2015Schedule(epochs=4, momentum=0.9, initial_momentum=0.5)
     momenta = [rising.momentum_at(epoch) for epoch in range(7)]
@@ -255,6 +264,34 @@ def test_the_accuracy_in_the_history_is_that_of_the_model_after_the_epoch():
     )
     assert history.history["val_one_shot_accuracy"] == seen
     assert callback.accuracy(model) == seen[-1]
+
+
+def test_the_accuracy_is_that_of_the_averaged_weights():
+    rng = np.random.default_rng(0)
+    photographs = rng.random((len(PEOPLE), 6, 6, 1), np.float32)
+    callback = OneShotAccuracy(photographs, PEOPLE, n_way=4, trials=200)
+    model = SiameseModel(ConvTower([], (6, 6, 1), 4, activation=None), EuclideanHead())
+    model.compile(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), loss="mse")
+    live = []
+    before = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: live.append(callback.accuracy(model))
+    )
+    history = model.fit(
+        (photographs[:8], photographs[8:16]),
+        np.arange(8) % 2,
+        epochs=3,
+        verbose=0,
+        callbacks=[before, callback],
+    ).history["val_one_shot_accuracy"]
+    assert history[-1] == callback.accuracy(model)  # Keras ends with the averages.
+    assert history != live  # Or nothing would have been tested.
+
+
+def test_another_model_in_training_is_refused_before_it():
+    model = linear_model("sgd")
+    with pytest.raises(TypeError, match=r"SiameseModel\. Received: model of Sequential"):
+        fit(model, one_shot())
+    np.testing.assert_array_equal(model.get_weights()[0], START)
 
 
 @pytest.mark.parametrize(

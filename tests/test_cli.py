@@ -1,5 +1,6 @@
 """Tests of the `siamese-verify` command."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -225,3 +226,17 @@ def test_the_command_says_nothing_but_its_answer(
     assert result.stderr == ""
     assert result.stdout.startswith(("same: ", "different: "))
     assert len(result.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("found", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(
+    collects: bool, found: bool, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # Other tests may collect theirs.
+    try:
+        gc.enable() if collects else gc.disable()
+        assert cli.main(["verify", model if found else "missing.keras", "a.jpg", "b.jpg"]) == 2
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable()

@@ -605,3 +605,13 @@ def test_every_real_photograph_decodes():
 
 def test_batches_wait_for_no_tuner_at_their_end(pairs: PairDataset):
     assert pairs.batches(2).options().autotune.enabled is False
+
+
+def test_pairs_come_in_a_pair_list(tmp_path: Path):
+    with pytest.raises(TypeError, match=r"`pairs` must be a PairList\. Received: list"):
+        PairDataset([], tmp_path)
+
+
+def test_augmentation_of_another_type_is_refused(pairs: PairDataset):
+    with pytest.raises(TypeError, match=r"`augment` must be .*Received: augment='yes'"):
+        pairs.batches(4, augment="yes")

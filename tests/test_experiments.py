@@ -96,6 +96,19 @@ def test_the_forecast_is_by_the_pace_of_each_run_and_else_of_all(tmp_path: Path)
     assert experiments.forecast(runs, tmp_path) == "0 h 43 min"
 
 
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ("", RECIPES["report"]["epochs"]),
+        ("--recipe restricted", RECIPES["restricted"]["epochs"]),
+        ("--recipe=unrestricted --epochs=2", 2),
+        ("--epochs 5 --epochs 7", 7),
+    ],
+)
+def test_a_run_has_the_epochs_that_training_takes(settings: str, epochs: int) -> None:
+    assert experiments.Run("a", 0, settings.split()).epochs == epochs
+
+
 def test_the_forecast_is_for_the_group_of_the_run_whose_epochs_are_alike() -> None:
     report, curve = (
         experiments.Run(name, 0, experiments.EXPERIMENTS[name]) for name in ("base", "people-0.1")

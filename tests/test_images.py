@@ -698,3 +698,18 @@ def test_floating_point_pixels_outside_0_and_1_are_refused(value: float):
 def test_pixels_of_another_type_are_refused(pixels: np.ndarray):
     with pytest.raises(ValueError, match=f"Received: dtype={pixels.dtype}"):
         scale(pixels)
+
+
+def test_an_ending_that_is_not_known_is_a_part_of_the_name(tmp_path: Path):
+    (tmp_path / "Ada").mkdir()
+    (tmp_path / "Ada" / "scan.jpg").touch()
+    assert find_photographs(tmp_path, [Photo("Ada", "scan")]) == [tmp_path / "Ada" / "scan.jpg"]
+    with pytest.raises(FileNotFoundError, match="2 of 2 photographs are missing"):
+        find_photographs(tmp_path, [Photo("Ada", "scan.1"), Photo("Ada", "scan.2")])
+
+
+@pytest.mark.parametrize("name", ["image_size", "center_crop"])
+@pytest.mark.parametrize("size", [(105.7, 105), ("105", 105), (0, 105)])
+def test_pixels_are_counted_in_whole_numbers(name: str, size: tuple):
+    with pytest.raises(ValueError, match=f"`{name}` must be a whole number"):
+        Preprocessing(**{name: size})

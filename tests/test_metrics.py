@@ -352,3 +352,14 @@ def test_a_metric_counts_in_float32_whatever_its_dtype(dtype):
         metric = other(dtype=dtype)
         metric.update_state(labels, scores)
         assert float(metric.result()) == pytest.approx(expected, abs=1e-3)
+
+
+def test_lists_of_other_lengths_are_refused_too():
+    with pytest.raises(ValueError, match="Received: 3 labels, 2 scores"):
+        EqualErrorRate().update_state([1, 0, 1], [0.1, 0.2])
+
+
+def test_the_capacity_is_a_whole_number():
+    assert EqualErrorRate(capacity=1e3).capacity == 1000
+    with pytest.raises(ValueError, match=r"`capacity`.*Received: capacity=1.5"):
+        EqualErrorRate(capacity=1.5)

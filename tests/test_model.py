@@ -197,6 +197,31 @@ def test_embeddings_are_float32_whatever_the_tower_computes_in():
 # --- Any tower
 
 
+def test_pixels_of_8_bits_mean_the_same_in_every_method():
+    images = np.random.default_rng(0).integers(0, 256, (6, *SHAPE), np.uint8)
+    model, pairs = make("euclidean"), [[i, (i + 1) % 6] for i in range(6)]
+    left, right = (images[list(side)] for side in zip(*pairs, strict=True))
+    expected = model.predict((left / np.float32(255), right / np.float32(255)), verbose=0)[:, 0]
+    for actual in (
+        model.score(images, pairs),
+        model.predict((left, right), verbose=0)[:, 0],
+        numpy(model((left, right)))[:, 0],
+    ):
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_pixels_of_other_integers_are_refused():
+    images = np.zeros((2, *SHAPE), np.int32)
+    with pytest.raises(ValueError, match="Received: dtype=int32"):
+        make("euclidean")((images, images))
+
+
+@pytest.mark.parametrize("pairs", [[], [[0.0, 1.0]], [0, 1]])
+def test_scores_are_of_listed_pairs(pairs):
+    with pytest.raises(ValueError, match=r"`pairs` must be an integer array of shape \(p, 2\)"):
+        make("euclidean").score(np.zeros((2, *SHAPE), np.uint8), pairs)
+
+
 class FlattenTower(keras.layers.Layer):
     """A tower that is a layer, not a model."""
 

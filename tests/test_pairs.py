@@ -659,3 +659,15 @@ def test_pair_lists_need_neither_tensorflow_nor_keras(statement: str):
         check=True,
     )
     assert run.stdout.strip() == "set()"
+
+
+def test_a_list_is_made_of_pairs():
+    with pytest.raises(TypeError, match=r"made of Pairs. Received: \('a', 'b', 1\)"):
+        PairList([("a", "b", 1)])
+
+
+@pytest.mark.parametrize("fold", [0.9, -1, "1"])
+def test_folds_are_whole_numbers(fold: object):
+    pair = Pair(Photo.lfw("Ada", 1), Photo.lfw("Ada", 2), 1)
+    with pytest.raises(ValueError, match=f"`folds` must be a whole number.*folds={fold!r}"):
+        PairList([pair], [fold])

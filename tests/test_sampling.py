@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -81,6 +82,17 @@ def test_all_different_pairs_can_be_drawn(tmp_path: Path):
         for j in range(2)
     }
     assert unordered(PairList.sample(tmp_path, 48).different) == every
+
+
+def test_pairs_of_a_few_people_take_no_more_draws(monkeypatch: pytest.MonkeyPatch):
+    # Nearly all pairs are of the first two, whom drawing people hits once in 820 times.
+    people = {"Ada": 200, "Bob": 200} | {f"person {i}": 1 for i in range(39)}
+    files = {person: [f"{i}.jpg" for i in range(n)] for person, n in people.items()}
+    rng = mock.Mock(wraps=np.random.default_rng(0))
+    _, different = sampling.sample_pairs(files, 2 * 13_000, rng)
+    assert len({frozenset(pair) for pair in different}) == len(different) == 13_000
+    assert all(left[0] != right[0] for left, right in different)
+    assert rng.choice.call_count <= 4 * 13_000 + len(people) + 1
 
 
 @pytest.mark.parametrize("size", [-2, 0, 1, 3, 2 * N_SAME + 2, 10**9])

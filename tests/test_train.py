@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 import train
 from eagerly import ENVIRONMENT, START, eager  # noqa: F401
+from results import columns
 from standin import write_standin
+
+import siamese_verify as sv
 
 LFW = Path(__file__).parents[2] / "shared" / "lfw"
 SETTINGS = "--tower small --image-size 24 --learning-rate 1e-3 --l2 1e-4 --batch-size 16 "
@@ -370,3 +373,11 @@ def test_the_full_network_learns_on_real_pairs(tmp_path: Path) -> None:
     train.main(["--data", str(LFW), "--run", str(tmp_path), "--epochs", "2"])
     losses = [row["loss"] for row in history_of(tmp_path)]
     assert losses[1] < losses[0]
+
+
+def test_scores_are_kept_exactly(tmp_path: Path) -> None:
+    scores = np.nextafter(np.float32(0.5), [0, 1], dtype=np.float32)
+    pairs = sv.PairList([sv.Pair(sv.Photo.lfw("Ada", 1), sv.Photo.lfw("Ada", 2), 1)] * 2)
+    train.RunFolder(tmp_path, None).write_scores(pairs, {"last": scores})
+    kept = columns(tmp_path / "scores.csv")["last"].astype(np.float32)
+    np.testing.assert_array_equal(kept, scores)

@@ -591,3 +591,39 @@ def test_an_empty_gallery_is_of_the_model_that_enrolls(
 def test_k_below_one_is_refused(enrolled: sv.Verifier) -> None:
     with pytest.raises(ValueError, match="Received: k=0"):
         enrolled.identify(np.zeros(SIZE, np.uint8), 0)
+
+
+def test_a_model_trained_since_enrolls_nobody(
+    enrolled: sv.Verifier, paths: list[tuple[Path, Path]]
+) -> None:
+    before = enrolled.gallery
+    enrolled.enroll({"Ada": paths[0]})  # Unchanged, it may.
+    enrolled.model.set_weights([1.1 * weights for weights in enrolled.model.get_weights()])
+    known = enrolled.gallery.names
+    message = f"changed since {len(before) + 2} photographs were enrolled"
+    with pytest.raises(GalleryError, match=message):
+        enrolled.enroll({"Eve": paths[1]})
+    assert enrolled.gallery.names == known
+
+
+def test_a_pair_is_two_photographs(verifier: sv.Verifier, paths: list[tuple[Path, Path]]) -> None:
+    (one, other), *_ = paths
+    for wrong in ((one,), (one, other, one), (one, other, one, other), one):
+        with pytest.raises(TypeError, match=r"A pair is two photographs\. Received: pair 1"):
+            verifier.verify_many([(one, other), wrong])
+
+
+def test_weights_that_are_not_finite_give_no_answer(
+    saved: Path, paths: list[tuple[Path, Path]]
+) -> None:
+    verifier = sv.Verifier.load(saved)
+    verifier.model.set_weights([np.nan * weights for weights in verifier.model.get_weights()])
+    with pytest.raises(RuntimeError, match="not finite"):
+        verifier.verify(*paths[0])
+    with pytest.raises(RuntimeError, match="not finite"):
+        verifier.enroll({"Ada": paths[0]})
+
+
+def test_training_people_come_in_a_list(pairs: sv.PairDataset) -> None:
+    with pytest.raises(TypeError, match="come in a list, also a single one"):
+        sv.Verifier(build(), pairs.preprocessing).calibrate(pairs, training_people="Ada")
