@@ -51,9 +51,16 @@ class Preprocessing:
             size = getattr(self, name)
             if size is None and name == "center_crop":
                 continue
-            if not isinstance(size, (tuple, list)) or len(size) != 2:
-                raise ValueError(f"`{name}` must be a height and a width. Received: {name}={size}")
-            object.__setattr__(self, name, tuple(whole(name, pixels) for pixels in size))
+            if not (
+                isinstance(size, (tuple, list))
+                and len(size) == 2
+                and all(isinstance(n, (int, np.integer)) and n >= 1 for n in size)
+            ):
+                raise ValueError(
+                    f"`{name}` must be a height and a width of at least 1 pixel, whole numbers. "
+                    f"Received: {name}={size}"
+                )
+            object.__setattr__(self, name, (int(size[0]), int(size[1])))
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
         whole("max_pixels", self.max_pixels)

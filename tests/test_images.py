@@ -711,5 +711,5 @@ def test_an_ending_that_is_not_known_is_a_part_of_the_name(tmp_path: Path):
 @pytest.mark.parametrize("name", ["image_size", "center_crop"])
 @pytest.mark.parametrize("size", [(105.7, 105), ("105", 105), (0, 105)])
 def test_pixels_are_counted_in_whole_numbers(name: str, size: tuple):
-    with pytest.raises(ValueError, match=f"`{name}` must be a whole number"):
+    with pytest.raises(ValueError, match=f"`{name}` must be .* whole numbers. Received: {name}="):
         Preprocessing(**{name: size})

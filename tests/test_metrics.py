@@ -360,6 +360,6 @@ def test_lists_of_other_lengths_are_refused_too():
 
 
 def test_the_capacity_is_a_whole_number():
-    assert EqualErrorRate(capacity=1e3).capacity == 1000
+    assert EqualErrorRate(capacity=np.int64(1000)).capacity == 1000
     with pytest.raises(ValueError, match=r"`capacity`.*Received: capacity=1.5"):
         EqualErrorRate(capacity=1.5)
