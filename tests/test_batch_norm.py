@@ -111,6 +111,9 @@ def test_half_precision_is_kept():
     assert ops.convert_to_numpy(output).dtype == np.float16
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="JAX has none unless told at the start"
+)
 def test_double_precision_is_kept():
     layers = pair_of_layers((9, 5), dtype="float64")
     x = np.random.default_rng(0).normal(3.0, 1.0, (8, 9, 5))
