@@ -8,7 +8,7 @@ import hashlib
 import importlib.metadata
 import platform
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -267,7 +267,7 @@ class Verifier:
         """
         calibration, pairs = self._calibrated(), list(pairs)
         for i, pair in enumerate(pairs):
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            if not isinstance(pair, Sized) or isinstance(pair, (str, bytes)) or len(pair) != 2:
                 raise TypeError(f"A pair is two photographs. Received: pair {i}, {pair!r}")
         embeddings = self.embed(image for pair in pairs for image in pair)
         indices = np.arange(len(embeddings)).reshape(-1, 2)

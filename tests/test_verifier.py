@@ -608,9 +608,11 @@ def test_a_model_trained_since_enrolls_nobody(
 
 def test_a_pair_is_two_photographs(verifier: sv.Verifier, paths: list[tuple[Path, Path]]) -> None:
     (one, other), *_ = paths
-    for wrong in ((one,), (one, other, one), (one, other, one, other), one):
+    for wrong in ((one,), (one, other, one), (one, other, one, other), one, "ab"):
         with pytest.raises(TypeError, match=r"A pair is two photographs\. Received: pair 1"):
             verifier.verify_many([(one, other), wrong])
+    pixels = np.zeros((3, 2, *SIZE, 1), np.uint8)
+    assert len(verifier.verify_many(pixels)) == 3
 
 
 def test_weights_that_are_not_finite_give_no_answer(
