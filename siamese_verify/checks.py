@@ -6,14 +6,25 @@ from numbers import Integral
 from typing import Any
 
 
+def is_whole(value: Any, lowest: int = 1) -> bool:
+    """Whether `value` is an integer of Python or NumPy, and not below `lowest`."""
+    return isinstance(value, Integral) and int(value) >= lowest
+
+
 def whole(name: str, value: Any, lowest: int = 1) -> int:
     """`value`, of Python or NumPy, as an int of Python: Keras takes no other.
 
     Raises:
         ValueError: If it is no whole number, or below `lowest`; `name` is the argument's.
     """
-    if not isinstance(value, Integral) or int(value) < lowest:
+    if not is_whole(value, lowest):
         raise ValueError(
             f"`{name}` must be a whole number, at least {lowest}. Received: {name}={value!r}"
         )
     return int(value)
+
+
+def check_names(names: Any) -> None:
+    """Raises a `TypeError` if `names` is one name, whose letters would be taken for people."""
+    if isinstance(names, str):
+        raise TypeError(f"Names of people come in a list, also a single one. Received: {names!r}")

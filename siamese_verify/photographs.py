@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from siamese_verify.checks import check_names
 from siamese_verify.files import PathLike
 from siamese_verify.lfw_format import Photo
 
@@ -19,8 +20,7 @@ def find_people(images_root: PathLike, names: Iterable[str] | None) -> People:
         TypeError: If `names` is one name.
         FileNotFoundError: If `images_root` holds no folder with an image file, or lacks a name.
     """
-    if isinstance(names, str):
-        raise TypeError(f"Names of people come in a list, also a single one. Received: {names!r}")
+    check_names(names)
     people = {
         folder.name: sorted(
             f.name for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file()
@@ -68,7 +68,7 @@ def find_photographs(images_root: PathLike, photos: Sequence[Photo]) -> list[Pat
         path = root / photo.path
         if not path.is_file():
             # "scan.1" and "scan.2" are not both "scan.jpg".
-            known = path.suffix in ("", *suffixes)
+            known = path.suffix.lower() in ("", *IMAGE_SUFFIXES)
             others = (path.with_suffix(suffix) for suffix in suffixes if known)
             existing = next((other for other in others if other.is_file()), None)
             if existing is None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify import decoding
-from siamese_verify.checks import whole
+from siamese_verify.checks import is_whole, whole
 from siamese_verify.decoding import ImageError
 
 Pixels = npt.NDArray[np.uint8]
@@ -52,9 +52,7 @@ class Preprocessing:
             if size is None and name == "center_crop":
                 continue
             if not (
-                isinstance(size, (tuple, list))
-                and len(size) == 2
-                and all(isinstance(n, (int, np.integer)) and n >= 1 for n in size)
+                isinstance(size, (tuple, list)) and len(size) == 2 and all(map(is_whole, size))
             ):
                 raise ValueError(
                     f"`{name}` must be a height and a width of at least 1 pixel, whole numbers. "

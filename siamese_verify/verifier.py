@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from siamese_verify import losses, metrics, optimizers  # noqa: F401  # As those of layers below.
 from siamese_verify.calibration import Calibration, CalibrationWarning, calibrate
-from siamese_verify.checks import whole
+from siamese_verify.checks import check_names, whole
 from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import Evaluation, evaluate_scores
 from siamese_verify.files import PathLike
@@ -180,11 +180,7 @@ class Verifier:
             CalibrationWarning: If pairs share people with training, are few, or are far from half
                 same and half different.
         """
-        if isinstance(training_people, str):
-            raise TypeError(
-                "Names of people come in a list, also a single one. "
-                f"Received: training_people={training_people!r}"
-            )
+        check_names(training_people)
         known = training_people if training_people is not None else pairs.training_people
         people = set(pairs.pairs.people)
         if shared := people & set(known or ()):

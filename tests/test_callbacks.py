@@ -245,12 +245,12 @@ def test_photos_tell_who_is_on_them():
     np.testing.assert_array_equal(trials, one_shot().trials)
 
 
-def test_the_accuracy_in_the_history_is_that_of_the_model_after_the_epoch():
-    rng = np.random.default_rng(0)
-    photographs = rng.random((len(PEOPLE), 6, 6, 1), np.float32)
-    callback = OneShotAccuracy(photographs, PEOPLE, n_way=4, trials=50)
+def trained_with(optimizer, epochs):
+    """The accuracies in the history, those of the weights in training, and that of the end."""
+    photographs = np.random.default_rng(0).random((len(PEOPLE), 6, 6, 1), np.float32)
+    callback = OneShotAccuracy(photographs, PEOPLE, n_way=4, trials=200)
     model = SiameseModel(ConvTower([], (6, 6, 1), 4, activation=None), EuclideanHead())
-    model.compile(keras.optimizers.SGD(1.0), loss="mse")
+    model.compile(optimizer, loss="mse")
     seen = []
     after = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(callback.accuracy(model))
@@ -258,32 +258,23 @@ def test_the_accuracy_in_the_history_is_that_of_the_model_after_the_epoch():
     history = model.fit(
         (photographs[:8], photographs[8:16]),
         np.arange(8) % 2,
-        epochs=2,
+        epochs=epochs,
         verbose=0,
         callbacks=[callback, after],
-    )
-    assert history.history["val_one_shot_accuracy"] == seen
-    assert callback.accuracy(model) == seen[-1]
+    ).history["val_one_shot_accuracy"]
+    return history, seen, callback.accuracy(model)
+
+
+def test_the_accuracy_in_the_history_is_that_of_the_model_after_the_epoch():
+    history, seen, end = trained_with(keras.optimizers.SGD(1.0), epochs=2)
+    assert history == seen
+    assert end == seen[-1]
 
 
 def test_the_accuracy_is_that_of_the_averaged_weights():
-    rng = np.random.default_rng(0)
-    photographs = rng.random((len(PEOPLE), 6, 6, 1), np.float32)
-    callback = OneShotAccuracy(photographs, PEOPLE, n_way=4, trials=200)
-    model = SiameseModel(ConvTower([], (6, 6, 1), 4, activation=None), EuclideanHead())
-    model.compile(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), loss="mse")
-    live = []
-    before = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: live.append(callback.accuracy(model))
-    )
-    history = model.fit(
-        (photographs[:8], photographs[8:16]),
-        np.arange(8) % 2,
-        epochs=3,
-        verbose=0,
-        callbacks=[before, callback],
-    ).history["val_one_shot_accuracy"]
-    assert history[-1] == callback.accuracy(model)  # Keras ends with the averages.
+    optimizer = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5)
+    history, live, end = trained_with(optimizer, epochs=3)
+    assert history[-1] == end  # Keras ends with the averages.
     assert history != live  # Or nothing would have been tested.
 
 

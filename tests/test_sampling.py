@@ -84,7 +84,7 @@ def test_all_different_pairs_can_be_drawn(tmp_path: Path):
     assert unordered(PairList.sample(tmp_path, 48).different) == every
 
 
-def test_pairs_of_a_few_people_take_no_more_draws(monkeypatch: pytest.MonkeyPatch):
+def test_pairs_of_a_few_people_take_no_more_draws():
     # Nearly all pairs are of the first two, whom drawing people hits once in 820 times.
     people = {"Ada": 200, "Bob": 200} | {f"person {i}": 1 for i in range(39)}
     files = {person: [f"{i}.jpg" for i in range(n)] for person, n in people.items()}

@@ -12,26 +12,25 @@ from report import markdown, standard_error
 from results import Result, Runs, median
 
 
-class Changes(NamedTuple):
-    """What each change of a group of experiments does."""
+class Section(NamedTuple):
+    """Of the page: experiments that change one setting of the first."""
 
     text: str
-    plans: dict[str, list[str]]  # the first one is what the others change
-    pooled: tuple[dict[str, list[str]], ...]  # whose seeds tell how much a seed does
+    plans: dict[str, list[str]]
     note: str = ""
 
 
 def ablations(runs: Runs) -> Iterator[str]:
-    """The sections of those groups of which there is something to compare."""
-    for text, plans, pooled, note in _GROUPS:
-        if differences(runs, plans):
-            deviation = between_seeds(
-                points for each in pooled for points in differences(runs, each).values()
-            )
-            yield text.format(noise=noise(deviation))
-            yield table(runs, plans, deviation)
-            if note:
-                yield note
+    """The sections of which there is something to compare."""
+    for sections in _SECTIONS:
+        changes = [differences(runs, section.plans) for section in sections]
+        deviation = between_seeds(points for change in changes for points in change.values())
+        for section, change in zip(sections, changes, strict=True):
+            if change:
+                yield section.text.format(noise=noise(deviation))
+                yield table(runs, section.plans, change, deviation)
+                if section.note:
+                    yield section.note
 
 
 def differences(runs: Runs, plans: dict[str, list[str]]) -> dict[str, np.ndarray]:
@@ -68,7 +67,9 @@ def noise(deviation: float) -> str:
     )
 
 
-def table(runs: Runs, plans: dict[str, list[str]], deviation: float) -> str:
+def table(
+    runs: Runs, plans: dict[str, list[str]], changes: dict[str, np.ndarray], deviation: float
+) -> str:
     base = next(iter(plans))
     own = len(plans[base])
 
@@ -76,7 +77,7 @@ def table(runs: Runs, plans: dict[str, list[str]], deviation: float) -> str:
         results = runs[base]
         epochs = f"{len(results[0].history['loss'])} epochs"
         yield ["as it is", epochs, str(len(results)), *medians(results), ""]
-        for name, points in differences(runs, plans).items():
+        for name, points in changes.items():
             flags = f"`{' '.join(plans[name][own:])}`"
             title, seeds = name.removeprefix(f"{base}-"), str(len(runs[name]))
             yield [title, flags, seeds, *medians(runs[name]), difference(points, deviation)]
@@ -127,9 +128,11 @@ report's learning rate, with one ingredient of the recipes in each row (`--only 
 steps [batch norm's averages lag behind](lfw-results.md#batch-norms-averages-lag-behind): they are
 recomputed here. {noise}"""
 
-_RECIPES = (RESTRICTED_RUNS, UNRESTRICTED_RUNS)
-_GROUPS = (
-    Changes(_RESTRICTED, RESTRICTED_RUNS, _RECIPES, _RESTRICTED_NOTE),
-    Changes(_UNRESTRICTED, UNRESTRICTED_RUNS, _RECIPES, _UNRESTRICTED_NOTE),
-    Changes(_WITH, WITH_RUNS, (WITH_RUNS,)),
+# The seeds of those that stand together tell how much a seed does.
+_SECTIONS = (
+    (
+        Section(_RESTRICTED, RESTRICTED_RUNS, _RESTRICTED_NOTE),
+        Section(_UNRESTRICTED, UNRESTRICTED_RUNS, _UNRESTRICTED_NOTE),
+    ),
+    (Section(_WITH, WITH_RUNS),),
 )

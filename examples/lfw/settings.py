@@ -119,9 +119,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, metavar="DIR", help="folder with lfw2/ and the two pair lists")
     add("--download", action="store_true", help="fetch LFW into --data (default: lfw) first")
-    add(
-        "--run", type=Path, metavar="DIR", help="the run's folder (runs/lfw or runs/drawn, -RECIPE)"
-    )
+    add("--run", type=Path, metavar="DIR", help="its folder (runs/lfw or runs/drawn, -RECIPE)")
     add("--cache", type=Path, metavar="DIR", help="keep decoded photographs for later runs")
     add("--limit", type=int, metavar="PAIRS", help="use so many train and test pairs, for a trial")
 
@@ -132,24 +130,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--tower", choices=("koch2015", "small", "residual", "multi-crop"), help="the network")
     add("--image-size", type=int, metavar="PIXELS", help="height and width")
     add("--crop", type=int, metavar="PIXELS", help="see the central square only")
-    add(
-        "--batch-norm",
-        action=argparse.BooleanOptionalAction,
-        help="not of residual towers, which have it",
-    )
-    add(
-        "--dropout",
-        type=float,
-        metavar="RATE",
-        help="after each pooling; of residual towers, at the end",
-    )
-    add(
-        "--l2",
-        type=float,
-        metavar="PENALTY",
-        help="L2 penalty on all other kernels than the dense layer's",
-    )
-    add("--embedding-l2", type=float, metavar="PENALTY", help="on the dense layer's")
+    add("--batch-norm", action=argparse.BooleanOptionalAction, help="residual towers have it")
+    add("--dropout", type=float, metavar="RATE", help="after each pooling, or residual tower")
+    add("--l2", type=float, metavar="PENALTY", help="L2 penalty on all but the dense layer")
+    add("--embedding-l2", type=float, metavar="PENALTY", help="on the dense layer")
     add("--labels", choices=("pairs", "names"), help="learn from the pairs, or from who is who")
     add("--loss", choices=("binary_crossentropy", "supervised_contrastive", "margin_softmax"))
     add("--margin", type=float, metavar="M", help="cosine margin of margin_softmax")
@@ -164,22 +148,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--flip-average", action=argparse.BooleanOptionalAction, help="embed the mirror image too")
     add("--batch-size", type=int, metavar="N", help="pairs, or with names photographs")
     add("--epochs", type=int, metavar="N")
-    add(
-        "--patience",
-        type=int,
-        metavar="N",
-        help="stop after so many epochs without lower training loss",
-    )
+    add("--patience", type=int, metavar="N", help="epochs without lower training loss")
     add("--validation", type=float, metavar="SHARE", help="of the train pairs")
     add("--split-by", choices=("pair", "person"), help="who may be in training and validation")
     add("--threshold", metavar="POLICY", help="max_accuracy, eer or far=RATE, of validation pairs")
-    add(
-        "--people-share",
-        type=float,
-        default=1.0,
-        metavar="SHARE",
-        help="with names: of training people (1)",
-    )
+    add("--people-share", type=float, default=1.0, metavar="SHARE", help="of people, by name (1)")
     add("--shuffle-buffer", type=int, metavar="PAIRS", help="(the whole list; report: 1000)")
     add("--seed", type=int, default=0, help="of weights, order, split and dropout (0)")
 

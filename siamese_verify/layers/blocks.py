@@ -55,8 +55,7 @@ class ConvBlock:
     def __post_init__(self) -> None:
         _check_counts(self, "filters", "kernel_size", "pool_size", "stride")
         check_dropout(self.dropout)
-        if not 0 <= self.l2 < math.inf:  # written so that NaN fails
-            raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={self.l2}")
+        check_l2(self.l2)
         if self.method not in METHODS:
             raise ValueError(f"`method` must be one of {METHODS}. Received: method={self.method!r}")
         if self.stride > 1 and self.method not in ("auto", "direct"):
@@ -224,3 +223,9 @@ def check_dropout(dropout: float) -> None:
     """Raises a `ValueError` unless `dropout` is a share that leaves something."""
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+
+
+def check_l2(l2: float) -> None:
+    """Raises a `ValueError` unless `l2` is a penalty."""
+    if not 0 <= l2 < math.inf:  # written so that NaN fails
+        raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={l2}")

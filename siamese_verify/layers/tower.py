@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import keras
 from keras import layers
 from typing_extensions import override
 
-from siamese_verify.checks import whole
-from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields, check_dropout
+from siamese_verify.checks import is_whole, whole
+from siamese_verify.layers.blocks import (
+    Block,
+    block_from_fields,
+    block_to_fields,
+    check_dropout,
+    check_l2,
+)
 from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
 from siamese_verify.layers.spectral import Method, SpectralConv2D
@@ -66,8 +70,7 @@ class ConvTower(keras.Model):
     ):
         tower_blocks = [block_from_fields(b) if isinstance(b, dict) else b for b in blocks]
         embedding_size = whole("embedding_size", embedding_size)
-        if not 0 <= l2 < math.inf:  # written so that NaN fails
-            raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={l2}")
+        check_l2(l2)
         check_dropout(dropout)
         _check_size(tower_blocks, input_shape)
         dtype = dtype or keras.config.dtype_policy().name
@@ -212,7 +215,7 @@ class ConvTower(keras.Model):
 
 
 def _check_size(blocks: list[Block], input_shape: tuple[int, int, int]) -> None:
-    if len(input_shape) != 3 or not all(isinstance(n, Integral) and n > 0 for n in input_shape):
+    if len(input_shape) != 3 or not all(map(is_whole, input_shape)):
         raise ValueError(
             "`input_shape` must be the height, width and channels of an image, at least 1 each. "
             f"Received: input_shape={input_shape}"
