@@ -5,6 +5,7 @@ They stand beside Keras's own, such as `"binary_crossentropy"` for the score of 
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import Any
 
@@ -16,6 +17,8 @@ from siamese_verify.labels import aligned
 from siamese_verify.layers.unit_length import unit_length
 
 Tensor = Any
+# Up to here, float32, to which Keras brings labels, has each integer.
+_MOST_CLASSES = 2**24
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -68,13 +71,34 @@ class ContrastiveLoss(keras.losses.Loss):
 
 
 class _LossOfClasses(keras.losses.Loss):
-    """A loss on integer classes, computed in float32 at least."""
+    """A loss on integer classes, computed in float32 at least; NaN for what is no such class."""
 
     @property
     @override
     def dtype(self) -> str:
         # Keras brings labels to this type, too: float16 tells apart no more than 2048 classes.
         return str(keras.backend.result_type(super().dtype, "float32"))
+
+    @override
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        # In a graph of TensorFlow, a length may not be known yet.
+        lengths = {y_true.shape[0], y_pred.shape[0]} - {None}
+        if len(lengths) > 1 or len(y_pred.shape) != 2 or tuple(y_true.shape[1:]) not in ((), (1,)):
+            # Others would broadcast without a word.
+            raise ValueError(
+                "Each row of predictions needs one integer class. "
+                f"Received: classes of shape {y_true.shape}, predictions of shape {y_pred.shape}"
+            )
+        labels = ops.reshape(y_true, (-1, 1))
+        are_whole = ops.equal(labels, ops.floor(labels))
+        are_classes = are_whole & (labels >= 0) & (labels < _MOST_CLASSES)
+        classes = ops.cast(ops.where(are_classes, labels, -1), "int32")
+        losses = self.of_classes(classes, y_pred)
+        return ops.where(are_classes[:, 0], losses, math.nan)
+
+    @abc.abstractmethod
+    def of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
+        """The loss of each row, `(batch,)`, by int32 classes `(batch, 1)`."""
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -97,8 +121,8 @@ class MarginSoftmaxLoss(_LossOfClasses):
         **kwargs: Keras's own: `reduction`, `name`.
 
     Call arguments:
-        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0. One that is none of them gives
-            NaN, or TensorFlow's own error.
+        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0. What is none of them gives
+            NaN; a class above the last one, with TensorFlow, its own error.
         y_pred: Cosines to the classes, `(batch, classes)`, as `CosineClassifier` gives them.
 
     Raises:
@@ -145,13 +169,10 @@ class MarginSoftmaxLoss(_LossOfClasses):
         self.cosine_margin = cosine_margin
 
     @override
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        classes = _class_column(y_true, y_pred)
+    def of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
         true = self._with_margins(ops.take_along_axis(y_pred, classes, axis=-1))
         is_true = ops.equal(classes, ops.arange(y_pred.shape[-1], dtype="int32"))
-        losses = ops.logsumexp(ops.where(is_true, 0.0, self.scale * (y_pred - true)), axis=-1)
-        # Keras would count a negative class from the last one.
-        return ops.where(ops.any(is_true, axis=-1), losses, math.nan)
+        return ops.logsumexp(ops.where(is_true, 0.0, self.scale * (y_pred - true)), axis=-1)
 
     def _with_margins(self, cosine: Tensor) -> Tensor:
         cos, sin = math.cos(self.angular_margin), math.sin(self.angular_margin)
@@ -183,20 +204,22 @@ class SupervisedContrastiveLoss(_LossOfClasses):
     works with any tower.
 
     A sample without another of its class contributes 0, and the mean is that over the others: let
-    batches hold several photographs of each person. `reduction="sum"` and `"none"` leave the terms
-    of the paper as they are.
+    batches hold several photographs of each person. Other reductions than the mean over the batch
+    take the terms of the paper as they are.
 
     Args:
-        temperature: What cosines are divided by, above 0. The lower, the more count the
+        temperature: What cosines are divided by, above 0 and finite. The lower, the more count the
             nearest of other classes.
         **kwargs: Keras's own: `reduction`, `name`.
 
     Call arguments:
-        y_true: Integer classes, `(batch,)` or `(batch, 1)`.
+        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0 to below 2**24. What is none of
+            them gives NaN.
         y_pred: Embeddings, `(batch, size)`, of any length.
 
     Raises:
-        ValueError: If `temperature` is not above 0, or labels and embeddings are of other shapes.
+        ValueError: If `temperature` is not above 0 and finite, or labels and embeddings are of
+            other shapes.
 
     Example:
         >>> loss = SupervisedContrastiveLoss(temperature=0.1)
@@ -214,24 +237,25 @@ class SupervisedContrastiveLoss(_LossOfClasses):
         self, temperature: float = 0.1, name: str = "supervised_contrastive_loss", **kwargs: Any
     ):
         super().__init__(name=name, **kwargs)
-        if not temperature > 0:
-            raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
+        if not 0 < temperature < math.inf:  # written so that NaN fails
+            raise ValueError(
+                f"`temperature` must be above 0 and finite. Received: temperature={temperature}"
+            )
         self.temperature = temperature
 
     @override
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        classes = _class_column(y_true, y_pred)
+    def of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
         embeddings = unit_length(y_pred)
         logits = ops.matmul(embeddings, ops.transpose(embeddings)) / self.temperature
         index = ops.arange(ops.shape(y_pred)[0], dtype="int32")
         is_other = ops.not_equal(index[:, None], index)
         is_positive = ops.logical_and(is_other, ops.equal(classes, ops.transpose(classes)))
         # Not minus infinity: a sample alone in its batch has no other, and would get NaN.
-        among = ops.logsumexp(ops.where(is_other, logits, -1e9), axis=-1, keepdims=True)
+        among = ops.logsumexp(ops.where(is_other, logits, -1e30), axis=-1, keepdims=True)
         positives = ops.sum(ops.cast(is_positive, self.dtype), axis=-1)
         total = ops.sum(ops.where(is_positive, among - logits, 0.0), axis=-1)
         losses = total / ops.maximum(positives, 1.0)
-        if self.reduction in ("sum", "none", None):
+        if self.reduction not in ("sum_over_batch_size", "mean"):
             return losses
         # Keras divides by the number of all samples.
         return losses / ops.maximum(ops.mean(ops.cast(positives > 0, self.dtype)), 1e-9)
@@ -239,15 +263,3 @@ class SupervisedContrastiveLoss(_LossOfClasses):
     @override
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}
-
-
-def _class_column(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Integer classes as `(batch, 1)`. Checked: others would broadcast without a word."""
-    # In a graph of TensorFlow, a length may not be known yet.
-    lengths = {y_true.shape[0], y_pred.shape[0]} - {None}
-    if len(lengths) > 1 or len(y_pred.shape) != 2 or tuple(y_true.shape[1:]) not in ((), (1,)):
-        raise ValueError(
-            "Each row of predictions needs one integer class. "
-            f"Received: classes of shape {y_true.shape}, predictions of shape {y_pred.shape}"
-        )
-    return ops.reshape(ops.cast(y_true, "int32"), (-1, 1))

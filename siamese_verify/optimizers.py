@@ -97,7 +97,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
     """
     optimizer = unwrapped_optimizer(model)
-    if optimizer is None or (optimizer.use_ema and not optimizer.built):
+    if optimizer is None or (optimizer.use_ema and not _has_stepped(optimizer)):
         raise ValueError(
             "averaged_weights needs a compiled model, some steps into its training. "
             f"Received: {model.name!r}, {'not compiled' if optimizer is None else 'no step made'}"
@@ -105,16 +105,23 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     if not optimizer.use_ema:
         yield
         return
-    kept = [ops.copy(variable) for variable in model.trainable_variables]
-    optimizer.finalize_variable_values(model.trainable_variables)
+    # Not the model's, some of which may have been frozen since: averages are told by their place.
+    variables = optimizer._trainable_variables
+    kept = [ops.copy(variable) for variable in variables]
     try:
-        for variable in model.trainable_variables:
+        optimizer.finalize_variable_values(variables)
+        for variable in variables:
             # On JAX, to compute with an array may delete it: not the optimizer's own.
             variable.assign(ops.copy(variable))
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, kept, strict=True):
+        for variable, value in zip(variables, kept, strict=True):
             variable.assign(value)
+
+
+def _has_stepped(optimizer: keras.optimizers.Optimizer) -> bool:
+    # Built it is before, in a model from a file. Until the first step, its averages are zeros.
+    return bool(optimizer.built) and int(optimizer.iterations) > 0
 
 
 def unwrapped_optimizer(model: keras.Model) -> Any:

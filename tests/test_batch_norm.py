@@ -123,3 +123,11 @@ def test_double_precision_is_kept():
     np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-10)
     for mine, theirs in zip(*(layer.get_weights() for layer in layers), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_in_half_precision_are_normalised_as_by_keras(dtype):
+    x = np.random.default_rng(0).normal(3.0, 2.0, (4, 5, 5, 3)).astype(np.float32)
+    ours, theirs = BatchNormalization(dtype=dtype), keras.layers.BatchNormalization(dtype=dtype)
+    outputs = [ops.cast(layer(x, training=True), "float32") for layer in (ours, theirs)]
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, outputs))

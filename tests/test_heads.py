@@ -93,6 +93,21 @@ def test_half_precision_is_scored_in_float32(dtype, size):
 
 
 @every_head
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16"])
+def test_every_head_scores_in_any_precision(head_class, dtype):
+    left, right = embeddings(20, 8, seed=0), embeddings(20, 8, seed=1)
+    head, exact = head_class(dtype=dtype), made(head_class)
+    head.build(((None, 8), (None, 8)))
+    head.set_weights(exact.get_weights())
+    score = head((left, right))
+    assert keras.backend.standardize_dtype(score.dtype) == "float32"
+    # Embeddings are rounded on the way in.
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(score), scores(exact, left, right), rtol=0.02, atol=0.02
+    )
+
+
+@every_head
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_what_is_not_finite_gets_no_score(head_class, wrong):
     left = np.array([[wrong, 1, 1, 1, 1, 1, 1, 1], [1] * 8], np.float32)

@@ -200,7 +200,7 @@ def test_a_batch_without_two_of_a_class_gives_0(classes):
 def test_extreme_temperatures_and_embeddings_of_zero_leave_numbers():
     classes, embeddings = embedded(0)
     embeddings[:2] = 0
-    for temperature in (1e-4, 1e4):
+    for temperature in (1e-12, 1e-4, 1e4):
         loss = SupervisedContrastiveLoss(temperature)
         assert np.isfinite(float(loss(classes, embeddings)))
         assert np.all(np.isfinite(slope(loss, classes, embeddings)))
@@ -271,6 +271,7 @@ def test_one_class_for_each_row_is_needed(loss_class, classes, predictions):
         (SupervisedContrastiveLoss, "temperature", 0),
         (SupervisedContrastiveLoss, "temperature", -1.0),
         (SupervisedContrastiveLoss, "temperature", float("nan")),
+        (SupervisedContrastiveLoss, "temperature", float("inf")),
     ],
 )
 def test_an_argument_out_of_its_range_is_refused(loss_class, name, value):
@@ -295,6 +296,26 @@ def test_a_loss_is_made_again_from_its_configuration(loss):
     assert float(again(classes, predictions)) == float(loss(classes, predictions))
 
 
-def test_a_negative_class_gives_nan_not_a_loss_of_the_last_class():
-    losses = each(MarginSoftmaxLoss(reduction="none"), np.array([0, -1]), np.eye(2, 3) * 0.5)
+@pytest.mark.parametrize("wrong", [0.2, -1, np.nan, np.inf, 2**24, 3_000_000_001])
+def test_what_is_no_class_that_float32_tells_apart_gives_nan(wrong):
+    classes, embeddings = np.array([0, 0, wrong, wrong]), np.eye(4)
+    losses = each(SupervisedContrastiveLoss(reduction="none"), classes, embeddings)
+    np.testing.assert_array_equal(np.isnan(losses), [False, False, True, True])
+    alone = each(SupervisedContrastiveLoss(reduction="none"), np.array([0, 0, 1, 2]), embeddings)
+    np.testing.assert_array_equal(losses[:2], alone[:2])
+
+
+@pytest.mark.parametrize("wrong", [0.2, 1.7, -0.5, -1, np.nan])
+def test_what_is_no_class_has_no_cosine(wrong):
+    loss = MarginSoftmaxLoss(reduction="none")
+    losses = each(loss, np.array([0, wrong]), np.eye(2, 3) * 0.5)
     np.testing.assert_array_equal(np.isnan(losses), [False, True])
+
+
+def test_a_weighted_mean_takes_the_terms_of_the_paper():
+    classes, embeddings = np.array([0, 0, 1, 1, 2, 3]), embedded(0)[1][:6]
+    terms = each(SupervisedContrastiveLoss(reduction="none"), classes, embeddings)
+    weights = np.array([1.0, 1, 2, 2, 0, 0])  # none for those alone, who have no term
+    loss = SupervisedContrastiveLoss(reduction="mean_with_sample_weight")
+    expected = (terms * weights).sum() / weights.sum()
+    assert float(loss(classes, embeddings, weights)) == pytest.approx(expected, rel=1e-5)

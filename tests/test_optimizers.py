@@ -167,6 +167,15 @@ def test_layers_that_are_not_trained_are_left_alone():
         assert_equal(model.trainable_variables, averages(weights), rtol=1e-5, atol=1e-6)
 
 
+def test_a_layer_frozen_after_training_does_not_shift_the_averages():
+    model, _, weights = trained(with_average(keras.optimizers.SGD))
+    variables = list(model.trainable_variables)
+    model.layers[0].trainable = False
+    with averaged_weights(model):
+        assert_equal(variables, averages(weights), rtol=1e-5, atol=1e-6)
+    assert_equal(variables, weights[-1])
+
+
 def test_without_averages_nothing_changes():
     model, _, weights = trained(sv.Adam(0.1))
     with averaged_weights(model):
@@ -179,5 +188,8 @@ def test_a_model_without_a_step_has_no_averages():
     with pytest.raises(ValueError, match="not compiled"), averaged_weights(model):
         pass
     model.compile(sv.Adam(0.1, use_ema=True), "mse")
+    with pytest.raises(ValueError, match="no step made"), averaged_weights(model):
+        pass
+    model.optimizer.build(model.trainable_variables)  # as in a model from a file
     with pytest.raises(ValueError, match="no step made"), averaged_weights(model):
         pass

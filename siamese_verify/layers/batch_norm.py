@@ -19,8 +19,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     On a CPU, batch norm costs passes over memory, not arithmetic. Here sums are matrix products,
     and the gradient is given in closed form instead of being derived operation by operation. The
-    variance is `E[x^2] - E[x]^2`. With a mask or another axis, without scale or centre,
-    synchronized or renormalized, it is Keras's own.
+    variance is `E[x^2] - E[x]^2`. With a mask or another axis, without scale or centre, with
+    weights in half precision, synchronized or renormalized, it is Keras's own.
 
     Input shape:
         `(batch, ..., channels)`.
@@ -37,7 +37,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     @override
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
         over_last_axis = self.axis in (-1, len(inputs.shape) - 1)
-        others = self.synchronized or getattr(self, "renorm", False) or mask is not None
+        half = self.variable_dtype in ("float16", "bfloat16")
+        others = half or self.synchronized or getattr(self, "renorm", False) or mask is not None
         plain = over_last_axis and self.scale and self.center and not others
         if not (training and self.trainable and plain):
             return super().call(inputs, training=training, mask=mask)

@@ -60,13 +60,14 @@ class WeightedL1Head(keras.layers.Layer):
 
     @override
     def build(self, input_shape: tuple[Shape, Shape]) -> None:
-        self.kernel = self.add_weight(
+        self.kernel = _add_weight(
+            self,
             name="kernel",
             shape=(_embedding_size(self, input_shape), 1),
             initializer="glorot_uniform",
             regularizer=L2(self.l2) if self.l2 else None,
         )
-        self.bias = self.add_weight(name="bias", shape=(1,), initializer="zeros")
+        self.bias = _add_weight(self, name="bias", shape=(1,), initializer="zeros")
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
@@ -182,13 +183,14 @@ class SigmoidCosineHead(keras.layers.Layer):
     @override
     def build(self, input_shape: tuple[Shape, Shape]) -> None:
         _embedding_size(self, input_shape)
-        self.log_scale = self.add_weight(
+        self.log_scale = _add_weight(
+            self,
             name="log_scale",
             shape=(),
             initializer=keras.initializers.Constant(math.log(self.initial_scale)),
         )
-        self.bias = self.add_weight(
-            name="bias", shape=(), initializer=keras.initializers.Constant(self.initial_bias)
+        self.bias = _add_weight(
+            self, name="bias", shape=(), initializer=keras.initializers.Constant(self.initial_bias)
         )
 
     @override
@@ -199,6 +201,12 @@ class SigmoidCosineHead(keras.layers.Layer):
     @override
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.initial_scale, "bias": self.initial_bias}
+
+
+def _add_weight(head: keras.layers.Layer, **options: Any) -> keras.Variable:
+    """A weight that is float32 at least, as the embeddings are, whatever the precision."""
+    dtype = keras.backend.result_type(head.variable_dtype, "float32")
+    return head.add_weight(dtype=dtype, autocast=False, **options)
 
 
 def _cosine(left: Tensor, right: Tensor) -> Tensor:
