@@ -59,6 +59,8 @@ class Augmentation:
     erasing: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.flip, bool):
+            raise ValueError(f"`flip` must be True or False. Received: flip={self.flip!r}")
         for name in (field.name for field in dataclasses.fields(self) if field.name != "flip"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:

@@ -64,9 +64,9 @@ def stream(
 
     def one_epoch() -> Iterator[tuple[Any, ...]]:
         rng = np.random.default_rng((seed, next(epochs)))
-        whole = order(rng)
+        epoch = order(rng)
         for start in range(0, length, batch_size):
-            rows, labels = choose(whole[start : start + batch_size])
+            rows, labels = choose(epoch[start : start + batch_size])
             yield images[rows], labels, rng.integers(2**31, size=2, dtype=np.int32)
 
     signature = (

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from siamese_verify.checks import whole
+from siamese_verify.checks import is_whole, whole
 from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import evaluate_scores
 from siamese_verify.model import SiameseModel
@@ -277,11 +277,11 @@ def _draw_trials(
     """Rows of `[probe, match, other, other, ...]`, indices of photographs."""
     photos = {person: np.flatnonzero(np.array(people) == person) for person in sorted(set(people))}
     several = [person for person, indices in photos.items() if len(indices) > 1]
-    if not 2 <= n_way <= len(photos) or not several:
+    if not is_whole(n_way, 2) or n_way > len(photos) or not several:
         raise ValueError(
-            f"`n_way` must be from 2 to the number of people, of whom one or more must have two "
-            f"photographs. Received: n_way={n_way}, {len(photos)} people, {len(several)} of them "
-            "with two photographs or more."
+            "`n_way` must be a whole number, from 2 to the number of people, of whom one or more "
+            f"must have two photographs. Received: n_way={n_way}, {len(photos)} people, "
+            f"{len(several)} of them with two photographs or more."
         )
     rows = np.empty((trials, n_way + 1), np.int64)
     for row in rows:

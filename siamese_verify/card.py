@@ -49,8 +49,8 @@ def model_card(
 
     Raises:
         RuntimeError: If the verifier was not calibrated.
-        ValueError: If `report` was made at another threshold than the verifier's, or a group is not
-            a bool for each pair.
+        ValueError: If `report` was made at another threshold than the verifier's, a text is empty,
+            or a group is not a bool for each pair.
 
     Example:
         >>> pairs = PairDataset.from_lfw(
@@ -79,6 +79,10 @@ def model_card(
             "`report` must be what `verifier.evaluate` gave, at the verifier's threshold. "
             f"Received: report.threshold={report.threshold}, not {verifier.threshold}"
         )
+    texts = {"name": name, "data": data, "recipe": recipe, "intended_use": intended_use}
+    for argument, text in texts.items():
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"`{argument}` must be a text. Received: {argument}={text!r}")
     sections = {
         "The model": _describe(verifier),
         "Data": data,
@@ -89,7 +93,7 @@ def model_card(
         "Intended use": intended_use,
     }
     parts = (f"## {title}\n\n{text.strip()}\n" for title, text in sections.items())
-    return "\n".join((f"# {name}\n", *parts))
+    return "\n".join((f"# {_one_line(name)}\n", *parts))
 
 
 def _describe(verifier: Verifier) -> str:
@@ -135,7 +139,7 @@ def _figures(report: Evaluation) -> str:
 def _weaknesses(report: Evaluation, groups: Mapping[str, npt.ArrayLike]) -> str:
     if not groups:
         return "Not measured: the pairs were not told apart by group."
-    chosen = {name: np.asarray(group) for name, group in groups.items()}
+    chosen = {_one_line(name): np.asarray(group) for name, group in groups.items()}
     counts = {name: _counts(report, group) for name, group in chosen.items()}
     measured = {
         name: report.among(group) for name, group in chosen.items() if min(counts[name]) >= _FEWEST
@@ -166,6 +170,11 @@ def _counts(report: Evaluation, group: npt.NDArray[np.bool_]) -> tuple[int, int]
 
 def _rates(report: Evaluation) -> Sequence[float]:
     return report.accuracy, report.far, report.frr
+
+
+def _one_line(name: object) -> str:
+    """For a heading or a cell, which a line break would end."""
+    return " ".join(str(name).split())
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 
 def is_whole(value: Any, lowest: int = 1) -> bool:
-    """Whether `value` is an integer of Python or NumPy, and not below `lowest`."""
-    return isinstance(value, Integral) and int(value) >= lowest
+    """Whether `value` is an integer of Python or NumPy, no bool, and not below `lowest`."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= lowest
 
 
 def whole(name: str, value: Any, lowest: int = 1) -> int:

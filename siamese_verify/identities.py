@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from siamese_verify.augmentation import Augmentation
 from siamese_verify.batching import Indices, Labels, stream
+from siamese_verify.checks import is_whole, whole
 from siamese_verify.files import PathLike
 from siamese_verify.images import load_images
 from siamese_verify.pairs import Photo
@@ -36,6 +37,7 @@ class IdentityDataset:
         images: uint8 array `(n, height, width, channels)`.
 
     Raises:
+        TypeError: If `photos` are no `Photo`s.
         ValueError: If there are fewer than two people, or a photograph is there twice.
         FileNotFoundError: If photographs are missing; names them, before any is decoded.
         ImageError: If a file cannot be decoded; names it.
@@ -57,6 +59,12 @@ class IdentityDataset:
         verbose: bool = True,
     ):
         self.photos = tuple(photos)
+        for photo in self.photos:
+            if not isinstance(photo, Photo):
+                raise TypeError(
+                    "`photos` must be `Photo`s, or see `from_folder`. "
+                    f"Received: {photo!r} among them"
+                )
         self.people = tuple(sorted({photo.person for photo in self.photos}))
         if len(self.people) < 2:
             raise ValueError(
@@ -150,9 +158,10 @@ class IdentityDataset:
             Hermans, Beyer, Leibe, "In Defense of the Triplet Loss for Person Re-Identification",
             2017, section 2 (P x K batches).
         """
-        if per_person is not None and (per_person < 2 or batch_size % per_person):
+        batch_size = whole("batch_size", batch_size)
+        if per_person is not None and (not is_whole(per_person, 2) or batch_size % per_person):
             raise ValueError(
-                "`per_person` must be at least 2 and divide `batch_size`. "
+                "`per_person` must be a whole number, at least 2, and divide `batch_size`. "
                 f"Received: per_person={per_person}, batch_size={batch_size}"
             )
 

@@ -48,7 +48,7 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
         return preprocessing.decode(bytes(image))
     if isinstance(image, np.ndarray):
         return _from_array(image, preprocessing)
-    if hasattr(image, "convert") and hasattr(image, "getbands"):
+    if _is_pil(image):
         return _from_array(_from_pil(image, preprocessing.channels), preprocessing)
     if hasattr(image, "read"):
         contents = image.read()
@@ -61,6 +61,11 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
         "A photograph is a path, bytes, a file, an array or a PIL image. "
         f"Received: {type(image).__name__}"
     )
+
+
+def _is_pil(image: Any) -> bool:
+    """Without PIL, which need not be installed."""
+    return hasattr(image, "convert") and hasattr(image, "getbands")
 
 
 def _from_pil(image: Any, channels: int) -> Pixels:
@@ -84,6 +89,7 @@ def listed(images: Iterable[Image]) -> Iterable[Image]:
     if (
         _is_one_array(images)
         or isinstance(images, (*_PATHS, *_CONTENTS))
+        or _is_pil(images)
         or hasattr(images, "read")
     ):
         raise TypeError(

@@ -79,7 +79,9 @@ class Verifier:
             `CosineHead`.
 
     Raises:
-        ValueError: If `head` is missing, or given beside a `SiameseModel`.
+        ValueError: If `head` is missing, or given beside a `SiameseModel`, or `preprocessing` gives
+            images of another shape than the model takes.
+        TypeError: If `head` is no layer, or `preprocessing` no `Preprocessing`.
 
     Example:
         >>> data = PairDataset.from_lfw(
@@ -110,11 +112,14 @@ class Verifier:
                 "`head` goes with an embedding model, and only with one. "
                 f"Received: model of type {type(model).__name__}, head={head}"
             )
+        if head is not None and not isinstance(head, keras.layers.Layer):
+            raise TypeError(f"`head` must be a layer, such as CosineHead(). Received: {head!r}")
         # A copy of the frame, so that optimizer and metrics are not saved.
         if isinstance(model, SiameseModel):
             model, head = model.tower, model.head
         self.model = SiameseModel(model, head)
         self.preprocessing = preprocessing or Preprocessing()
+        _check_fits(self.model.tower, self.preprocessing)
         self.calibration: Calibration | None = None
         self.index_type: IndexType = ExactIndex
         self._indexed: tuple[Gallery, IndexType, Index] | None = None
@@ -288,12 +293,15 @@ class Verifier:
 
         Raises:
             ImageError: If a photograph cannot be used; nobody is added then.
-            TypeError: If somebody's photograph is not in a list; nobody is added then.
+            TypeError: If a name is no str, or somebody's photograph not in a list; nobody is added
+                then.
             GalleryError: If the model has been trained since others were enrolled, whose embeddings
                 cannot be compared any more; nobody is added then.
         """
         names, images = [], []
         for name, photographs in people.items():
+            if not isinstance(name, str):
+                raise TypeError(f"A person's name is a str. Received: {name!r}")
             for image in listed(photographs):
                 names.append(name)
                 images.append(image)
@@ -404,6 +412,17 @@ class Verifier:
         verifier = cls(model, preprocessing)
         verifier.calibration = calibration
         return verifier
+
+
+def _check_fits(embedding_model: keras.Model, preprocessing: Any) -> None:
+    if not isinstance(preprocessing, Preprocessing):
+        raise TypeError(f"`preprocessing` must be a Preprocessing. Received: {preprocessing!r}")
+    taken, given = getattr(embedding_model, "input_shape", (None,))[1:], preprocessing.shape
+    if taken and tuple(size or own for size, own in zip(taken, given, strict=False)) != given:
+        raise ValueError(
+            f"`preprocessing` must give images as {embedding_model.name!r} takes them, of shape "
+            f"{taken}. Received: {preprocessing}, of shape {given}"
+        )
 
 
 def _people(pairs: PairDataset) -> list[tuple[str, str]]:

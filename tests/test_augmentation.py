@@ -221,7 +221,7 @@ def test_what_is_beyond_the_edge_repeats_the_edge():
     ("name", "value"),
     [
         *((name, value) for name in AMOUNTS for value in (-0.1, math.nan, math.inf)),
-        *(("shear", 1.0), ("scale", 1.0)),
+        *(("shear", 1.0), ("scale", 1.0), ("flip", 0.5)),
         *((name, 1.01) for name in ("probability", "brightness", "erasing")),
     ],
 )

@@ -289,6 +289,7 @@ def test_another_model_in_training_is_refused_before_it():
     ("people", "wrong", "match"),
     [
         ("aabb", {"n_way": 1}, "n_way=1"),
+        ("aabb", {"n_way": 2.0}, "n_way=2.0"),
         ("aabb", {"n_way": 3}, "n_way=3, 2 people"),
         ("abcd", {"n_way": 2}, "0 of them"),
         ("aabb", {"n_way": 2, "trials": 0}, "trials=0"),

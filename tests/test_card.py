@@ -198,6 +198,16 @@ def test_a_bar_in_the_name_of_a_group_leaves_the_table_whole(
     assert "| a\\|b | 30 / 30 |" in sections(card)["Known weaknesses"]
 
 
+def test_names_may_be_numbers_and_break_no_line(verifier: sv.Verifier, report: Evaluation):
+    groups = {"two\nlines": take(30, 30), 2003: take(30, 30), 2004: take(1, 1)}
+    texts = {**TEXTS, "name": "Faces\n# evil"}
+    card = sv.model_card(verifier, report, groups=groups, **texts)
+    assert card.startswith("# Faces # evil\n\n## The model\n")
+    weaknesses = sections(card)["Known weaknesses"]
+    assert [row[0] for row in table(weaknesses)] == ["two lines", "2003"]
+    assert weaknesses.endswith(": 2004.")
+
+
 def test_no_table_stands_where_all_groups_are_too_few(verifier: sv.Verifier, report: Evaluation):
     card = sv.model_card(verifier, report, groups={"nobody": take(0, 0)}, **TEXTS)
     assert sections(card)["Known weaknesses"] == (
@@ -229,6 +239,15 @@ def test_a_group_must_be_a_bool_for_each_pair(
 ):
     with pytest.raises(ValueError, match=f"a bool for each of 400 pairs.*Received: {received}"):
         sv.model_card(verifier, report, groups={"good": IS_SAME, "bad": group}, **TEXTS)
+
+
+@pytest.mark.parametrize("argument", ["name", "data", "recipe", "intended_use"])
+@pytest.mark.parametrize("text", ["", " \n", None])
+def test_each_text_is_needed(
+    argument: str, text: str | None, verifier: sv.Verifier, report: Evaluation
+):
+    with pytest.raises(ValueError, match=f"`{argument}` must be a text. Received: {argument}="):
+        sv.model_card(verifier, report, **{**TEXTS, argument: text})
 
 
 def test_a_report_at_another_threshold_is_refused(verifier: sv.Verifier, report: Evaluation):

@@ -141,7 +141,11 @@ def test_killed_in_the_middle_it_gives_the_same_history(
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "--data DIR is needed"), (["--list", "--seeds", "0"], "--seeds must be at least 1")],
+    [
+        ([], "--data DIR is needed"),
+        (["--data", "nowhere"], "--data must be a folder that is there. Received: nowhere"),
+        (["--list", "--seeds", "0"], "--seeds must be at least 1"),
+    ],
 )
 def test_wrong_arguments_are_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]

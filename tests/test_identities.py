@@ -200,6 +200,9 @@ def test_batches_are_float32_images_in_0_to_1_and_int32_labels(
         ({"batch_size": 0}, "batch_size=0"),
         ({"batch_size": -2, "per_person": 2}, "batch_size=-2"),
         ({"batch_size": 4.0}, "batch_size=4.0"),
+        ({"batch_size": True}, "batch_size=True"),
+        ({"batch_size": None, "per_person": 2}, "batch_size=None"),
+        ({"batch_size": 4, "per_person": 2.0}, "per_person=2.0, batch_size=4"),
         ({"batch_size": 4, "seed": -1}, "seed=-1"),
         ({"batch_size": 4, "seed": None}, "seed=None"),
         ({"batch_size": 4, "initial_epoch": -1}, "initial_epoch=-1"),
@@ -216,6 +219,11 @@ def test_arguments_out_of_range_are_refused(
 ):
     with pytest.raises(ValueError, match=f"must be .*at least .*Received: {received}"):
         dataset.batches(**arguments)
+
+
+def test_photographs_are_photos(folder: Path):
+    with pytest.raises(TypeError, match=r"`Photo`s.*Received: 'Ada/Ada_0001.png'"):
+        IdentityDataset(["Ada/Ada_0001.png"], folder)
 
 
 def test_one_name_instead_of_several_is_refused(folder: Path):

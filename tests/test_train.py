@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import settings
 import train
 from eagerly import ENVIRONMENT, START, eager  # noqa: F401
 from results import columns
@@ -319,15 +320,27 @@ def test_the_defaults_on_photographs_are_the_reports() -> None:
         ("--recipe unrestricted --split-by pair", "--labels names goes with --split-by person"),
         ("--people-share 0.5", "--people-share"),
         ("--flip-average", "--flip-average goes with another --loss"),
-        ("--recipe unrestricted --batch-norm", "--batch-norm is not of --tower multi-crop"),
-        ("--recipe unrestricted --per-person 1", "--per-person is at least 2"),
-        ("--per-person 4", "--per-person is at least 2 and goes with --labels names"),
-        ("--validation 1.5", "--validation must be below 1"),
+        ("--recipe unrestricted --batch-norm", "--batch-norm goes with --tower koch2015 or small"),
+        ("--recipe unrestricted --l2 0.01", "--l2 goes with --tower koch2015 or small"),
+        ("--tower residual --embedding-l2 0.1", "--embedding-l2 goes with --tower koch2015"),
+        ("--recipe restricted --margin 0.1", "--margin goes with --loss margin_softmax"),
+        ("--momentum 0.9", "--momentum goes with --optimizer sgd"),
+        ("--recipe restricted --shuffle-buffer 9", "--shuffle-buffer goes with --loss binary"),
+        ("--recipe unrestricted --per-person 1", "--per-person must be at least 2"),
+        ("--recipe unrestricted --per-person 3", "--per-person must divide --batch-size, 128"),
+        ("--per-person 4", "--per-person goes with --labels names"),
+        ("--validation 1.5", "--validation must be above 0 and below 1. Received: 1.5"),
+        ("--learning-rate -0.002", "--learning-rate must be at least 0. Received: -0.002"),
+        ("--learning-rate nan", "--learning-rate must be at least 0. Received: nan"),
+        ("--weight-decay -1", "--weight-decay must be at least 0. Received: -1.0"),
+        ("--l2 nan", "--l2 must be at least 0. Received: nan"),
+        ("--seed -1", "--seed must be at least 0. Received: -1"),
+        ("--shuffle-buffer 0", "--shuffle-buffer must be at least 1. Received: 0"),
         ("--threshold best", "--threshold: "),
-        ("--ema -0.1", "--ema must be below 1, and not below 0"),
+        ("--ema -0.1", "--ema must be at least 0 and below 1"),
         ("--optimizer rmsprop", "invalid choice"),
-        ("--limit 0", "--limit"),
-        ("--epochs 0", "--epochs"),
+        ("--limit 0", "--limit must be at least 4"),
+        ("--epochs 0", "--epochs must be at least 1"),
     ],
 )
 def test_bad_flags_are_refused(
@@ -337,6 +350,30 @@ def test_bad_flags_are_refused(
         train.parse_arguments(None, flags.split())
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("recipe", settings.RECIPES)
+def test_settings_that_a_recipe_has_and_does_not_need_are_taken(recipe: str) -> None:
+    chosen = train.parse_arguments(None, ["--data", "lfw", "--recipe", recipe])
+    assert chosen.margin == 0.2
+    assert ("margin" in settings.without_effect(chosen)) == (recipe != "unrestricted")
+
+
+def test_what_cannot_be_done_is_told_in_a_line_and_blocks_no_folder(
+    drawn: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for flags, message in (
+        ("--image-size 3", "ValueError: Images are too small"),
+        ("--limit 4", "ValueError"),
+    ):
+        with pytest.raises(SystemExit, match=message) as exit_:
+            train.main(arguments(drawn, run, f"--epochs 1 {flags}"))
+        assert "\n" not in str(exit_.value.code)
+    with pytest.raises(SystemExit, match=r"FileNotFoundError: .*nowhere"):
+        train.main(arguments(tmp_path / "nowhere", run, "--epochs 1"))
+    train.main(arguments(drawn, run, "--epochs 1"))
+    assert len(history_of(run)) == 1
 
 
 def test_without_data_it_says_that_faces_are_drawn_and_how_to_get_lfw(

@@ -201,6 +201,21 @@ def test_any_keras_model_with_a_head_will_do(
     assert again.calibration == verifier.calibration
 
 
+@pytest.mark.parametrize(
+    "wrong", [sv.Preprocessing(SIZE, channels=3), sv.Preprocessing((SIZE[0] + 2, SIZE[1]))]
+)
+def test_preprocessing_must_give_what_the_model_takes(wrong: sv.Preprocessing) -> None:
+    with pytest.raises(ValueError, match=r"`preprocessing` must give images as .*Received: Prep"):
+        sv.Verifier(build(), wrong)
+
+
+def test_a_head_is_a_layer_and_preprocessing_a_preprocessing() -> None:
+    with pytest.raises(TypeError, match=r"`head` must be a layer.*Received: 'cosine'"):
+        sv.Verifier(build().tower, sv.Preprocessing(SIZE), head="cosine")
+    with pytest.raises(TypeError, match=r"`preprocessing` must be .*Received: "):
+        sv.Verifier(build(), SIZE)
+
+
 @pytest.fixture(scope="module")
 def saved(verifier: sv.Verifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("saved") / "faces.keras"
@@ -564,11 +579,22 @@ def test_one_photograph_without_a_list_is_refused(
 ) -> None:
     before = enrolled.gallery.names
     path = paths[0][0]
-    for one in (path, str(path), path.read_bytes(), io.BytesIO(), np.zeros((*SIZE, 3), np.uint8)):
+    array = np.zeros((*SIZE, 3), np.uint8)
+    photograph = PIL.Image.fromarray(array)
+    for one in (path, str(path), path.read_bytes(), io.BytesIO(), array, photograph):
         with pytest.raises(TypeError, match="come in a list, also a single one"):
             enrolled.embed(one)
         with pytest.raises(TypeError, match="come in a list, also a single one"):
             enrolled.enroll({"Eve": [path], "Bob": one})
+    assert enrolled.gallery.names == before
+
+
+def test_a_name_that_is_no_str_enrolls_nobody(
+    enrolled: sv.Verifier, paths: list[tuple[Path, Path]]
+) -> None:
+    before = enrolled.gallery.names
+    with pytest.raises(TypeError, match="Received: 5"):
+        enrolled.enroll({"Eve": paths[0], 5: paths[1]})
     assert enrolled.gallery.names == before
 
 

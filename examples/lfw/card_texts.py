@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lfw_data import Data
-from settings import RECIPES
+from settings import RECIPES, without_effect
 
 import siamese_verify as sv
 
@@ -63,7 +63,8 @@ def _trained_on(data: Data) -> str:
 
 def _recipe(settings: argparse.Namespace) -> str:
     names = [*RECIPES["report"], "people_share", "limit", "seed"]
-    values = ", ".join(f"{name} {getattr(settings, name)}" for name in names)
+    without = without_effect(settings)
+    values = ", ".join(f"{name} {getattr(settings, name)}" for name in names if name not in without)
     return f"`examples/lfw/train.py --recipe {settings.recipe}`, with {values}."
 
 

@@ -75,6 +75,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"--seeds must be at least 1. Received: {settings.seeds}")
     if not settings.list and not settings.data:
         parser.error("--data DIR is needed: the folder with lfw2/ and the two pair lists")
+    if settings.data and not settings.data.is_dir():
+        parser.error(f"--data must be a folder that is there. Received: {settings.data}")
     return settings
 
 

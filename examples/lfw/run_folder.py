@@ -118,7 +118,8 @@ class RunFolder(keras.callbacks.Callback):
         if not path.exists():
             return []
         with path.open(newline="") as file:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes `content` to the file `name` of this folder."""

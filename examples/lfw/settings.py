@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from siamese_verify.thresholds import parse_policy
@@ -82,6 +83,17 @@ DRAWN = {
     "epochs": 16,
 }
 
+# Of the numbers: the lowest, and what they must be below.
+_RANGES = {
+    **dict.fromkeys(("batch_size", "epochs", "patience", "image_size", "crop"), (1, math.inf)),
+    **dict.fromkeys(("l2", "embedding_l2", "learning_rate", "weight_decay"), (0, math.inf)),
+    **dict.fromkeys(("margin", "seed"), (0, math.inf)),
+    **dict.fromkeys(("dropout", "momentum", "ema"), (0, 1)),
+    "limit": (4, math.inf),
+    "shuffle_buffer": (1, math.inf),
+    "per_person": (2, math.inf),
+}
+
 
 def parse_arguments(description: str | None, arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -90,6 +102,7 @@ def parse_arguments(description: str | None, arguments: list[str] | None) -> arg
     _add_places(parser)
     _add_settings(parser)
     settings = parser.parse_args(arguments)
+    given = {name for name, value in vars(settings).items() if value}
     if settings.download and settings.data is None:
         settings.data = Path("lfw")
     for name, default in defaults(settings.recipe, drawn=settings.data is None).items():
@@ -98,7 +111,11 @@ def parse_arguments(description: str | None, arguments: list[str] | None) -> arg
     if settings.run is None:
         recipe = "" if settings.recipe == "report" else f"-{settings.recipe}"
         settings.run = Path("runs") / (("lfw" if settings.data else "drawn") + recipe)
-    _check(parser, settings)
+    _check_ranges(parser, settings)
+    _check_together(parser, settings)
+    for name, needed in without_effect(settings).items():
+        if name in given:
+            parser.error(f"--{name.replace('_', '-')} goes with {needed}")
     return settings
 
 
@@ -113,6 +130,28 @@ def defaults(recipe: str, *, drawn: bool = False) -> dict[str, object]:
 def has_l1_head(settings: argparse.Namespace) -> bool:
     """Whether pairs are scored by the report's head; else by a cosine."""
     return settings.loss == "binary_crossentropy" and settings.tower in ("koch2015", "small")
+
+
+def without_effect(settings: argparse.Namespace) -> dict[str, str]:
+    """The settings that do nothing beside the others, and what they go with."""
+    koch = settings.tower in ("koch2015", "small"), "--tower koch2015 or small"
+    goes_with = {
+        "batch_norm": (koch[0], f"{koch[1]}: the others have it already"),
+        "l2": koch,
+        "embedding_l2": koch,
+        "margin": (settings.loss == "margin_softmax", "--loss margin_softmax"),
+        "momentum": (settings.optimizer == "sgd", "--optimizer sgd"),
+        "per_person": (settings.labels == "names", "--labels names"),
+        "shuffle_buffer": (
+            settings.loss == "binary_crossentropy",
+            "--loss binary_crossentropy: others shuffle the whole list",
+        ),
+        "flip_average": (
+            not has_l1_head(settings),
+            "another --loss: this one trains a weighted L1 head",
+        ),
+    }
+    return {name: needed for name, (is_there, needed) in goes_with.items() if not is_there}
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
@@ -157,27 +196,25 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of weights, order, split and dropout (0)")
 
 
-def _check(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
-    for name in ("batch_size", "epochs", "patience", "image_size", "crop", "limit"):
+def _check_ranges(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
+    for name, (lowest, bound) in _RANGES.items():
         value = getattr(settings, name)
-        if value is not None and value < (4 if name == "limit" else 1):
-            parser.error(f"--{name.replace('_', '-')} is too small. Received: {value}")
-    for name in ("dropout", "momentum", "ema", "validation"):
-        value = getattr(settings, name)
-        if not (0 < value < 1 or (value == 0 and name != "validation")):
-            parser.error(f"--{name} must be below 1, and not below 0. Received: {value}")
-    if settings.schedule == "koch2015" and (settings.optimizer != "sgd" or not settings.momentum):
-        parser.error("--schedule koch2015 goes with --optimizer sgd and a --momentum above 0")
+        if value is not None and not lowest <= value < bound:  # written so that NaN fails
+            range_ = f"at least {lowest}" + (f" and below {bound}" if bound < math.inf else "")
+            parser.error(f"--{name.replace('_', '-')} must be {range_}. Received: {value}")
+    if not 0 < settings.validation < 1:
+        parser.error(f"--validation must be above 0 and below 1. Received: {settings.validation}")
     try:
         parse_policy(settings.threshold)
     except ValueError as error:
         parser.error(f"--threshold: {error}")
-    if settings.batch_norm and settings.tower in ("residual", "multi-crop"):
-        parser.error(f"--batch-norm is not of --tower {settings.tower}, which has it already")
-    if settings.flip_average and has_l1_head(settings):
-        parser.error("--flip-average goes with another --loss: this one trains a weighted L1 head")
-    if settings.per_person is not None and (settings.labels == "pairs" or settings.per_person < 2):
-        parser.error("--per-person is at least 2 and goes with --labels names")
+
+
+def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
+    if settings.schedule == "koch2015" and (settings.optimizer != "sgd" or not settings.momentum):
+        parser.error("--schedule koch2015 goes with --optimizer sgd and a --momentum above 0")
+    if settings.per_person and settings.batch_size % settings.per_person:
+        parser.error(f"--per-person must divide --batch-size, {settings.batch_size}")
     if settings.labels == "pairs" and settings.loss == "margin_softmax":
         parser.error("--loss margin_softmax goes with --labels names")
     if settings.labels == "names" and settings.loss == "binary_crossentropy":

@@ -180,7 +180,7 @@ def check_settings(run: RunFolder, settings: argparse.Namespace, data: Path) -> 
     """Writes `config.json`; refuses a folder of a run that this command cannot go on with."""
     config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()}
     lists = {name: digest(data / name) for name in (TRAIN_LIST, TEST_LIST)}
-    if (run.folder / "config.json").exists():
+    if run.read_history():
         check_kept(run, config, lists)
     versions = {"python": platform.python_version(), "numpy": np.__version__}
     versions |= {"tensorflow": tf.__version__, "keras": keras.__version__}
@@ -222,10 +222,13 @@ def main(
     keras.utils.set_random_seed(settings.seed)
     early_stopping = keras.callbacks.EarlyStopping("loss", patience=settings.patience)
     run = RunFolder(settings.run, early_stopping, last_is_best=settings.schedule == "cosine")
-    folder = find_data(settings)
-    check_settings(run, settings, folder)
-    data = load_data(folder, settings)
-    networks = build_networks(settings, len(data.people.people) if data.people else 0)
+    try:
+        folder = find_data(settings)
+        check_settings(run, settings, folder)
+        data = load_data(folder, settings)
+        networks = build_networks(settings, len(data.people.people) if data.people else 0)
+    except (OSError, ValueError) as error:  # What was asked for, or is in the files, won't do.
+        sys.exit(f"{type(error).__name__}: {error}")
     networks.tower.summary()
     try:
         train_networks(networks, data, settings, run, callbacks)

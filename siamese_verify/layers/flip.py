@@ -43,8 +43,8 @@ class FlipAverage(keras.Model):
     def __init__(self, tower: keras.Model, **kwargs: Any):
         if not (tower.built and hasattr(tower, "input_shape")):
             raise ValueError(
-                "The tower must be built: it does not know the shape of its images. "
-                f"Received: tower={tower.name!r}"
+                "The tower must be built, and know the shape of its images, as functional and "
+                f"sequential models do. Received: tower={tower.name!r}"
             )
         images = keras.Input(tower.input_shape[1:], name="image")
         # One batch, as the images of a pair.
