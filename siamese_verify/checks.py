@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -28,3 +29,15 @@ def check_names(names: Any) -> None:
     """Raises a `TypeError` if `names` is one name, whose letters would be taken for people."""
     if isinstance(names, str):
         raise TypeError(f"Names of people come in a list, also a single one. Received: {names!r}")
+
+
+def check_dropout(dropout: float) -> None:
+    """Raises a `ValueError` unless `dropout` is a share that leaves something."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+
+
+def check_l2(l2: float) -> None:
+    """Raises a `ValueError` unless `l2` is a penalty."""
+    if not 0 <= l2 < math.inf:  # written so that NaN fails
+        raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={l2}")

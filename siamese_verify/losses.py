@@ -93,11 +93,11 @@ class _LossOfClasses(keras.losses.Loss):
         are_whole = ops.equal(labels, ops.floor(labels))
         are_classes = are_whole & (labels >= 0) & (labels < _MOST_CLASSES)
         classes = ops.cast(ops.where(are_classes, labels, -1), "int32")
-        losses = self.of_classes(classes, y_pred)
+        losses = self._of_classes(classes, y_pred)
         return ops.where(are_classes[:, 0], losses, math.nan)
 
     @abc.abstractmethod
-    def of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
+    def _of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each row, `(batch,)`, by int32 classes `(batch, 1)`."""
 
 
@@ -169,7 +169,7 @@ class MarginSoftmaxLoss(_LossOfClasses):
         self.cosine_margin = cosine_margin
 
     @override
-    def of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
+    def _of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
         true = self._with_margins(ops.take_along_axis(y_pred, classes, axis=-1))
         is_true = ops.equal(classes, ops.arange(y_pred.shape[-1], dtype="int32"))
         return ops.logsumexp(ops.where(is_true, 0.0, self.scale * (y_pred - true)), axis=-1)
@@ -244,7 +244,7 @@ class SupervisedContrastiveLoss(_LossOfClasses):
         self.temperature = temperature
 
     @override
-    def of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
+    def _of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
         embeddings = unit_length(y_pred)
         logits = ops.matmul(embeddings, ops.transpose(embeddings)) / self.temperature
         index = ops.arange(ops.shape(y_pred)[0], dtype="int32")

@@ -6,6 +6,7 @@ together: no threshold can separate them.
 
 from __future__ import annotations
 
+import abc
 import warnings
 from typing import Any
 
@@ -72,6 +73,7 @@ class _ScoreMetric(keras.metrics.Metric):
         value = self._from_accepted(genuine, impostor, possible)
         return ops.where(valid, value, float("nan"))
 
+    @abc.abstractmethod
     def _from_accepted(self, genuine: Tensor, impostor: Tensor, possible: Tensor) -> Tensor:
         """The metric, from what is accepted as the threshold goes down.
 
@@ -80,7 +82,6 @@ class _ScoreMetric(keras.metrics.Metric):
             impostor: The same of impostor pairs.
             possible: bool `(capacity,)`: where a threshold can be.
         """
-        raise NotImplementedError
 
     def _warn_of_overflow(self) -> None:
         try:

@@ -227,7 +227,7 @@ def test_the_weighted_distance_may_be_penalised():
     assert made(WeightedL1Head).losses == []
 
 
-@pytest.mark.parametrize("l2", [-0.1, float("nan")])
+@pytest.mark.parametrize("l2", [-0.1, float("nan"), float("inf")])
 def test_a_negative_penalty_is_refused(l2):
     with pytest.raises(ValueError, match=f"`l2`.*Received: l2={l2}"):
         WeightedL1Head(l2=l2)

@@ -318,7 +318,11 @@ def test_the_defaults_on_photographs_are_the_reports() -> None:
         ("--loss margin_softmax", "--loss margin_softmax goes with --labels names"),
         ("--labels names --split-by person", "--loss binary_crossentropy goes with --labels pairs"),
         ("--recipe unrestricted --split-by pair", "--labels names goes with --split-by person"),
-        ("--people-share 0.5", "--people-share"),
+        ("--people-share 0.5", "--people-share goes with --labels names"),
+        (
+            "--recipe unrestricted --people-share 1.5",
+            "--people-share must be above 0 and at most 1",
+        ),
         ("--flip-average", "--flip-average goes with another --loss"),
         ("--recipe unrestricted --batch-norm", "--batch-norm goes with --tower koch2015 or small"),
         ("--recipe unrestricted --l2 0.01", "--l2 goes with --tower koch2015 or small"),

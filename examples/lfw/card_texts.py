@@ -62,7 +62,7 @@ def _trained_on(data: Data) -> str:
 
 
 def _recipe(settings: argparse.Namespace) -> str:
-    names = [*RECIPES["report"], "people_share", "limit", "seed"]
+    names = [*RECIPES["report"], "limit", "seed"]
     without = without_effect(settings)
     values = ", ".join(f"{name} {getattr(settings, name)}" for name in names if name not in without)
     return f"`examples/lfw/train.py --recipe {settings.recipe}`, with {values}."

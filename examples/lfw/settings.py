@@ -42,6 +42,7 @@ RECIPES = {
         "loss": "binary_crossentropy",
         "margin": 0.2,
         "per_person": None,
+        "people_share": 1.0,
         "optimizer": "adam",
         "learning_rate": 1e-5,
         "momentum": 0.0,
@@ -83,6 +84,7 @@ DRAWN = {
     "epochs": 16,
 }
 
+_PLAIN_TOWERS = ("koch2015", "small")  # The others are residual.
 # Of the numbers: the lowest, and what they must be below.
 _RANGES = {
     **dict.fromkeys(("batch_size", "epochs", "patience", "image_size", "crop"), (1, math.inf)),
@@ -129,19 +131,20 @@ def defaults(recipe: str, *, drawn: bool = False) -> dict[str, object]:
 
 def has_l1_head(settings: argparse.Namespace) -> bool:
     """Whether pairs are scored by the report's head; else by a cosine."""
-    return settings.loss == "binary_crossentropy" and settings.tower in ("koch2015", "small")
+    return settings.loss == "binary_crossentropy" and settings.tower in _PLAIN_TOWERS
 
 
 def without_effect(settings: argparse.Namespace) -> dict[str, str]:
     """The settings that do nothing beside the others, and what they go with."""
-    koch = settings.tower in ("koch2015", "small"), "--tower koch2015 or small"
+    plain, towers = settings.tower in _PLAIN_TOWERS, f"--tower {' or '.join(_PLAIN_TOWERS)}"
     goes_with = {
-        "batch_norm": (koch[0], f"{koch[1]}: the others have it already"),
-        "l2": koch,
-        "embedding_l2": koch,
+        "batch_norm": (plain, f"{towers}: the others have it already"),
+        "l2": (plain, towers),
+        "embedding_l2": (plain, towers),
         "margin": (settings.loss == "margin_softmax", "--loss margin_softmax"),
         "momentum": (settings.optimizer == "sgd", "--optimizer sgd"),
         "per_person": (settings.labels == "names", "--labels names"),
+        "people_share": (settings.labels == "names", "--labels names"),
         "shuffle_buffer": (
             settings.loss == "binary_crossentropy",
             "--loss binary_crossentropy: others shuffle the whole list",
@@ -191,7 +194,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--validation", type=float, metavar="SHARE", help="of the train pairs")
     add("--split-by", choices=("pair", "person"), help="who may be in training and validation")
     add("--threshold", metavar="POLICY", help="max_accuracy, eer or far=RATE, of validation pairs")
-    add("--people-share", type=float, default=1.0, metavar="SHARE", help="of people, by name (1)")
+    add("--people-share", type=float, metavar="SHARE", help="of people, by name")
     add("--shuffle-buffer", type=int, metavar="PAIRS", help="(the whole list; report: 1000)")
     add("--seed", type=int, default=0, help="of weights, order, split and dropout (0)")
 
@@ -204,6 +207,9 @@ def _check_ranges(parser: argparse.ArgumentParser, settings: argparse.Namespace)
             parser.error(f"--{name.replace('_', '-')} must be {range_}. Received: {value}")
     if not 0 < settings.validation < 1:
         parser.error(f"--validation must be above 0 and below 1. Received: {settings.validation}")
+    if not 0 < settings.people_share <= 1:
+        share = settings.people_share
+        parser.error(f"--people-share must be above 0 and at most 1. Received: {share}")
     try:
         parse_policy(settings.threshold)
     except ValueError as error:
@@ -221,6 +227,3 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
         parser.error("--loss binary_crossentropy goes with --labels pairs")
     if settings.labels == "names" and settings.split_by == "pair":
         parser.error("--labels names goes with --split-by person: all others would be known")
-    share = settings.people_share
-    if not 0 < share <= 1 or (share < 1 and settings.labels == "pairs"):
-        parser.error("--people-share is above 0 and at most 1, and goes with --labels names")

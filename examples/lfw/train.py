@@ -180,14 +180,16 @@ def check_settings(run: RunFolder, settings: argparse.Namespace, data: Path) -> 
     """Writes `config.json`; refuses a folder of a run that this command cannot go on with."""
     config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()}
     lists = {name: digest(data / name) for name in (TRAIN_LIST, TEST_LIST)}
-    if run.read_history():
-        check_kept(run, config, lists)
+    if finished := len(run.read_history()):
+        check_kept(run, config, lists, finished)
     versions = {"python": platform.python_version(), "numpy": np.__version__}
     versions |= {"tensorflow": tf.__version__, "keras": keras.__version__}
     run.write_json("config.json", {"settings": config, "lists": lists, "versions": versions})
 
 
-def check_kept(run: RunFolder, config: dict[str, Any], lists: dict[str, str]) -> None:
+def check_kept(
+    run: RunFolder, config: dict[str, Any], lists: dict[str, str], finished: int
+) -> None:
     """Exits if the run that stands in the folder has other settings, pairs, or more epochs."""
     kept = json.loads((run.folder / "config.json").read_text())
     # More epochs prolong a run; where the data lie and how it is measured is no matter.
@@ -195,7 +197,6 @@ def check_kept(run: RunFolder, config: dict[str, Any], lists: dict[str, str]) ->
     if config["schedule"] == "constant":  # Else, each rate depends on how many are to come.
         free.add("epochs")
     changed = sorted(n for n in config.keys() - free if config[n] != kept["settings"].get(n))
-    finished = len(run.read_history())
     if changed:
         there = ", ".join(f"{name}={kept['settings'].get(name)}" for name in changed)
         here = ", ".join(f"{name}={config[name]}" for name in changed)

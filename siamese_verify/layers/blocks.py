@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, Literal, TypeAlias
 
 from keras import layers
 
-from siamese_verify.checks import whole
+from siamese_verify.checks import check_dropout, check_l2, whole
 from siamese_verify.layers.batch_norm import BatchNormalization
 from siamese_verify.layers.spectral import METHODS, Method, SpectralConv2D
 from siamese_verify.regularizers import L2
@@ -217,15 +216,3 @@ def block_from_fields(fields: dict[str, Any]) -> Block:
 def _check_counts(block: Block, *names: str) -> None:
     for name in names:
         object.__setattr__(block, name, whole(name, getattr(block, name)))
-
-
-def check_dropout(dropout: float) -> None:
-    """Raises a `ValueError` unless `dropout` is a share that leaves something."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-
-
-def check_l2(l2: float) -> None:
-    """Raises a `ValueError` unless `l2` is a penalty."""
-    if not 0 <= l2 < math.inf:  # written so that NaN fails
-        raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={l2}")

@@ -14,6 +14,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.checks import check_l2
 from siamese_verify.layers.unit_length import at_least_float32, unit_length
 from siamese_verify.regularizers import L2
 
@@ -40,7 +41,7 @@ class WeightedL1Head(keras.layers.Layer):
         `(..., 1)`.
 
     Raises:
-        ValueError: If `l2` is negative.
+        ValueError: If `l2` is negative or not finite.
 
     Example:
         >>> head = WeightedL1Head()
@@ -54,8 +55,7 @@ class WeightedL1Head(keras.layers.Layer):
 
     def __init__(self, l2: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
-        if not l2 >= 0:  # written so that NaN fails
-            raise ValueError(f"`l2` must be at least 0. Received: l2={l2}")
+        check_l2(l2)
         self.l2 = l2
 
     @override

@@ -9,14 +9,8 @@ import keras
 from keras import layers
 from typing_extensions import override
 
-from siamese_verify.checks import is_whole, whole
-from siamese_verify.layers.blocks import (
-    Block,
-    block_from_fields,
-    block_to_fields,
-    check_dropout,
-    check_l2,
-)
+from siamese_verify.checks import check_dropout, check_l2, is_whole, whole
+from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields
 from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
 from siamese_verify.layers.spectral import Method, SpectralConv2D
