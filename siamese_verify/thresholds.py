@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import numpy.typing as npt
 
@@ -98,6 +100,18 @@ def parse_policy(policy: str) -> tuple[str, float]:
         "`policy` must be 'max_accuracy', 'eer', or a false accept rate between 0 and 1 such as "
         f"'far=0.01'. Received: policy={policy!r}"
     )
+
+
+def tar_name(far: float) -> str:
+    """Name the true accept rate at a false accept rate, without a dot: a path can hold it.
+
+    Example:
+        >>> tar_name(0.1), tar_name(0.015), tar_name(1)
+        ('tar_at_far_1e-1', 'tar_at_far_15e-3', 'tar_at_far_1')
+    """
+    _, digits, exponent = Decimal(repr(float(far))).normalize().as_tuple()
+    power = f"e{exponent}" if exponent else ""
+    return f"tar_at_far_{''.join(map(str, digits))}{power}"
 
 
 class Cuts:
