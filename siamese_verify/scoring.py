@@ -119,29 +119,38 @@ class GalleryScorer:
     def __init__(self, head: keras.layers.Layer, gallery: Floats):
         self._head = head
         self._is_cosine = type(head) is CosineHead  # A subclass may score otherwise.
-        self._gallery = unit_length(gallery) if self._is_cosine else gallery
+        self._gallery = self._prepared(gallery)
+        self._zero_columns = self._zeros(gallery)
 
     def blocks(self, probes: Floats) -> Iterator[tuple[slice, slice, Floats]]:
         """See `score_blocks`."""
         height, width = self._block_size()
         buffer = np.empty(height * width, np.float32)
-        probes = self._prepared(probes)
+        zero_rows, probes = self._zeros(probes), self._prepared(probes)
         for rows, columns in _tiles(len(probes), len(self._gallery), height, width):
             shape = rows.stop - rows.start, columns.stop - columns.start
             scores = buffer[: shape[0] * shape[1]].reshape(shape)
             self._score(probes[rows], self._gallery[columns], scores)
+            scores[np.ix_(zero_rows[rows], self._zero_columns[columns])] = 1
             yield rows, columns, scores
 
     def matrix(self, probes: Floats) -> Floats:
         """See `score_matrix`."""
         matrix = np.empty((len(probes), len(self._gallery)), np.float32)
-        probes = self._prepared(probes)
+        zero_rows, probes = self._zeros(probes), self._prepared(probes)
         for rows, columns in _tiles(*matrix.shape, *self._block_size()):
             self._score(probes[rows], self._gallery[columns], matrix[rows, columns])
+        matrix[np.ix_(zero_rows, self._zero_columns)] = 1
         return matrix
 
-    def _prepared(self, probes: Floats) -> Floats:
-        return unit_length(probes) if self._is_cosine else probes
+    def _prepared(self, embeddings: Floats) -> Floats:
+        return unit_length(embeddings) if self._is_cosine else embeddings
+
+    def _zeros(self, embeddings: Floats) -> npt.NDArray[np.bool_]:
+        """Which embeddings are all zeros: `CosineHead` finds any two of them equal, a product 0."""
+        if not self._is_cosine:
+            return np.zeros(len(embeddings), bool)
+        return np.asarray(~embeddings.any(axis=1))
 
     def _block_size(self) -> tuple[int, int]:
         size = self._gallery.shape[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import experiments
 import pytest
 from eagerly import ENVIRONMENT, START, eager  # noqa: F401
-from settings import RECIPES
+from settings import BEFORE, RECIPES, has_l1_head, parse_arguments
 from standin import write_standin
 
 SMALL = "--tower small --image-size 24 --learning-rate 1e-3 --batch-size 16 --epochs 3"
@@ -115,6 +115,27 @@ def test_the_forecast_is_for_the_group_of_the_run_whose_epochs_are_alike() -> No
     )
     assert experiments.alike(report, [report, curve]) == [report]
     assert experiments.alike(curve, [report, curve]) == [curve]
+
+
+def test_one_experiment_constrains_the_reports_head() -> None:
+    l1 = {}
+    for name, flags in experiments.EXPERIMENTS.items():
+        chosen = parse_arguments(None, ["--data", "lfw", *flags])
+        if has_l1_head(chosen):
+            l1[name] = chosen.unconstrained_head
+    assert [name for name, unconstrained in l1.items() if not unconstrained] == ["koch-constrained"]
+    assert {"koch", "base", "dropout-0.5"} <= l1.keys()
+
+
+def test_committed_results_are_of_the_heads_that_their_experiments_have_now() -> None:
+    folders = sorted((experiments.HERE / "results").glob("*-seed*"))
+    assert len(folders) > 50
+    for folder in folders:
+        flags = experiments.EXPERIMENTS[folder.name.rpartition("-seed")[0]]
+        chosen = parse_arguments(None, ["--data", "lfw", *flags])
+        kept = BEFORE | json.loads((folder / "config.json").read_text())["settings"]
+        if has_l1_head(chosen):
+            assert kept["unconstrained_head"] == chosen.unconstrained_head
 
 
 @pytest.mark.slow

@@ -121,6 +121,15 @@ def test_ingredients_are_compared_with_averages_of_batch_norm_that_do_not_lag(te
     assert "it allows for other pairs only" in text
 
 
+def test_the_constrained_head_is_an_ingredient_like_others(tmp_path: Path) -> None:
+    for name, accuracy in {**ACCURACIES, "koch-constrained-seed0": 0.64}.items():
+        write_result(tmp_path, name, accuracy)
+    write_traits(tmp_path)
+    recipes.main(["--results", str(tmp_path), "--docs", str(tmp_path)])
+    text = (tmp_path / "lfw-recipes.md").read_text()
+    assert row(text, "constrained")[1:4] == ["`--no-unconstrained-head`", "1", "0.640"]
+
+
 def test_what_seeds_do_is_pooled_over_the_changes() -> None:
     rng = np.random.default_rng(0)
     changes = [rng.normal(mean, 3.0, (3, 50)) for mean in (0.0, 10.0)]

@@ -69,6 +69,23 @@ def test_a_cosine_never_leaves_its_range_and_is_0_for_a_vector_of_zeros():
     assert not matrix[:, -1].any()
 
 
+@pytest.mark.parametrize("blocks", [False, True])
+def test_two_vectors_of_zeros_are_identical_as_in_the_head(blocks):
+    some = embeddings(5, 4)
+    some[[1, 3]] = 0
+    pairs = np.array([(i, j) for i in range(5) for j in range(5)])
+    expected = score_pairs(CosineHead(), some, pairs).reshape(5, 5)
+    assert expected[np.ix_([1, 3], [1, 3])].tolist() == [[1, 1], [1, 1]]
+    matrix = np.empty((5, 5))
+    if blocks:
+        for rows, columns, scores in score_blocks(CosineHead(), some, some):
+            matrix[rows, columns] = scores
+    else:
+        matrix = score_matrix(CosineHead(), some, some)
+    np.testing.assert_allclose(matrix, expected, atol=1e-6)
+    assert np.all(matrix[np.ix_([1, 3], [1, 3])] == 1)
+
+
 @pytest.mark.parametrize("pairs", [[0, 1], [[0, 1, 2]], [[0.0, 1.0]], np.zeros((2, 2, 2), int)])
 def test_pairs_of_another_shape_or_type_are_refused(pairs):
     with pytest.raises(ValueError, match="`pairs` must be"):

@@ -2,6 +2,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,6 +281,38 @@ def test_a_folder_with_a_run_of_other_settings_is_refused_and_kept(
     assert (uninterrupted / "config.json").read_bytes() == before
 
 
+def without_setting(run: Path, name: str) -> None:
+    """Makes its configuration as it was before there was this setting."""
+    config = json.loads((run / "config.json").read_text())
+    del config["settings"][name]
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def test_a_run_of_before_had_the_unconstrained_head(
+    drawn: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(uninterrupted, tmp_path / "run")
+    without_setting(run, "unconstrained_head")
+    there = r"a run with unconstrained_head=True; this command says unconstrained_head=False"
+    with pytest.raises(SystemExit, match=there):
+        train.main(arguments(drawn, run, "--epochs 3 --no-unconstrained-head"))
+    before = history_of(run)
+    train.main(arguments(drawn, run, "--epochs 3"))
+    assert history_of(run) == before
+    config = json.loads((run / "config.json").read_text())["settings"]
+    assert config["unconstrained_head"] is True
+
+
+def test_a_run_of_before_without_an_l1_head_goes_on(
+    drawn: Path, unrestricted: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(unrestricted, tmp_path / "run")
+    without_setting(run, "unconstrained_head")
+    before = history_of(run)
+    train.main(["--data", str(drawn), "--run", str(run), *RECIPE.format("unrestricted").split()])
+    assert history_of(run) == before
+
+
 def test_a_folder_with_a_run_on_other_pairs_is_refused_and_kept(
     drawn: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
@@ -306,6 +339,7 @@ def test_the_defaults_on_photographs_are_the_reports() -> None:
         "patience": 10,
         "batch_norm": False,
         "dropout": 0.0,
+        "unconstrained_head": True,
     }
     assert {name: getattr(settings, name) for name in report} == report
     assert train.build_networks(settings, 0).tower.count_params() == 38_947_648
@@ -329,6 +363,14 @@ def test_the_defaults_on_photographs_are_the_reports() -> None:
         ("--tower residual --embedding-l2 0.1", "--embedding-l2 goes with --tower koch2015"),
         ("--recipe restricted --margin 0.1", "--margin goes with --loss margin_softmax"),
         ("--momentum 0.9", "--momentum goes with --optimizer sgd"),
+        (
+            "--recipe restricted --unconstrained-head",
+            "--unconstrained-head goes with --loss binary_crossentropy and --tower koch2015",
+        ),
+        (
+            "--tower residual --unconstrained-head",
+            "--unconstrained-head goes with --loss binary_crossentropy and --tower koch2015",
+        ),
         ("--recipe restricted --shuffle-buffer 9", "--shuffle-buffer goes with --loss binary"),
         ("--recipe unrestricted --per-person 1", "--per-person must be at least 2"),
         ("--recipe unrestricted --per-person 3", "--per-person must divide --batch-size, 128"),
@@ -354,6 +396,32 @@ def test_bad_flags_are_refused(
         train.parse_arguments(None, flags.split())
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "unconstrained"),
+    [
+        ("--data lfw", True),
+        ("--data lfw --no-unconstrained-head", False),
+        ("", False),  # drawn faces
+        ("--unconstrained-head", True),
+        ("--data lfw --recipe restricted --tower small --loss binary_crossentropy", False),
+    ],
+)
+def test_the_head_is_unconstrained_in_the_reports_recipe_on_photographs(
+    flags: str, unconstrained: bool
+) -> None:
+    chosen = train.parse_arguments(None, [*flags.split(), "--tower", "small"])
+    head = train.build_networks(chosen, 0).verification.head
+    assert isinstance(head, train.sv.WeightedL1Head)
+    assert head.unconstrained == unconstrained
+
+
+def test_the_card_tells_of_an_unconstrained_head(uninterrupted: Path, unrestricted: Path) -> None:
+    card = (uninterrupted / "verifier.md").read_text()
+    assert "unconstrained_head True" in card
+    assert "an image compared with itself can be rejected" in " ".join(card.split())
+    assert "unconstrained" not in (unrestricted / "verifier.md").read_text()
 
 
 @pytest.mark.parametrize("recipe", settings.RECIPES)

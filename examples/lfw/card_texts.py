@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lfw_data import Data
-from settings import RECIPES, without_effect
+from settings import RECIPES, has_l1_head, without_effect
 
 import siamese_verify as sv
 
@@ -65,8 +65,16 @@ def _recipe(settings: argparse.Namespace) -> str:
     names = [*RECIPES["report"], "limit", "seed"]
     without = without_effect(settings)
     values = ", ".join(f"{name} {getattr(settings, name)}" for name in names if name not in without)
-    return f"`examples/lfw/train.py --recipe {settings.recipe}`, with {values}."
+    recipe = f"`examples/lfw/train.py --recipe {settings.recipe}`, with {values}."
+    return recipe + (
+        _UNCONSTRAINED if has_l1_head(settings) and settings.unconstrained_head else ""
+    )
 
+
+_UNCONSTRAINED = """
+
+Its head is unconstrained, as the head of Koch et al. (2015) is. A larger distance can raise the
+score, so that an image compared with itself can be rejected."""
 
 _USE = """\
 For research on verification, and as a start for training on photographs of your own. It compares

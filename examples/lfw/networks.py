@@ -36,7 +36,11 @@ class Networks(NamedTuple):
 def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
     tower = build_tower(settings)
     if settings.loss == "binary_crossentropy":
-        head = sv.WeightedL1Head(settings.l2) if has_l1_head(settings) else sv.SigmoidCosineHead()
+        head = (
+            sv.WeightedL1Head(settings.l2, settings.unconstrained_head)
+            if has_l1_head(settings)
+            else sv.SigmoidCosineHead()
+        )
         trained = sv.SiameseModel(tower, head)
     else:
         head, trained = sv.CosineHead(), _learner(tower, settings, n_people)

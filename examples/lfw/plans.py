@@ -64,6 +64,7 @@ WITH_RUNS = _variants(
         "names": "--labels names --loss margin_softmax",
         "sgd": "--optimizer sgd --learning-rate 0.01 --momentum 0.9 --schedule cosine",
         "residual": "--tower residual --no-batch-norm --learning-rate 1e-3",
+        "constrained": "--no-unconstrained-head",
     },
 )
 # The unrestricted recipe on some of the people, of whom it sees as many photographs in all.

@@ -44,7 +44,7 @@ from moving_averages import recompute_averages
 from networks import Networks, build_networks, compile_networks
 from recombination import recombine
 from run_folder import RunFolder
-from settings import parse_arguments
+from settings import BEFORE, parse_arguments, without_effect
 from standin import write_standin
 from traits import groups
 
@@ -196,9 +196,11 @@ def check_kept(
     free = {"data", "download", "cache", "run", "threshold"}
     if config["schedule"] == "constant":  # Else, each rate depends on how many are to come.
         free.add("epochs")
-    changed = sorted(n for n in config.keys() - free if config[n] != kept["settings"].get(n))
+    free |= without_effect(argparse.Namespace(**config)).keys()
+    before = BEFORE | kept["settings"]
+    changed = sorted(n for n in config.keys() - free if config[n] != before.get(n))
     if changed:
-        there = ", ".join(f"{name}={kept['settings'].get(name)}" for name in changed)
+        there = ", ".join(f"{name}={before.get(name)}" for name in changed)
         here = ", ".join(f"{name}={config[name]}" for name in changed)
         problem = f"a run with {there}; this command says {here}"
     elif kept.get("lists", lists) != lists:
