@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -19,6 +19,68 @@ from siamese_verify.layers.unit_length import unit_length
 Tensor = Any
 # Up to here, float32, to which Keras brings labels, has each integer.
 _MOST_CLASSES = 2**24
+
+# Which kinds of score, the `score_kind` of a head, fit what a loss needs.
+_FITTING_KINDS = {
+    "a probability": ("probability",),
+    "a negative distance": ("negative distance",),
+    "a score near the label, 1 or 0": ("probability", "cosine"),
+    "a logit": (),
+    "an output for each class or an embedding": (),
+}
+_NEEDS_OF_KERAS = (
+    (keras.losses.binary_crossentropy, "a probability"),
+    (keras.losses.binary_focal_crossentropy, "a probability"),
+    (keras.losses.mean_squared_error, "a score near the label, 1 or 0"),
+    (keras.losses.mean_absolute_error, "a score near the label, 1 or 0"),
+    (keras.losses.huber, "a score near the label, 1 or 0"),
+    (keras.losses.log_cosh, "a score near the label, 1 or 0"),
+    (keras.losses.categorical_crossentropy, "an output for each class or an embedding"),
+    (keras.losses.categorical_focal_crossentropy, "an output for each class or an embedding"),
+    (keras.losses.categorical_hinge, "an output for each class or an embedding"),
+    (keras.losses.sparse_categorical_crossentropy, "an output for each class or an embedding"),
+)
+_PAIRS_THAT_FIT = (
+    'WeightedL1Head or SigmoidCosineHead with "binary_crossentropy"; EuclideanHead with '
+    "ContrastiveLoss(). CosineHead fits no loss on pairs: train its tower with MarginSoftmaxLoss "
+    "or SupervisedContrastiveLoss, or use SigmoidCosineHead"
+)
+
+
+def check_loss_fits(head: keras.layers.Layer, loss: Any) -> None:
+    """Raise a `ValueError` if a head and a loss contradict each other.
+
+    Args:
+        head: A head. Without an attribute `score_kind`, or with None there, it fits any loss.
+        loss: As for `compile`: a name, a function, a `keras.losses.Loss`, None, or a list or dict
+            of these. A loss that is not known here fits any head.
+    """
+    kind = getattr(head, "score_kind", None)
+    if kind is None:
+        return
+    for one in keras.tree.flatten(loss):
+        needs = _needs(one)
+        if needs in _FITTING_KINDS and kind not in _FITTING_KINDS[needs]:
+            name = one if isinstance(one, str) else getattr(one, "__name__", type(one).__name__)
+            raise ValueError(
+                f"{type(head).__name__} and the loss {name} contradict each other: the head "
+                f"returns a {kind}, the loss needs {needs}. Training would run without an error "
+                f"and learn nothing or the reverse. These fit: {_PAIRS_THAT_FIT}."
+            )
+
+
+def _needs(loss: Any) -> str | None:
+    """What a loss needs as a score; None where that is not known."""
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:  # Keras tells of unknown names.
+            return None
+    needs = getattr(loss, "score_needed", None)
+    # A loss class of Keras wraps its function.
+    function = getattr(loss, "fn", loss)
+    needs = next((n for known, n in _NEEDS_OF_KERAS if known is function), needs)
+    return "a logit" if needs == "a probability" and getattr(loss, "from_logits", False) else needs
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -36,7 +98,8 @@ class ContrastiveLoss(keras.losses.Loss):
     Call arguments:
         y_true: Labels, 1 = same, 0 = different; outside of [0, 1], the loss is NaN.
         y_pred: Scores of `EuclideanHead`: negative distances, of the labels' shape or with one
-            more dimension of size 1.
+            more dimension of size 1. Above 0, the loss is NaN: a cosine or a probability is not a
+            negative distance, and would be trained towards its reverse.
 
     Raises:
         ValueError: If `margin` is not above 0 and finite.
@@ -51,6 +114,8 @@ class ContrastiveLoss(keras.losses.Loss):
         equation 4.
     """
 
+    score_needed: ClassVar[str] = "a negative distance"
+
     def __init__(self, margin: float = 1.0, name: str = "contrastive_loss", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         if not 0 < margin < math.inf:  # written so that NaN fails
@@ -61,7 +126,7 @@ class ContrastiveLoss(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         same, scores = aligned(y_true, y_pred, self.dtype)
         same = ops.where((same >= 0) & (same <= 1), same, math.nan)
-        distance = -scores
+        distance = ops.where(scores <= 0, -scores, math.nan)
         apart = ops.relu(self.margin - distance)
         return same * ops.square(distance) / 2 + (1 - same) * ops.square(apart) / 2
 
@@ -72,6 +137,8 @@ class ContrastiveLoss(keras.losses.Loss):
 
 class _LossOfClasses(keras.losses.Loss):
     """A loss on integer classes, computed in float32 at least; NaN for what is no such class."""
+
+    score_needed: ClassVar[str] = "an output for each class or an embedding"
 
     @property
     @override

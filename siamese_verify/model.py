@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import keras
@@ -11,6 +12,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.checks import whole
+from siamese_verify.losses import check_loss_fits
 from siamese_verify.preprocessing import scale
 from siamese_verify.scoring import checked_pairs, score_pairs
 
@@ -66,6 +68,7 @@ class SiameseModel(keras.Model):
         # A model, since a layer alone cannot embed batch after batch.
         self.tower = tower if isinstance(tower, keras.Model) else keras.Sequential([tower])
         self.head = head
+        self._jax_embedder: _JaxEmbedder | None = None
         if tower.built and hasattr(tower, "input_shape"):
             self.build((tower.input_shape, tower.input_shape))
 
@@ -98,6 +101,53 @@ class SiameseModel(keras.Model):
         embeddings = self.tower(ops.concatenate([left, right], axis=0), training=training)
         n = ops.shape(left)[0]
         return self.head((embeddings[:n], embeddings[n:]))
+
+    @override
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Configure the model for training, as `keras.Model.compile` does.
+
+        Args:
+            optimizer: As for `keras.Model.compile`.
+            loss: As for `keras.Model.compile`. It must fit the head: a `WeightedL1Head` or a
+                `SigmoidCosineHead` is trained with `"binary_crossentropy"`, a `EuclideanHead` with
+                `ContrastiveLoss()`. A `CosineHead` is not trained on pairs: train the tower.
+            *args: As for `keras.Model.compile`.
+            **kwargs: As for `keras.Model.compile`, such as `metrics`.
+
+        Raises:
+            ValueError: If head and loss contradict each other. A head without an attribute
+                `score_kind`, such as your own, fits any loss.
+
+        Example:
+            >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+            >>> model = SiameseModel(tower, EuclideanHead())
+            >>> model.compile("adam", loss=ContrastiveLoss(margin=1.0))
+        """
+        check_loss_fits(self.head, loss)
+        super().compile(optimizer, loss, *args, **kwargs)
+
+    @override
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded model as it was when it was saved."""
+        if type(self).compile is not SiameseModel.compile:
+            # Keras cannot know the arguments of a subclass, and says so.
+            super().compile_from_config(config)
+            return
+        arguments = keras.saving.deserialize_keras_object(config)
+        try:
+            check_loss_fits(self.head, arguments.get("loss"))
+        except ValueError as error:
+            # An older version may have saved it. Scores need no loss.
+            warnings.warn(
+                f"{error} The model in the file was compiled with this loss. Its scores are as "
+                "they were. Compile it with another loss before you train it.",
+                stacklevel=2,
+            )
+        super().compile(**arguments)
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def embed(self, images: npt.ArrayLike, batch_size: int = 128) -> npt.NDArray[np.float32]:
         """The embeddings of images, each of which is then compared without passing the tower again.
@@ -136,9 +186,14 @@ class SiameseModel(keras.Model):
             )
         if not len(images):
             return np.empty((0, self.embedding_size), np.float32)
+        if keras.backend.backend() != "jax":
+            embed = self.tower.predict_on_batch
+        elif self._jax_embedder is not None and self._jax_embedder.tower is self.tower:
+            embed = self._jax_embedder
+        else:
+            embed = self._jax_embedder = _JaxEmbedder(self.tower)
         embeddings = [
-            self.tower.predict_on_batch(scale(images[i : i + batch_size]))
-            for i in range(0, len(images), batch_size)
+            embed(scale(images[i : i + batch_size])) for i in range(0, len(images), batch_size)
         ]
         return np.concatenate(embeddings).astype(np.float32)
 
@@ -189,6 +244,27 @@ class SiameseModel(keras.Model):
             for part in ("tower", "head")
         }
         return cls(**{**config, **parts})
+
+
+class _JaxEmbedder:
+    """`tower.predict_on_batch` on JAX, safe to call from threads.
+
+    Keras's own donates the weights to the computation, so that another thread finds them deleted,
+    and gives them back as new arrays. This one leaves them as they are.
+    """
+
+    def __init__(self, tower: keras.Model):
+        import jax
+
+        self.tower = tower
+        self._predict: Any = lambda state, images: tower.predict_step(state, (images,))[0]
+        if tower.jit_compile and not tower.run_eagerly:
+            self._predict = jax.jit(self._predict)
+
+    def __call__(self, images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        weights = self.tower.trainable_variables, self.tower.non_trainable_variables
+        state = tuple([variable.value for variable in part] for part in weights)
+        return np.asarray(self._predict(state, images))
 
 
 def _scaled(images: Tensor) -> Tensor:

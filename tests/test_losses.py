@@ -1,5 +1,7 @@
 """Tests of `ContrastiveLoss`."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from siamese_verify import ContrastiveLoss, ConvTower, EuclideanHead, SiameseModel
+from siamese_verify import (
+    ContrastiveLoss,
+    ConvTower,
+    EuclideanHead,
+    SiameseModel,
+    SigmoidCosineHead,
+    WeightedL1Head,
+)
 
 
 def hadsell(similar, distance, margin):
@@ -113,3 +122,39 @@ def test_a_label_that_is_none_gives_nan(label):
 def test_lists_of_other_lengths_are_refused_too():
     with pytest.raises(ValueError, match="Received: 3 labels, 2 scores"):
         ContrastiveLoss()([1.0, 0.0, 1.0], [[-0.1], [-0.2]])
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_a_score_above_0_gives_nan(label, in_graph):
+    loss = ContrastiveLoss(reduction="none")
+    scores = np.array([[1.0], [1e-6], [0.0], [-0.0], [-0.5]], np.float32)
+    labels = np.full(5, label, np.float32)
+    if in_graph and keras.backend.backend() == "jax":
+        import jax
+
+        loss = jax.jit(loss)
+    elif in_graph:
+        import tensorflow as tf
+
+        loss = tf.function(loss)
+    actual = ops.convert_to_numpy(loss(labels, scores))
+    assert np.isnan(actual).tolist() == [True, True, False, False, False]
+    np.testing.assert_allclose(actual[2:], hadsell(label, np.array([0, 0, 0.5]), 1.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("head", [SigmoidCosineHead, WeightedL1Head])
+def test_it_cannot_teach_a_functional_model_the_reverse(head):
+    inputs = keras.Input((4,)), keras.Input((4,))
+    model = keras.Model(inputs, head()(inputs))
+    model.compile("sgd", ContrastiveLoss())
+    left = np.random.default_rng(0).random((8, 4), np.float32)
+    assert math.isnan(model.train_on_batch((left, left), np.ones(8)))
+
+
+def test_a_euclidean_head_never_scores_above_0():
+    left = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    scores = ops.convert_to_numpy(EuclideanHead()((left[:, None], left[None])))
+    assert scores.max() == 0
+    loss = ContrastiveLoss()(np.ones(scores.size), scores.ravel())
+    assert math.isfinite(float(loss))

@@ -10,12 +10,16 @@ import pytest
 from keras import ops
 
 from siamese_verify import (
+    ContrastiveLoss,
     ConvBlock,
     ConvTower,
     CosineHead,
     EqualErrorRate,
     EuclideanHead,
+    MarginSoftmaxLoss,
     SiameseModel,
+    SigmoidCosineHead,
+    SupervisedContrastiveLoss,
     WeightedL1Head,
 )
 
@@ -304,7 +308,180 @@ def test_a_tower_that_gives_several_outputs_is_refused():
         SiameseModel(keras.Model(image, [vector, vector]), CosineHead())
 
 
+# --- Head and loss
+
+
+class OwnHead(keras.layers.Layer):
+    """A head that does not say what it gives."""
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, inputs):
+        return ops.sum(inputs[0] * inputs[1], axis=-1, keepdims=True)
+
+
+def flat(head):
+    return SiameseModel(keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()]), head)
+
+
+def own_loss(y_true, y_pred):
+    return ops.mean(ops.square(y_true - y_pred), axis=-1)
+
+
+FITTING = [
+    *[
+        (head, loss)
+        for head in (WeightedL1Head, SigmoidCosineHead)
+        for loss in (
+            "binary_crossentropy",
+            "bce",
+            "BinaryCrossentropy",
+            "mse",
+            keras.losses.BinaryCrossentropy(),
+            keras.losses.BinaryFocalCrossentropy(),
+            keras.losses.binary_crossentropy,
+            ["binary_crossentropy"],
+            own_loss,
+            None,
+        )
+    ],
+    (EuclideanHead, ContrastiveLoss()),
+    (EuclideanHead, [ContrastiveLoss(0.5)]),
+    (EuclideanHead, own_loss),
+    (EuclideanHead, None),
+    (CosineHead, "mse"),
+    (CosineHead, None),
+    *[
+        (OwnHead, loss)
+        for loss in ("bce", ContrastiveLoss(), keras.losses.BinaryCrossentropy(from_logits=True))
+    ],
+]
+CONTRADICTING = [
+    *[
+        (head, loss, needs)
+        for head in (CosineHead, EuclideanHead)
+        for loss, needs in (
+            ("binary_crossentropy", "a probability"),
+            ("bce", "a probability"),
+            ("binary_focal_crossentropy", "a probability"),
+            (keras.losses.BinaryCrossentropy(), "a probability"),
+            (keras.losses.BinaryCrossentropy(from_logits=True), "a logit"),
+            (keras.losses.BinaryFocalCrossentropy(), "a probability"),
+            (keras.losses.binary_crossentropy, "a probability"),
+            (["binary_crossentropy"], "a probability"),
+            ({"score": keras.losses.BinaryCrossentropy()}, "a probability"),
+        )
+    ],
+    *[
+        (head, loss, "a negative distance")
+        for head in (CosineHead, WeightedL1Head, SigmoidCosineHead)
+        for loss in (ContrastiveLoss(), [ContrastiveLoss()], {"score": ContrastiveLoss()})
+    ],
+    *[
+        (head, loss(from_logits=True), "a logit")
+        for head in (WeightedL1Head, SigmoidCosineHead)
+        for loss in (keras.losses.BinaryCrossentropy, keras.losses.BinaryFocalCrossentropy)
+    ],
+    *[
+        (head, loss, "an output for each class or an embedding")
+        for head in (WeightedL1Head, EuclideanHead, CosineHead, SigmoidCosineHead)
+        for loss in (
+            MarginSoftmaxLoss(),
+            SupervisedContrastiveLoss(),
+            "categorical_crossentropy",
+            "sparse_categorical_crossentropy",
+        )
+    ],
+    (EuclideanHead, "mse", "a score near the label"),
+    (EuclideanHead, keras.losses.Huber(), "a score near the label"),
+]
+
+
+@pytest.mark.parametrize(("head", "loss"), FITTING)
+def test_a_loss_that_fits_the_head_is_taken(head, loss):
+    model = flat(head())
+    model.compile("sgd", loss, metrics=[EqualErrorRate()])
+    assert model.compiled
+
+
+@pytest.mark.parametrize(("head", "loss", "needs"), CONTRADICTING)
+def test_a_loss_that_contradicts_the_head_is_refused(head, loss, needs):
+    model = flat(head())
+    with pytest.raises(ValueError, match=f"{head.__name__} and the loss .* {needs}.*These fit: "):
+        model.compile("sgd", loss=loss)
+
+
+def test_the_refusal_names_what_fits():
+    with pytest.raises(ValueError, match="CosineHead and the loss bce contradict") as error:
+        flat(CosineHead()).compile("sgd", "bce")
+    assert "the head returns a cosine, the loss needs a probability" in str(error.value)
+    for fitting in (
+        'WeightedL1Head or SigmoidCosineHead with "binary_crossentropy"',
+        "EuclideanHead with ContrastiveLoss()",
+        "MarginSoftmaxLoss or SupervisedContrastiveLoss",
+    ):
+        assert fitting in str(error.value)
+
+
+def test_a_derived_head_is_checked_as_its_base_unless_it_says_otherwise():
+    class Derived(CosineHead):
+        pass
+
+    class Probability(CosineHead):
+        score_kind = "probability"
+
+    class Free(CosineHead):
+        score_kind = None
+
+    with pytest.raises(ValueError, match="Derived and the loss"):
+        flat(Derived()).compile("sgd", "bce")
+    flat(Probability()).compile("sgd", "bce")
+    flat(Free()).compile("sgd", "bce")
+
+
+def test_compile_takes_its_arguments_in_the_order_of_keras(pairs):
+    model = flat(WeightedL1Head())
+    model.compile("sgd", "bce", [0.5], ["accuracy"])
+    logs = model.evaluate(pairs, np.ones(5), verbose=0, return_dict=True)
+    assert logs.keys() == {"loss", "accuracy"}
+    plain = flat(WeightedL1Head())
+    plain.compile("sgd", "bce")
+    assert logs["loss"] == pytest.approx(0.5 * plain.evaluate(pairs, np.ones(5), verbose=0))
+
+
+def test_an_unknown_name_of_a_loss_is_told_by_keras(pairs):
+    model = flat(WeightedL1Head())
+    model.compile("sgd", "no_such_loss")
+    with pytest.raises(ValueError, match="no_such_loss"):
+        model.evaluate(pairs, np.ones(5), verbose=0)
+
+
 # --- Files
+
+
+def test_an_older_file_with_a_contradicting_loss_is_loaded_with_a_warning(tmp_path, pairs):
+    model = flat(CosineHead())
+    keras.Model.compile(model, keras.optimizers.Adam(0.01), ContrastiveLoss(), metrics=["mae"])
+    model.save(tmp_path / "model.keras")
+    with pytest.warns(UserWarning, match=r"CosineHead and .* contradict.*Compile it with another"):
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = model.predict(pairs, verbose=0)
+    np.testing.assert_array_equal(loaded.predict(pairs, verbose=0), expected)
+    assert isinstance(loaded.optimizer, keras.optimizers.Adam)
+
+
+def test_an_older_file_scores_as_before_with_a_warning(tmp_path, pairs, monkeypatch):
+    model = SiameseModel(ConvTower([], SHAPE, 6), WeightedL1Head(unconstrained=True))
+    without = {k: v for k, v in model.head.get_config().items() if k != "unconstrained"}
+    monkeypatch.setattr(model.head, "get_config", lambda: without)
+    compiled(model).fit(pairs, np.ones(5), verbose=0)
+    model.save(tmp_path / "model.keras")
+    with pytest.warns(UserWarning, match="without the setting `unconstrained`"):
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = model.predict(pairs, verbose=0)
+    np.testing.assert_array_equal(loaded.predict(pairs, verbose=0), expected)
+
 
 FRESH = """
 import sys
