@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -30,8 +31,10 @@ class Calibration:
         n_different: Number of different validation pairs.
         far: False accept rate on the validation pairs, with its interval.
         frr: False reject rate on the validation pairs, with its interval.
-        slope: Of the log-odds of a pair being same, over its score.
-        intercept: The log-odds at a score of 0.
+        slope: Of the log-odds of a pair being same, over its score or the logit of its score.
+        intercept: The log-odds where the score, or its logit, is 0.
+        on_logit: Whether the log-odds are a line over the logit of the score, as fits scores that
+            are probabilities themselves, or over the score.
     """
 
     policy: str
@@ -43,6 +46,7 @@ class Calibration:
     frr: Estimate
     slope: float
     intercept: float
+    on_logit: bool = False  # as in files from before
 
     def __str__(self) -> str:
         return (
@@ -51,8 +55,9 @@ class Calibration:
         )
 
     def probability(self, score: float) -> float:
-        """That of a pair with this score being same, where a share `prior` of all pairs is."""
-        return float(_logistic(np.float64(self.intercept + self.slope * score)))
+        """Probability that both images show the same identity, calibrated for `prior`."""
+        value = _logit(np.float64(score)) if self.on_logit else np.float64(score)
+        return float(_logistic(self.intercept + self.slope * value))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -75,8 +80,10 @@ def calibrate(
 ) -> Calibration:
     """Chooses a threshold on validation pairs, and measures what it does there.
 
-    The log-odds of a pair being same are a line over its score, fitted by maximum likelihood to
-    pairs that are weighted to the prior.
+    The log-odds of a pair being same are a line, fitted by maximum likelihood to pairs that are
+    weighted to the prior. Where all scores lie in [0, 1], as a sigmoid gives them, it is a line
+    over the logit of the score, so that a score that is a probability already stays what it is.
+    Otherwise it is a line over the score.
 
     Args:
         scores: Scores of validation pairs `(n,)`, higher is more alike.
@@ -92,7 +99,9 @@ def calibrate(
         ValueError: See `choose_threshold` and `evaluate_scores`.
 
     Warns:
-        CalibrationWarning: If the pairs are few, or far from half same and half different.
+        CalibrationWarning: If the pairs are few, or far from half same and half different; or if
+            the scores tell nothing: all are equal, their AUC is not above chance, or the threshold
+            accepts all different pairs or rejects all same pairs.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -101,16 +110,21 @@ def calibrate(
         >>> 0.3 < calibration.threshold < 1.7, 0.4 < calibration.probability(1.0) < 0.6
         (True, True)
 
-    Reference:
-        Platt, "Probabilistic outputs for support vector machines", 1999, section 2.
+    References:
+        Platt, "Probabilistic outputs for support vector machines", 1999, section 2; Kull, Silva
+        Filho, Flach, "Beta calibration", 2017, section 2 (why a line over a probability distorts).
     """
     if not 0 < prior < 1:
         raise ValueError(f"`prior` must be between 0 and 1. Received: prior={prior}")
     threshold = choose_threshold(scores, labels, policy, prior)
     report = evaluate_scores(scores, labels, threshold, people)
-    _warn_of_doubts(report, policy)
-    score, is_same = np.asarray(scores, np.float64).ravel(), np.asarray(labels).ravel() == 1
-    slope, intercept = _fit_logistic(score, is_same, prior)
+    for doubt in _doubts(report, policy):
+        warnings.warn(doubt, CalibrationWarning, stacklevel=2)
+    # Sorted, so that not even rounding depends on the order of the pairs.
+    order = np.lexsort([report.is_same, report.scores])
+    score, is_same = report.scores[order].astype(np.float64), report.is_same[order]
+    on_logit = bool(score[0] >= 0 and score[-1] <= 1)
+    slope, intercept = _fit_logistic(_logit(score) if on_logit else score, is_same, prior)
     return Calibration(
         policy,
         prior,
@@ -121,23 +135,40 @@ def calibrate(
         report.frr,
         slope,
         intercept,
+        on_logit,
     )
 
 
-def _warn_of_doubts(report: Evaluation, policy: str) -> None:
+def _doubts(report: Evaluation, policy: str) -> Iterator[str]:
+    """Why a threshold from these pairs is less certain than it looks."""
     fewer, pairs = min(report.n_same, report.n_different), report.n_same + report.n_different
     there = f"there are {report.n_same:,} same and {report.n_different:,} different"
     if fewer < _ENOUGH:
-        _warn(f"A threshold takes {_ENOUGH} pairs of either kind or more; {there}")
+        yield f"A threshold takes {_ENOUGH} pairs of either kind or more; {there}"
     elif fewer < _BALANCED * pairs:
-        _warn(f"Half of the validation pairs should be same, half different; {there}")
+        yield f"Half of the validation pairs should be same, half different; {there}"
     kind, far = parse_policy(policy)
     if kind == "far" and report.n_different < pairs_for_far(far):
-        _warn(f"{policy} takes {pairs_for_far(far):,} different pairs or more; {there}")
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, CalibrationWarning, stacklevel=4)
+        yield f"{policy} takes {pairs_for_far(far):,} different pairs or more; {there}"
+    if np.ptp(report.scores) == 0:
+        yield (
+            f"The scores tell nothing: all {pairs:,} are {report.scores[0]:g}. The network may "
+            "have collapsed, so that all its embeddings are equal. Train it again."
+        )
+    elif report.auc.low <= 0.5:
+        reason = "The model does not tell same from different pairs."
+        if report.auc.high < 0.5:
+            reason = "Scores must be higher for same pairs: change the sign of distances."
+        yield (
+            f"The scores tell nothing that this threshold could use: their AUC, {report.auc}, is "
+            f"not above chance, 0.5. {reason}"
+        )
+    for rate, what in (
+        (report.far, "accepts all different pairs (FAR 1)"),
+        (report.frr, "rejects all same pairs (FRR 1)"),
+    ):
+        if float(rate) == 1.0:
+            yield f"The threshold, {report.threshold:.4f}, {what}: it decides nothing."
 
 
 def _fit_logistic(score: Floats, is_same: Bools, prior: float) -> tuple[float, float]:
@@ -162,11 +193,19 @@ def _fit_logistic(score: Floats, is_same: Bools, prior: float) -> tuple[float, f
     return float(slope), float(line[1] - slope * center)
 
 
+def _logit(score: npt.NDArray[np.float64] | np.float64) -> Floats:
+    # A sigmoid in float32 reaches 1, and near 0 tells apart what nobody can.
+    inside = np.clip(score, _LEAST, 1 - _LEAST)
+    logit: Floats = np.log(inside) - np.log1p(-inside)
+    return logit
+
+
 def _logistic(x: npt.NDArray[np.float64] | np.float64) -> Floats:
     # Never overflows.
     probability: Floats = 0.5 * (1 + np.tanh(0.5 * x))
     return probability
 
 
+_LEAST = 2.0**-24  # below which float32 does not tell 1 - x from 1
 _ENOUGH = 100  # pairs: then a rate of 0.1 is known to about 0.06
 _BALANCED = 0.4  # the share of the rarer kind

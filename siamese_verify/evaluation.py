@@ -11,18 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from siamese_verify.intervals import (
-    Bools,
-    Estimate,
-    Floats,
-    People,
-    Z,
-    from_variance,
-    variance,
-    wilson,
-)
-from siamese_verify.roc import checked, roc_curve
-from siamese_verify.thresholds import Cuts, best_threshold
+from siamese_verify.dependence import RULE_OF_30, Clusters, Joint, JointRate, Kind, Rate
+from siamese_verify.intervals import Bools, Estimate, Floats, Identities, Z, wilson
+from siamese_verify.roc import checked, column, roc_curve
+from siamese_verify.thresholds import Cuts, best_threshold, tar_name
 
 
 class EvaluationWarning(UserWarning):
@@ -66,7 +58,7 @@ def evaluate_scores(
     codes = None
     if people is not None:
         names = np.asarray(people)
-        if names.shape != (np.size(scores), 2):
+        if names.shape != (np.size(scores), 2) or np.ma.isMaskedArray(people):
             raise ValueError(
                 "`people` must name two people for each score. "
                 f"Received: shape {names.shape} for {np.size(scores)} scores"
@@ -78,7 +70,9 @@ def evaluate_scores(
 class Evaluation:
     """What scores of labelled pairs are worth; made by `evaluate_scores`, prints as a table.
 
-    Each figure is an `Estimate`, a number that carries its 95% interval.
+    Each figure is an `Estimate`, a number that carries its 95% interval. The interval allows for
+    pairs that share identities. Where few identities or few errors leave only an interval that is
+    wider than needed, the estimate says `conservative`.
 
     Attributes:
         scores: The scores `(n,)`, in their own precision, in which they are compared.
@@ -99,16 +93,37 @@ class Evaluation:
         scores: npt.ArrayLike,
         labels: npt.ArrayLike,
         threshold: float | None,
-        people: People | None,
+        identities: Identities | None,
     ):
         self.scores, self.is_same = checked(scores, labels)
-        self._people = people
+        self._identities = identities
         self.roc = roc_curve(self.scores, self.is_same)
         self.n_same, self.n_different = int(self.is_same.sum()), int((~self.is_same).sum())
+        self._prepare()
         self._is_chosen_here = threshold is None
         self.threshold = float(self.best_threshold if threshold is None else threshold)
         if np.isnan(self.threshold):
             raise ValueError("`threshold` must be a number. Received: threshold=nan")
+
+    def _prepare(self) -> None:
+        """Sorts the pairs, so that no figure depends on their order, not even by rounding."""
+        keys: list[npt.NDArray[Any]] = [self.is_same, self.scores]
+        if self._identities is not None:
+            keys = [*np.sort(self._identities, axis=1).T, *keys]
+        order = np.lexsort(keys)
+        self._sorted, same = self.scores[order], self.is_same[order]
+        sorted_identities = None if self._identities is None else self._identities[order]
+        clusters = Clusters(len(order), sorted_identities)
+        self._same, self._different = (
+            Kind(clusters, self._sorted, which) for which in (same, ~same)
+        )
+
+    def __bool__(self) -> bool:
+        """Raises a `TypeError`: whether a verifier is good enough is a question of figures."""
+        raise TypeError(
+            "An Evaluation is not true or false. Compare a figure with what you need, such as "
+            "`report.accuracy.low > 0.9`, or the object with None: `report is not None`."
+        )
 
     def among(self, chosen: npt.ArrayLike) -> Evaluation:
         """The figures of some of the pairs, at the same threshold, such as those of a group.
@@ -125,24 +140,24 @@ class Evaluation:
                 f"`chosen` must be a bool for each of {len(self.scores):,} pairs. "
                 f"Received: {chosen.dtype} array of shape {chosen.shape}"
             )
-        people = None if self._people is None else self._people[chosen]
+        identities = None if self._identities is None else self._identities[chosen]
         labels = self.is_same[chosen].astype(np.int32)
-        return Evaluation(self.scores[chosen], labels, self.threshold, people)
+        return Evaluation(self.scores[chosen], labels, self.threshold, identities)
 
     @property
     def accuracy(self) -> Estimate:
         """The share of the pairs that are right at `threshold`."""
-        return self._rate(self._right(self.threshold), np.ones_like(self.is_same))
+        return self._accuracy(self._right(self.threshold))
 
     @property
     def far(self) -> Estimate:
         """False accept rate: the share of the different pairs that are accepted at `threshold`."""
-        return self._rate(self.scores >= self.threshold, ~self.is_same)
+        return Rate(self._different, self._sorted >= self.threshold).estimate
 
     @property
     def frr(self) -> Estimate:
         """False reject rate: the share of the same pairs that are rejected at `threshold`."""
-        return self._rate(self.scores < self.threshold, self.is_same)
+        return Rate(self._same, self._sorted < self.threshold).estimate
 
     @functools.cached_property
     def best_threshold(self) -> Estimate:
@@ -153,12 +168,11 @@ class Evaluation:
         # Only the pairs between two thresholds are right at one of them and wrong at the other.
         between = np.abs(cuts.rejected - cuts.rejected[best]) / n
         loss = cuts.errors() - cuts.errors()[best]
-        everyone = np.ones_like(self.is_same)
-        excess = self._excess(self._right(cuts.threshold(best)), everyone)
-        errors = excess * np.sqrt(np.maximum(between - loss**2, 0) / n)
+        cases = self._accuracy_cases(self._right(cuts.threshold(best)))
+        errors = np.sqrt(np.maximum(between - loss**2, 0) / min(n, cases))
         as_good = np.flatnonzero(loss <= _CUBE_ROOT_QUANTILE * errors)
-        ends = (cuts.threshold(int(cut)) for cut in (as_good[0], as_good[-1]))
-        return Estimate(cuts.threshold(best), *ends)
+        low, high = (cuts.threshold(int(cut)) for cut in (as_good[0], as_good[-1]))
+        return Estimate(cuts.threshold(best), low, high)
 
     @functools.cached_property
     def best_accuracy(self) -> Estimate:
@@ -167,33 +181,40 @@ class Evaluation:
         The interval allows for that; it is of the accuracy at the best threshold for all pairs
         like these.
         """
-        everyone = np.ones_like(self.is_same)
-        highest = self._rate(self._right(self.best_threshold), everyone)
+        highest = self._accuracy(self._right(self.best_threshold))
         # Each tenth at the best threshold of the rest is too low by about as much.
-        right = np.zeros_like(self.is_same)
-        part = np.empty(len(right), np.int64)
-        part[np.argsort(self.scores, kind="stable")] = np.arange(len(right)) % 10
+        right = np.zeros_like(self._same.chosen)
+        # Equal scores stay together, whatever their order.
+        part = np.unique(self._sorted, return_inverse=True)[1].ravel() % 10
         for out in (part == i for i in range(10)):
-            if 0 < self.is_same[~out].sum() < (~out).sum():
-                threshold = best_threshold(self.scores[~out], self.is_same[~out])
+            if 0 < self._same.chosen[~out].sum() < (~out).sum():
+                threshold = best_threshold(self._sorted[~out], self._same.chosen[~out])
                 right[out] = self._right(threshold)[out]
-        lowest = self._rate(right, everyone)
+        lowest = self._accuracy(right)
         high = max(highest, (lowest.high + highest.high) / 2)
-        return Estimate(float(highest), min(lowest.low, highest.low), high)
+        return Estimate(float(highest), min(lowest.low, highest.low), high, highest.conservative)
 
     @functools.cached_property
     def auc(self) -> Estimate:
         """Area under the ROC curve: how often a same pair scores above a different one."""
-        influence = np.zeros(len(self.scores))
-        for mine, sign in ((self.is_same, 1), (~self.is_same, -1)):
-            score, others = sign * self.scores[mine], np.sort(sign * self.scores[~mine])
-            below = np.searchsorted(others, score, "left") + np.searchsorted(others, score, "right")
-            share: Floats = below / (2 * len(others))
-            influence[mine] = (share - share.mean()) / np.sqrt(len(score) * max(1, len(score) - 1))
-        fewer = min(self.n_same, self.n_different)
+        placements = np.zeros(len(self._sorted))
+        kinds = self._same, self._different
+        for mine, others, sign in ((*kinds, 1), (*kinds[::-1], -1)):
+            score = sign * self._sorted[mine.chosen]
+            there = np.sort(sign * self._sorted[others.chosen])
+            below = np.searchsorted(there, score, "left") + np.searchsorted(there, score, "right")
+            placements[mine.chosen] = below / (2 * len(there))
         auc = self.roc.auc
-        uncertainty = variance(influence, self._people)
-        return wilson(auc, auc * (1 - auc) / uncertainty if uncertainty else fewer)
+        influence = kinds[0].influence(placements), kinds[1].influence(placements)
+        least = (
+            kinds[0].modelled_variance(placements),
+            kinds[1].modelled_variance(placements),
+        )
+        joint = Joint(influence, kinds, least)
+        if joint.variance:
+            return joint.logit_estimate(auc)
+        found = wilson(auc, min(kind.n_clusters for kind in kinds), joint.quantile)
+        return Estimate(found, found.low, found.high, conservative=True)
 
     @functools.cached_property
     def eer(self) -> Estimate:
@@ -203,14 +224,14 @@ class Evaluation:
         gaps = np.abs(far - frr)[after - 1 : after + 1]
         share = gaps[0] / gaps.sum()
         rate = float(far[after - 1] + share * (far[after] - far[after - 1]))
-        accepted = self.scores >= self.roc.thresholds[after]
-        false_accepts = self._influence(accepted, ~self.is_same)
-        low, high = self._near(rate, false_accepts)
+        accepted = self._sorted >= self.roc.thresholds[after]
+        rates = Rate(self._same, ~accepted), Rate(self._different, accepted)
+        width = 2 * np.sqrt(rate * (1 - rate) / rates[1].cases(rate)) + 1 / self.n_different
+        low, high = max(0.0, rate - width), min(1.0, rate + width)
         (rise,) = np.diff(self._tar_at([low, high]))
         slope = rise / (high - low)  # of the ROC curve: a shift of the threshold moves both rates
-        influence = (self._influence(~accepted, self.is_same) + slope * false_accepts) / (1 + slope)
-        n = self.n_same + self.n_different
-        return from_variance(rate, variance(influence, self._people), n)
+        joint = JointRate(rates, (1 / (1 + slope), slope / (1 + slope)))
+        return joint.estimate(rate, lambda true: joint.cases(true, true))
 
     def tar(self, far: float) -> Estimate:
         """True accept rate where at most a share `far` of the different pairs is accepted.
@@ -224,83 +245,88 @@ class Evaluation:
         if not 0 < far <= 1:
             raise ValueError(f"`far` must be above 0 and at most 1. Received: far={far}")
         at = int(np.flatnonzero(self.roc.far <= far * (1 + 1e-9))[-1])
-        accepted = self.scores >= self.roc.thresholds[at]
-        among_same = self._rate(accepted, self.is_same)
+        accepted = self._sorted >= self.roc.thresholds[at]
+        rates = Rate(self._same, accepted), Rate(self._different, accepted)
+        among_same = rates[0].estimate
         # How many of them are accepted is itself a matter of chance: that of `far` of them.
-        spread = np.sqrt(far * (1 - far) / self.n_different) * self._excess(accepted, ~self.is_same)
-        low, high = self._tar_at([far - Z * spread, min(1.0, far + Z * spread)])
-        if far - Z * spread <= 0 < 1 - far:
-            low = 0.0
+        cases = rates[1].cases(far)
+        spread = self._different.quantile * np.sqrt(far * (1 - far) / cases)
+        low, high = self._tar_at([far - spread, min(1.0, far + spread)])
+        conservative = among_same.conservative or far * cases < RULE_OF_30
+        if far - spread <= 0 < 1 - far:
+            low, conservative = 0.0, True
             warnings.warn(
                 f"TAR at FAR {far:g} takes {pairs_for_far(far):,} different pairs or more; there "
-                f"are {self.n_different:,}. Its interval shows how little these tell.",
+                f"are {self.n_different:,}, which tell as much as {cases:,.0f} independent ones. "
+                "Its interval shows how little these tell.",
                 EvaluationWarning,
                 stacklevel=2,
             )
-        correlation = self._correlation(accepted)
-        below = _together(among_same - among_same.low, max(0.0, among_same - low), correlation)
-        above = _together(among_same.high - among_same, max(0.0, high - among_same), correlation)
+        together = max(0.0, JointRate(rates, (1.0, 0.0)).correlation)
+        below = _together(among_same - among_same.low, max(0.0, among_same - low), together)
+        above = _together(among_same.high - among_same, max(0.0, high - among_same), together)
         ends = max(0.0, among_same - below), min(1.0, among_same + above)
-        return Estimate(float(among_same), *ends)
+        return Estimate(float(among_same), *ends, conservative)
 
     def to_dict(self) -> dict[str, Any]:
         """All that is printed, for JSON: each figure as `[value, low, high]`."""
         counts = {"n_same": self.n_same, "n_different": self.n_different}
-        figures = {name: figure.to_list() for name, figure in self._figures().items()}
-        return {**counts, "threshold": self.threshold, **figures}
+        figures = self._figures()
+        return {
+            **counts,
+            "threshold": self.threshold,
+            **{name: figure.to_list() for name, figure in figures.items()},
+            "conservative": [name for name, figure in figures.items() if figure.conservative],
+        }
 
     def _figures(self) -> dict[str, Estimate]:
         names = ("accuracy", "far", "frr", "best_accuracy", "best_threshold", "auc", "eer")
         figures: dict[str, Estimate] = {name: getattr(self, name) for name in names}
-        answerable = [far for far in _FARS if self.n_different >= pairs_for_far(far)]
+        answerable = [far for far in _FARS if self._different.n_clusters >= pairs_for_far(far)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EvaluationWarning)  # where people repeat
-            return figures | {f"tar_at_far_{far:g}": self.tar(far) for far in answerable}
+            return figures | {tar_name(far): self.tar(far) for far in answerable}
 
     @override
     def __str__(self) -> str:
         chosen = ", chosen on these very pairs" if self._is_chosen_here else ""
+        figures = self._figures()
         rows: dict[str, object] = {
             "pairs": f"{self.n_same:,} same, {self.n_different:,} different",
             "threshold": f"{self.threshold:.4f}{chosen}",
         }
-        rows |= {_TITLES.get(name, name): figure for name, figure in self._figures().items()}
-        return "\n".join(f"{name:<18}{value}" for name, value in rows.items())
+        rows |= {
+            _TITLES.get(name, name): f"{figure}{' *' if figure.conservative else ''}"
+            for name, figure in figures.items()
+        }
+        lines = [f"{name:<18}{value}" for name, value in rows.items()]
+        if any(figure.conservative for figure in figures.values()):
+            lines.append("* conservative: too few identities or errors for a narrower interval")
+        return "\n".join(lines)
 
     def _right(self, threshold: float) -> Bools:
-        right: Bools = (self.scores >= threshold) == self.is_same
+        right: Bools = (self._sorted >= threshold) == self._same.chosen
         return right
 
-    def _rate(self, hits: Bools, among: Bools) -> Estimate:
-        influence = self._influence(hits, among)
-        rate, n = float(hits[among].mean()), int(among.sum())
-        return from_variance(rate, variance(influence, self._people), n)
+    def _accuracy(self, right: Bools) -> Estimate:
+        joint, rates = self._rightness(right)
+        return joint.estimate(float(right.mean()), lambda _: joint.cases(*rates))
 
-    def _influence(self, hits: Bools, among: Bools) -> Floats:
-        """Of each pair on the share of `hits` among some."""
-        influence: Floats = np.where(among, hits - hits[among].mean(), 0.0) / among.sum()
-        return influence
+    def _accuracy_cases(self, right: Bools) -> float:
+        joint, rates = self._rightness(right)
+        return joint.cases(*rates)
 
-    def _excess(self, hits: Bools, among: Bools) -> float:
-        """How many times as large as for independent pairs the standard error of a share is."""
-        influence = self._influence(hits, among)
-        independent = variance(influence, None)
-        if not independent:
-            return 1.0
-        return float(np.sqrt(variance(influence, self._people) / independent))
-
-    def _correlation(self, accepted: Bools) -> float:
-        """Of the shares of same and of different pairs accepted; 0 if all are independent."""
-        parts = [self._influence(accepted, among) for among in (self.is_same, ~self.is_same)]
-        same, different, both = (variance(x, self._people) for x in (*parts, parts[0] + parts[1]))
-        if not same * different:
-            return 0.0
-        return float(np.clip((both - same - different) / 2 / np.sqrt(same * different), 0, 1))
-
-    def _near(self, rate: float, influence: Floats) -> tuple[float, float]:
-        """Rates two standard errors below and above, and a pair more."""
-        width = 2 * np.sqrt(variance(influence, self._people)) + 1 / self.n_different
-        return max(0.0, rate - width), min(1.0, rate + width)
+    def _rightness(self, right: Bools) -> tuple[JointRate, list[float]]:
+        """The accuracy of both kinds, and what it is taken to be of either."""
+        rates = Rate(self._same, right), Rate(self._different, right)
+        joint = JointRate(rates, (self.n_same / len(right), self.n_different / len(right)))
+        # Wilson's centre: a kind without an error is not known without error.
+        cases = [rate.cases(rate.observed) for rate in rates]
+        centres = [
+            (rate.observed * n + Z**2 / 2) / (n + Z**2)
+            for rate, n in zip(rates, cases, strict=True)
+        ]
+        return joint, centres
 
     def _tar_at(self, far: list[float]) -> Floats:
         tar: Floats = np.interp(far, self.roc.far, self.roc.tar)
@@ -349,7 +375,7 @@ def evaluate_folds(
         Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild", 2007 (View 2).
     """
     score, same = checked(scores, labels)
-    fold = np.asarray(folds).ravel()
+    fold = column("folds", folds)
     numbers = np.unique(fold)
     if len(fold) != len(score) or len(numbers) < 2:
         raise ValueError(
@@ -386,7 +412,7 @@ _TITLES = {
     "best_threshold": "best threshold",
     "auc": "AUC",
     "eer": "EER",
-    **{f"tar_at_far_{far:g}": f"TAR at FAR {far:g}" for far in _FARS},
+    **{tar_name(far): f"TAR at FAR {far:g}" for far in _FARS},
 }
 # How much better, in standard errors of the difference, the best threshold looks than the true one
 # or one beyond it, in 95% of cases: of W(t) - t**2 with a Brownian W, which is what the accuracy

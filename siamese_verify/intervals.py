@@ -1,16 +1,10 @@
-"""Numbers with their 95% intervals, also where pairs share people. NumPy only.
-
-Every interval is Wilson's, of as many independent cases as have the variance of the estimate. That
-variance is the sum of squares of each pair's influence on the estimate; pairs that share a person
-add the products of theirs.
-
-References:
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    Aronow, Samii, Assenova, "Cluster-robust variance estimation for dyadic data", 2015, equation 4.
-"""
+"""Numbers with their 95% intervals. NumPy only."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
@@ -18,10 +12,10 @@ import numpy.typing as npt
 from typing_extensions import override
 
 Floats = npt.NDArray[np.float64]
-People = npt.NDArray[np.int64]
+Identities = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-Z = 1.959963984540054  # standard deviations of a 95% interval
+Z = NormalDist().inv_cdf(0.975)  # standard deviations of a 95% interval
 
 
 class Estimate(float):
@@ -30,6 +24,8 @@ class Estimate(float):
     Attributes:
         low: The lower end.
         high: The upper end.
+        conservative: Whether the interval may cover the truth in more than 95% of cases, because
+            few identities or few errors leave nothing narrower.
 
     Example:
         >>> accuracy = wilson(0.9, 100)
@@ -39,15 +35,17 @@ class Estimate(float):
 
     low: float
     high: float
+    conservative: bool
 
-    def __new__(cls, value: float, low: float, high: float) -> Self:  # noqa: D102
+    def __new__(cls, value: float, low: float, high: float, conservative: bool = False) -> Self:  # noqa: D102
         estimate = super().__new__(cls, value)
         estimate.low, estimate.high = float(low), float(high)
+        estimate.conservative = bool(conservative)
         return estimate
 
     @override
-    def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
-        return type(self), (float(self), self.low, self.high)
+    def __reduce__(self) -> tuple[type[Self], tuple[float, float, float, bool]]:
+        return type(self), (float(self), self.low, self.high, self.conservative)
 
     def to_list(self) -> list[float]:
         """Value, lower and upper end, for JSON."""
@@ -58,39 +56,61 @@ class Estimate(float):
         return f"{float(self):.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-def wilson(rate: float, n: float) -> Estimate:
-    """A rate in [0, 1] among `n` independent cases, with Wilson's interval."""
-    centre = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
-    return Estimate(rate, max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half)))
-
-
-def from_variance(rate: float, variance: float, n: float) -> Estimate:
-    """A rate with Wilson's interval for as many cases as have this variance, at most `n`."""
-    spread = rate * (1 - rate)
-    return wilson(rate, min(n, spread / variance) if spread > 0 and variance > 0 else n)
-
-
-def variance(influence: Floats, people: People | None) -> float:
-    """That of an estimate, from each pair's influence on it.
+def wilson(rate: float, n: float, quantile: float = Z) -> Estimate:
+    """A rate in [0, 1] among `n` independent cases, with Wilson's interval.
 
     Args:
-        influence: `(n,)`, of mean 0.
-        people: The two people of each pair `(n, 2)`, the same one twice for a same pair; None for
-            independent pairs.
+        rate: The rate.
+        n: The number of independent cases, above 0; need not be whole.
+        quantile: Half the width of the interval in standard errors; see `student_quantile`.
+
+    Reference:
+        Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
-    independent = float(np.sum(influence**2))
-    if people is None:
-        return independent
+    low, high = (_wilson_end(rate, n, quantile * sign) for sign in (-1, 1))
+    return Estimate(rate, low, high)
 
-    def squares(codes: npt.NDArray[np.int64], values: Floats) -> float:
-        return float(np.sum(np.bincount(codes, weights=values) ** 2))
 
-    differ = people[:, 0] != people[:, 1]
-    # Each pair counts for both of its people, so that pairs of the same two count twice.
-    each = np.concatenate([people[:, 0], people[differ, 1]])
-    by_person = squares(each, np.concatenate([influence, influence[differ]]))
-    a, b = np.sort(people[differ], axis=1).T
-    _, both = np.unique(a * (people.max(initial=0) + 1) + b, return_inverse=True)
-    shared = squares(both, influence[differ]) if differ.any() else 0.0
-    return max(independent, by_person - shared)
+def wilson_of_dependent(rate: float, cases: Callable[[float], float], quantile: float) -> Estimate:
+    """Wilson's interval where the number of independent cases depends on the true rate.
+
+    Args:
+        rate: The rate that was observed.
+        cases: From a rate to the number of independent cases that are worth as much.
+        quantile: Half the width of the interval in standard errors.
+    """
+    low = high = rate
+    for _ in range(_ITERATIONS):
+        low = _wilson_end(rate, cases(low), -quantile)
+        high = _wilson_end(rate, cases(high), quantile)
+    return Estimate(rate, low, high)
+
+
+def _wilson_end(rate: float, n: float, quantile: float) -> float:
+    squared = quantile**2 / n
+    centre = (rate + squared / 2) / (1 + squared)
+    half = quantile / (1 + squared) * math.sqrt((rate * (1 - rate) + squared / 4) / n)
+    # Rounding must not leave the rate outside its interval.
+    return (
+        max(rate, min(1.0, centre + half)) if quantile > 0 else min(rate, max(0.0, centre + half))
+    )
+
+
+def student_quantile(degrees: float) -> float:
+    """The 97.5% quantile of Student's t, for a whole number of degrees of freedom.
+
+    Reference:
+        Abramowitz, Stegun, "Handbook of Mathematical Functions", 1964, formula 26.7.5.
+    """
+    if degrees <= len(_STUDENT):
+        return _STUDENT[max(int(degrees), 1) - 1]
+    terms = (
+        (Z**3 + Z) / 4,
+        (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96,
+        (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
+    )
+    return Z + sum(term / degrees**power for power, term in enumerate(terms, start=1))
+
+
+_ITERATIONS = 8  # The end settles to four digits in five.
+_STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from siamese_verify.dataset import PairDataset
 from siamese_verify.evaluation import Evaluation
+from siamese_verify.roc import checked_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +66,7 @@ def plot_outcomes(
     """
     from matplotlib.figure import Figure
 
-    score = np.asarray(scores, np.float64).ravel()
+    score = checked_scores(scores)
     if len(score) != len(pairs):
         raise ValueError(
             f"Each pair needs a score. Received: {len(score)} scores, {len(pairs)} pairs"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,25 +77,55 @@ def counts_by_score(
 
 
 def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[np.floating], Bools]:
-    """Finite scores in their own precision, and which pairs are same.
+    """Finite scores in their own precision, and which pairs are same; each `(n,)`.
 
     Raises:
-        ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1.
+        ValueError: If lengths differ, shapes are not `(n,)` or `(n, 1)`, a score is not finite or
+            not a number, or labels are not both 0 and 1.
     """
-    score, label = np.asarray(scores).ravel(), np.asarray(labels).ravel()
-    if score.dtype.kind == "V":  # bfloat16, which is none of NumPy's own, fits into float32.
-        score = score.astype(np.float32)
-    # A threshold is a value of the scores' own precision, in which it will be compared.
-    score = score.astype(np.result_type(score, np.float16))
+    score, label = checked_scores(scores), column("labels", labels)
     if len(score) != len(label):
         raise ValueError(
             f"Each score needs a label. Received: {len(score)} scores, {len(label)} labels"
         )
-    if not np.all(np.isfinite(score)):
-        raise ValueError("Scores must be finite. Received: NaN or infinity among them")
-    if set(np.unique(label).tolist()) != {0, 1}:
+    if label.dtype.kind not in "biuf" or set(np.unique(label).tolist()) != {0, 1}:
         raise ValueError(
             "Labels must be 1 (same) and 0 (different), and both must occur. "
             f"Received: labels {np.unique(label).tolist()[:10]}"
         )
     return score, label == 1
+
+
+def checked_scores(scores: npt.ArrayLike) -> npt.NDArray[np.floating]:
+    """Finite scores `(n,)` in their own precision; integers as float64.
+
+    Raises:
+        ValueError: If the shape is not `(n,)` or `(n, 1)`, or a score is not finite or no number.
+    """
+    score = column("scores", scores)
+    if score.dtype.kind == "V":  # bfloat16, which is none of NumPy's own, fits into float32.
+        score = score.astype(np.float32)
+    if score.dtype.kind in "iu":
+        score = score.astype(np.float64)
+    if score.dtype.kind != "f":
+        raise ValueError(
+            f"Scores must be numbers, integers or floats. Received: an array of {score.dtype}"
+        )
+    if not np.all(np.isfinite(score)):
+        raise ValueError("Scores must be finite. Received: NaN or infinity among them")
+    return score
+
+
+def column(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Values `(n,)` from `(n,)` or `(n, 1)`: any other shape may mean something else."""
+    if np.ma.isMaskedArray(values):
+        raise ValueError(
+            f"`{name}` must be a plain array, since a masked one tells of no value what it is. "
+            f"Received: a masked array. Leave out what is masked: {name}.compressed()"
+        )
+    array = np.asarray(values)
+    if array.ndim not in (1, 2) or array.shape[1:] not in ((), (1,)):
+        raise ValueError(
+            f"`{name}` must have the shape (n,) or (n, 1). Received: shape {array.shape}"
+        )
+    return array.ravel()

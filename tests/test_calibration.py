@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from labelled_scores import few_values, labelled
 from scipy import optimize, special, stats
+from sklearn import linear_model, metrics
 
 from siamese_verify.calibration import Calibration, CalibrationWarning, calibrate
 from siamese_verify.evaluation import evaluate_scores
@@ -56,6 +57,78 @@ def test_probabilities_are_those_of_normally_distributed_scores():
         same, different = stats.norm.pdf(score - 2), stats.norm.pdf(score)
         expected = 0.2 * same / (0.2 * same + 0.8 * different)
         assert calibration.probability(score) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_score_that_is_a_probability_stays_what_it_is():
+    rng = np.random.default_rng(0)
+    scores = special.expit(rng.normal(0, 2, 40_000))
+    labels = (rng.random(len(scores)) < scores).astype(int)  # of all that score 0.3, 0.3 are same
+    calibration = calibrate(scores, labels, prior=labels.mean())
+    assert calibration.on_logit
+    for score in (0.01, 0.1, 0.3, 0.7, 0.99):
+        assert calibration.probability(score) == pytest.approx(score, abs=0.01)
+    assert 0 <= calibration.probability(0) < 1e-4
+    assert 1 - 1e-4 < calibration.probability(1) <= 1
+
+
+def test_probabilities_on_the_logit_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0], 2000)
+    scores = special.expit(3 * rng.normal(labels - 0.3))  # far too sure
+    calibration = calibrate(scores, labels)
+    peer = linear_model.LogisticRegression(C=1e6, tol=1e-8).fit(
+        special.logit(scores)[:, None], labels
+    )
+    expected = peer.predict_proba(special.logit([[0.05], [0.5], [0.95]]))[:, 1]
+    actual = [calibration.probability(score) for score in (0.05, 0.5, 0.95)]
+    assert actual == pytest.approx(expected, abs=2e-3)
+    before, after = (
+        metrics.brier_score_loss(labels, p)
+        for p in (scores, [calibration.probability(score) for score in scores.tolist()])
+    )
+    assert after < before
+
+
+def test_scores_beyond_0_and_1_have_a_line_of_their_own():
+    assert not calibrate(*draw()).on_logit
+
+
+def test_a_calibration_of_before_is_a_line_over_the_score():
+    values = calibrate(*draw()).to_dict()
+    del values["on_logit"]
+    again = Calibration.from_dict(values)
+    assert again.probability(1.0) == calibrate(*draw()).probability(1.0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "match"),
+    [
+        (-draw()[0], "higher for same pairs: change the sign of distances"),
+        (np.full(400, 0.3), "all 400 are 0.3. The network may have collapsed"),
+        (np.random.default_rng(1).normal(size=400), "does not tell same from different pairs"),
+    ],
+)
+def test_scores_that_tell_nothing_are_warned_of(scores, match):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        calibrate(scores, draw()[1])
+    assert match in str(caught[0].message)
+    assert {(warning.category, warning.filename) for warning in caught} == {
+        (CalibrationWarning, __file__)
+    }
+
+
+def test_a_threshold_that_decides_nothing_is_warned_of():
+    scores = np.append(np.linspace(0, 1, 200), np.full(200, 1.0))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        calibrate(scores, np.repeat([1, 0], 200), "far=0.1")
+    assert "rejects all same pairs (FRR 1)" in str(caught[-1].message)
+
+
+def test_good_scores_are_not_warned_of():
+    with warnings.catch_warnings(action="error"):
+        calibrate(*draw())
 
 
 @given(labelled(few_values))

@@ -1,0 +1,204 @@
+"""How often 95% intervals hold the truth, by simulation: docs/guarantees.md quotes its table.
+
+    python benchmarks/coverage.py --draws 1000 --output coverage.json
+    python benchmarks/coverage.py --table coverage.json
+
+Scores are normal, with an effect of each identity and, in half of the settings, of each pair of
+identities, so that all figures are known. Beside the library's interval stand the naive one, which
+takes pairs as independent, and a bootstrap over identities (on a tenth of the draws).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from siamese_verify.evaluation import EvaluationWarning, evaluate_scores
+from siamese_verify.files import replacing
+
+Normal = NormalDist()
+MOST_PAIRS, GENUINE, IMPOSTOR = 20_000, 10, 25  # the last two of each identity, each two of them
+DISTANCE = 3.0  # of the genuine mean from the impostor mean, in standard deviations
+FARS = (0.1, 0.01, 0.001)
+# Shares of the variance of impostor scores: of identities, of pairs of identities.
+EFFECTS = {"identities": (0.3, 0.0), "identities and pairs": (0.1, 0.8)}
+COUNTS = (10, 20, 50, 200)
+REPLICATES = 200
+
+
+def truth(share_same: float) -> dict[str, float]:
+    """All figures, at the thresholds at which FAR is one of `FARS`."""
+    figures = {"AUC": Normal.cdf(DISTANCE / 2**0.5), "EER": Normal.cdf(-DISTANCE / 2)}
+    for far in FARS:
+        threshold = Normal.inv_cdf(1 - far)
+        frr = Normal.cdf(threshold - DISTANCE)
+        accuracy = 1 - share_same * frr - (1 - share_same) * far
+        figures |= {
+            f"FAR {far:g}": far,
+            f"FRR {far:g}": frr,
+            f"accuracy {far:g}": accuracy,
+            f"TAR {far:g}": 1 - frr,
+        }
+    return figures
+
+
+def draw(rng: np.random.Generator, n: int, effects: tuple[float, float]) -> tuple[Any, Any, Any]:
+    """Scores, labels and identities of all pairs of `n` identities."""
+    of_identity, of_pair = effects
+    a, b = np.triu_indices(n, 1)
+    times = max(1, min(IMPOSTOR, (MOST_PAIRS - GENUINE * n) // len(a)))
+    identity = rng.normal(size=n)
+    genuine = (identity + rng.normal(size=n)) / 2**0.5  # half of it tells of strangers too
+    genuine_scores = DISTANCE + mixed(rng, genuine, of_identity + of_pair / 2, GENUINE)
+    effect = (of_identity / 2) ** 0.5 * (identity[a] + identity[b])
+    effect += of_pair**0.5 * rng.normal(size=len(a))
+    share = of_identity + of_pair
+    scores = np.append(genuine_scores, mixed(rng, effect / share**0.5, share, times))
+    everyone = np.arange(n)
+    identities = np.concatenate(
+        [np.repeat(np.stack(x, 1), k, 0) for x, k in (((everyone,) * 2, GENUINE), ((a, b), times))]
+    )
+    labels = np.repeat([1, 0], [GENUINE * n, times * len(a)])
+    chosen = rng.random(len(labels)).argsort()[:MOST_PAIRS]
+    return scores[chosen], labels[chosen], identities[chosen]
+
+
+def mixed(rng: np.random.Generator, effect: Any, share: float, times: int) -> Any:
+    repeated = np.repeat(effect, times)
+    return share**0.5 * repeated + (1 - share) ** 0.5 * rng.normal(size=len(repeated))
+
+
+def intervals(scores: Any, labels: Any, identities: Any) -> dict[str, tuple[float, float, bool]]:
+    """Of each figure: low, high, and whether it says that it is conservative."""
+    found = {}
+    for far in FARS:
+        report = evaluate_scores(scores, labels, Normal.inv_cdf(1 - far), identities)
+        if far == FARS[0]:
+            found |= {"AUC": report.auc, "EER": report.eer}
+        found |= {
+            f"FAR {far:g}": report.far,
+            f"FRR {far:g}": report.frr,
+            f"accuracy {far:g}": report.accuracy,
+            f"TAR {far:g}": report.tar(far),
+        }
+    return {name: (x.low, x.high, x.conservative) for name, x in found.items()}
+
+
+def bootstrap(
+    rng: np.random.Generator, scores: Any, labels: Any, identities: Any, n: int
+) -> dict[str, tuple[float, float, bool]]:
+    """Percentiles over samples of identities, in which a pair counts as often as both its own."""
+    order = np.argsort(-scores)
+    scores, same, (a, b) = scores[order], labels[order] == 1, identities[order].T
+    rows = []
+    for _ in range(REPLICATES):
+        times = np.bincount(rng.integers(n, size=n), minlength=n).astype(float)
+        weights = np.where(same, times[a], times[a] * times[b])
+        kinds = [np.append(0, np.cumsum(weights * kind)) for kind in (same, ~same)]
+        if not all(kind[-1] for kind in kinds):
+            continue
+        tar, far = (kind / kind[-1] for kind in kinds)
+        crossing = int(np.argmax(far >= 1 - tar))
+        row = {
+            "AUC": float(np.sum(np.diff(far) * (tar[1:] + tar[:-1]) / 2)),
+            "EER": float(far[crossing] + 1 - tar[crossing]) / 2,
+        }
+        for rate in FARS:
+            at = np.searchsorted(-scores, -Normal.inv_cdf(1 - rate), "right")
+            wrong = kinds[0][-1] - kinds[0][at] + kinds[1][at]
+            row |= {
+                f"FAR {rate:g}": far[at],
+                f"FRR {rate:g}": 1 - tar[at],
+                f"accuracy {rate:g}": 1 - wrong / (kinds[0][-1] + kinds[1][-1]),
+                f"TAR {rate:g}": tar[np.searchsorted(far, rate, "right") - 1],
+            }
+        rows.append(row)
+    return {
+        name: (*np.quantile([row[name] for row in rows], [0.025, 0.975]).tolist(), False)
+        for name in rows[0]
+    }
+
+
+def measure(n: int, effects: str, draws: int, seed: int) -> dict[str, Any]:
+    """Coverage, mean width, and share of conservative intervals, by method and figure."""
+    rng = np.random.default_rng([seed, n, list(EFFECTS).index(effects)])
+    held: dict[str, dict[str, list[tuple[bool, float, bool]]]] = {}
+    for i in range(draws):
+        scores, labels, identities = draw(rng, n, EFFECTS[effects])
+        true = truth(float(labels.mean()))
+        methods = {
+            "library": intervals(scores, labels, identities),
+            "naive": intervals(scores, labels, None) if i < draws // 10 else {},
+            "bootstrap": bootstrap(rng, scores, labels, identities, n) if i < draws // 10 else {},
+        }
+        for method, found in methods.items():
+            for name, (low, high, conservative) in found.items():
+                kept = held.setdefault(method, {}).setdefault(name, [])
+                kept.append((low <= true[name] <= high, high - low, conservative))
+    summary = {
+        method: {name: np.mean(kept, axis=0).round(4).tolist() for name, kept in figures.items()}
+        for method, figures in held.items()
+    }
+    return {"n": n, "effects": effects, "draws": draws, **summary}
+
+
+def table(results: list[dict[str, Any]]) -> Iterator[str]:
+    """Markdown: coverage (mean width) of each figure in each setting."""
+    yield "| identities | effects of | figure | library | naive | bootstrap over identities |"
+    yield "|---|---|---|---|---|---|"
+    for result in results:
+        for name in result["library"]:
+            cells = []
+            for method in ("library", "naive", "bootstrap"):
+                held, width, conservative = result[method][name]
+                star = "*" if conservative > 0.5 else ""
+                cells.append(f"{100 * held:.1f}%{star} ({width:.3f})")
+            row = [str(result["n"]), result["effects"], name, *cells]
+            yield f"| {' | '.join(row)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--identities", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--effects", nargs="+", default=list(EFFECTS), choices=EFFECTS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--output", type=Path, help="JSON; settings that it holds are not run again"
+    )
+    parser.add_argument("--table", type=Path, help="only print the table of such a file")
+    arguments = parser.parse_args()
+    if arguments.table:
+        print("\n".join(table(json.loads(arguments.table.read_text()))))
+        return
+    warnings.simplefilter("ignore", EvaluationWarning)
+    kept = arguments.output and arguments.output.exists()
+    results = json.loads(arguments.output.read_text()) if kept else []
+    done = {(result["n"], result["effects"]) for result in results}
+    for n in arguments.identities:
+        for effects in arguments.effects:
+            if (n, effects) in done:
+                continue
+            start = time.perf_counter()
+            results.append(measure(n, effects, arguments.draws, arguments.seed))
+            seconds = time.perf_counter() - start
+            print(f"{n} {effects}: {seconds:.0f} s", file=sys.stderr, flush=True)
+            if arguments.output:
+                with replacing(arguments.output) as unfinished:
+                    unfinished.write_text(json.dumps(results, indent=1))
+    print("\n".join(table(results)))
+
+
+if __name__ == "__main__":
+    main()
