@@ -48,7 +48,7 @@ def write_result(folder: Path, name: str, accuracy: float) -> None:
     heads = f"left,right,label,last,{which}\n"
     (kept / "scores.csv").write_text(heads + "\n".join(rows) + "\n")
     figures = {"threshold": 0.5, "accuracy_at_threshold": accuracy, "equal_error_rate": 0.2}
-    figures |= {"tar_at_far_0.1": 0.5, "tar_at_far_0.01": 0.25}
+    figures |= {"tar_at_far_1e-1": 0.5, "tar_at_far_1e-2": 0.25}
     share = float(name.split("-")[1]) if name.startswith("people") else 1.0
     sizes = {
         "parameters": 1_234_567,

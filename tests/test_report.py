@@ -29,7 +29,7 @@ def write_result(folder: Path, name: str, accuracy: float) -> None:
     (kept / "scores.csv").write_text("left,right,label,last,best\n" + "\n".join(rows) + "\n")
     figures = {
         **{"accuracy": accuracy, "loss": 0.8, "threshold": 0.45, "accuracy_at_threshold": 0.7},
-        **{"equal_error_rate": 0.25, "tar_at_far_0.1": 0.3, "tar_at_far_0.01": 0.1},
+        **{"equal_error_rate": 0.25, "tar_at_far_1e-1": 0.3, "tar_at_far_1e-2": 0.1},
         "recombined_accuracy": 0.6,
     }
     recomputed = figures | {"accuracy": 0.8, "equal_error_rate": 0.2}

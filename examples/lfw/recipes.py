@@ -30,8 +30,8 @@ _FIGURES = (
     "accuracy_at_threshold",
     "auc",
     "equal_error_rate",
-    "tar_at_far_0.1",
-    "tar_at_far_0.01",
+    "tar_at_far_1e-1",
+    "tar_at_far_1e-2",
 )
 _HEADS = "accuracy, AUC, EER, TAR at FAR 0.1, TAR at FAR 0.01"  # of those
 

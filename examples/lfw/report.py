@@ -64,7 +64,7 @@ def thresholds(results: list[Result]) -> str:
     )
     names = (
         "accuracy threshold accuracy_at_threshold auc equal_error_rate "
-        "tar_at_far_0.1 tar_at_far_0.01"
+        "tar_at_far_1e-1 tar_at_far_1e-2"
     )
 
     def row(result: Result) -> list[str]:

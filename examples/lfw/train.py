@@ -53,6 +53,7 @@ from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, PairEvaluat
 from siamese_verify.evaluation import Evaluation, EvaluationWarning
 from siamese_verify.files import replacing
 from siamese_verify.optimizers import averaged_weights
+from siamese_verify.thresholds import tar_name
 
 NOT_LFW = """\
 These are not photographs: the faces are drawn, so that you can try the whole thing in minutes.
@@ -127,7 +128,7 @@ def measure(
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EvaluationWarning)  # A trial has few pairs.
-        figures |= {f"tar_at_far_{far}": float(report.tar(far)) for far in (0.1, 0.01)}
+        figures |= {tar_name(far): float(report.tar(far)) for far in (0.1, 0.01)}
     if settings.loss == "binary_crossentropy":  # Only then 0.5 means something.
         model.compile(loss="binary_crossentropy", metrics=["accuracy"], jit_compile=False)
         test = data.test.batches(settings.batch_size)
