@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from siamese_verify.card import model_card
     from siamese_verify.dataset import PairDataset
+    from siamese_verify.decision import Decision, Match
     from siamese_verify.evaluation import evaluate_folds, evaluate_scores
     from siamese_verify.identities import IdentityDataset
     from siamese_verify.layers.classifier import CosineClassifier
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from siamese_verify.preprocessing import Preprocessing
     from siamese_verify.scoring import score_blocks, score_matrix, score_pairs
     from siamese_verify.thresholds import choose_threshold
-    from siamese_verify.verifier import Decision, Verifier
+    from siamese_verify.verifier import Verifier
 
 _MODULES = {
     "Adam": "optimizers",
@@ -53,7 +54,7 @@ _MODULES = {
     "ConvTower": "layers.tower",
     "CosineClassifier": "layers.classifier",
     "CosineHead": "layers.heads",
-    "Decision": "verifier",
+    "Decision": "decision",
     "EpochSeconds": "callbacks",
     "EqualErrorRate": "metrics",
     "EuclideanHead": "layers.heads",
@@ -61,6 +62,7 @@ _MODULES = {
     "IdentityDataset": "identities",
     "Koch2015Schedule": "callbacks",
     "MarginSoftmaxLoss": "losses",
+    "Match": "decision",
     "MultiCropTower": "layers.multi_crop",
     "OneShotAccuracy": "callbacks",
     "Pair": "pairs",
@@ -103,6 +105,7 @@ __all__ = [
     "IdentityDataset",
     "Koch2015Schedule",
     "MarginSoftmaxLoss",
+    "Match",
     "MultiCropTower",
     "OneShotAccuracy",
     "Pair",

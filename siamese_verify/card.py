@@ -100,13 +100,15 @@ def _describe(verifier: Verifier) -> str:
     height, width, channels = verifier.preprocessing.shape
     crop = verifier.preprocessing.center_crop
     seen = f"the central {crop[0]} x {crop[1]} pixels" if crop else "the whole"
-    tower, head = verifier.model.tower, type(verifier.model.head).__name__
+    tower, head = verifier.model.tower, verifier.model.head
+    free = "Its weights are unconstrained: a larger distance may raise a score. "
     return (
         f"`{tower.name}`, {tower.count_params():,} parameters, gives embeddings of "
-        f"{verifier.model.embedding_size} numbers; `{head}` scores two of them, higher is "
-        "more alike. "
+        f"{verifier.model.embedding_size} numbers; `{type(head).__name__}` scores two of them, "
+        f"higher is more alike. {free if getattr(head, 'unconstrained', False) else ''}"
         f"Of each photograph it sees {seen}, at {height} x {width} pixels, "
-        f"{'in grey' if channels == 1 else 'in colour'}."
+        f"{'in grey' if channels == 1 else 'in colour'}. Its fingerprint is "
+        f"`{verifier.fingerprint}`."
     )
 
 

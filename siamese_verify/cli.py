@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     settings = _parse(arguments)
     try:
-        code: int = settings.run(settings)
+        with _warnings_in_lines() as settings.warnings:
+            code: int = settings.run(settings)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         print(f"siamese-verify: {error}", file=sys.stderr)
         return ERROR
@@ -96,7 +97,8 @@ def evaluate(settings: argparse.Namespace) -> int:
         plot_roc(report).savefig(settings.roc, dpi=150)
     if settings.json:
         of_folds = {"folds": [folds.mean, folds.standard_error]} if folds else {}
-        _print_json({**report.to_dict(), **of_folds})
+        said = {"warnings": _lines(settings.warnings)}
+        _print_json({**report.to_dict(), **of_folds, **said})
     else:
         print(report)
         if folds:
@@ -108,15 +110,14 @@ def verify(settings: argparse.Namespace) -> int:
     """Whether two photographs are the same."""
     decision = _load(settings.model).verify(settings.one, settings.other)
     if settings.json:
-        rates = {name: getattr(decision, name).to_list() for name in ("far", "frr")}
-        _print_json({**decision._asdict(), **rates})
+        _print_json(decision.to_dict())
     else:
         print(
             f"{'same' if decision.same else 'different'}: score {decision.score:.4f}, "
-            f"threshold {decision.threshold:.4f}, probability {decision.probability:.3f}"
+            f"threshold {decision.threshold:.4f}, P(same) {decision.probability:.3f}"
         )
         print(f"at this threshold, FAR {decision.far} and FRR {decision.frr}")
-    return YES if decision.same else NO
+    return YES if decision else NO
 
 
 def identify(settings: argparse.Namespace) -> int:
@@ -131,7 +132,7 @@ def identify(settings: argparse.Namespace) -> int:
     )
     found = verifier.identify(settings.probe, settings.k)
     if settings.json:
-        _print_json([match._asdict() for match in found])
+        _print_json([match.to_dict() for match in found])
     else:
         print("\n".join(f"{match.name}: score {match.score:.4f}" for match in found) or "nobody")
     return YES if found else NO
@@ -220,6 +221,23 @@ def _load(path: str) -> Verifier:
         gc.freeze()
         if collects:
             gc.enable()
+
+
+@contextlib.contextmanager
+def _warnings_in_lines() -> Iterator[list[warnings.WarningMessage]]:
+    """Collects warnings. In the end, each of them is a line on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield caught
+        finally:
+            for line in _lines(caught):
+                print(f"siamese-verify: warning: {line}", file=sys.stderr)
+
+
+def _lines(caught: list[warnings.WarningMessage]) -> list[str]:
+    """Each text once, in one line."""
+    return list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from siamese_verify.files import PathLike, replacing
 
-_FORMAT = 1
-# Of the reference: machines round differently by far less, other models differ by far more.
+_FORMAT = 2  # Format 1 held a digest of other content in the place of the fingerprint.
+# For the reference. Machines round differently by far less, other models differ by far more.
 _TOLERANCE = 0.01
 
 
@@ -28,26 +28,26 @@ class Gallery:
     Args:
         names: Whose each embedding is `(n,)`; a name may occur more than once.
         embeddings: float32 array `(n, size)`.
-        model: Digest of the weights and preprocessing that made the embeddings, which others cannot
-            be compared with.
-        reference: float32 array `(size,)`: the embedding of a fixed image, which tells what else
-            they depend on, such as averaging with the mirror image.
+        fingerprint: Fingerprint of the model and preprocessing that made the embeddings. Embeddings
+            of another model cannot be compared with them.
+        reference: float32 array `(size,)`: the embedding of a fixed image. It shows what the
+            fingerprint does not cover, such as the size of a tower's crops.
     """
 
     names: tuple[str, ...]
     embeddings: npt.NDArray[np.float32]
-    model: str
+    fingerprint: str
     reference: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def is_of(self, other: Self) -> bool:
-        """Whether one model made both, from photographs preprocessed alike."""
+        """Whether one model made both, from images preprocessed alike."""
         mine, theirs = self.reference, other.reference
         tolerance = _TOLERANCE * np.abs(theirs).max()
         return (
-            self.model == other.model
+            self.fingerprint == other.fingerprint
             and mine.shape == theirs.shape
             and np.allclose(mine, theirs, rtol=0, atol=tolerance)
         )
@@ -62,6 +62,10 @@ class Gallery:
         more = np.concatenate([self.embeddings, embeddings])
         return dataclasses.replace(self, names=(*self.names, *names), embeddings=more)
 
+    def upgraded(self, old: str, new: str) -> Self:
+        """This gallery with the fingerprint `new`, if it has the digest `old` of format 1."""
+        return dataclasses.replace(self, fingerprint=new) if self.fingerprint == old else self
+
     def save(self, path: PathLike) -> None:
         """Writes a `.npz` file, which replaces the old one only when it is complete."""
         if Path(path).suffix != ".npz":
@@ -70,7 +74,7 @@ class Gallery:
             np.savez(
                 unfinished,
                 format=np.int64(_FORMAT),
-                model=np.str_(self.model),
+                fingerprint=np.str_(self.fingerprint),
                 reference=self.reference,
                 names=np.array(self.names, np.str_),
                 embeddings=self.embeddings,
@@ -93,7 +97,8 @@ class Gallery:
                         f"to {_FORMAT}). Upgrade siamese-verify."
                     )
                 names, embeddings = kept["names"].tolist(), kept["embeddings"]
-                model, reference = str(kept["model"]), kept["reference"]
+                digest = kept["fingerprint" if version > 1 else "model"]
+                fingerprint, reference = str(digest), kept["reference"]
         except (FileNotFoundError, GalleryError):
             raise
         except Exception as error:  # However the file is damaged.
@@ -103,4 +108,4 @@ class Gallery:
                 f"{path} is no gallery: {len(names)} names, embeddings {embeddings.shape}, "
                 f"reference {reference.shape}"
             )
-        return cls(tuple(names), embeddings, model, reference)
+        return cls(tuple(names), embeddings, fingerprint, reference)

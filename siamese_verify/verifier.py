@@ -1,87 +1,66 @@
-"""`Verifier`: a model, what it is given, and a threshold with the evidence for it."""
+"""`Verifier`: a model, its preprocessing, and a threshold with the evidence for it."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-import importlib.metadata
-import platform
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sized
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Mapping, Sized
+from typing import Any, Self
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify import losses, metrics, optimizers  # noqa: F401  # As those of layers below.
+from siamese_verify import losses, metrics, optimizers  # noqa: F401  # A file may hold their classes.
 from siamese_verify.calibration import Calibration, CalibrationWarning, calibrate
 from siamese_verify.checks import check_names, whole
 from siamese_verify.dataset import PairDataset
-from siamese_verify.evaluation import Evaluation, evaluate_scores
+from siamese_verify.decision import Decision, Match
+from siamese_verify.enrolled import Embeddings, Enrolled, IndexType, check_fits
+from siamese_verify.evaluation import Evaluation, EvaluationWarning, evaluate_scores
 from siamese_verify.files import PathLike
+from siamese_verify.fingerprint import FingerprintReader, first_gallery_digest
 from siamese_verify.gallery import Gallery, GalleryError
 from siamese_verify.inputs import Image, listed, read_image
-from siamese_verify.intervals import Estimate
-from siamese_verify.layers import flip, heads, multi_crop, tower  # noqa: F401  # Their classes may be in a file.
+from siamese_verify.layers import flip, heads, multi_crop, tower  # noqa: F401  # As above.
 from siamese_verify.model import SiameseModel
-from siamese_verify.preprocessing import Preprocessing
+from siamese_verify.preprocessing import Pixels, Preprocessing
 from siamese_verify.scoring import score_pairs
-from siamese_verify.search import ExactIndex, Index
+from siamese_verify.search import ExactIndex
+from siamese_verify.seen import SeenData
 from siamese_verify.verifier_file import VerifierFileError, load_verifier, save_verifier
 
-Embeddings = npt.NDArray[np.float32]
-IndexType = Callable[[keras.layers.Layer, Embeddings], Index]
 
+@dataclasses.dataclass(frozen=True)
+class _Bound:
+    """A calibration, the model that it holds for, and what the two have seen."""
 
-class Decision(NamedTuple):
-    """Whether two photographs are the same, and how sure that is."""
-
-    same: bool
-    """Whether `score` is at least `threshold`."""
-    score: float
-    """How alike they are; higher is more alike."""
-    probability: float
-    """Of being same, calibrated on the validation pairs, for their prior."""
-    threshold: float
-    """That of the calibration."""
-    far: Estimate
-    """How often different pairs are accepted at the threshold, with its interval."""
-    frr: Estimate
-    """How often same pairs are rejected at the threshold, with its interval."""
-
-
-class Match(NamedTuple):
-    """Somebody of a gallery who may be on a photograph."""
-
-    name: str
-    """Whose name."""
-    score: float
-    """How alike their photograph that is most alike is; at least the threshold."""
+    calibration: Calibration
+    fingerprint: str
+    seen: SeenData | None = None
 
 
 class Verifier:
-    """Decides whether two photographs are the same, at a threshold that can be defended.
+    """Decides whether two images show the same identity, at a threshold that can be defended.
+
+    The threshold and the gallery hold only for the model that they were made with. After more
+    training, methods that need them raise an error. Every method is safe to call from threads,
+    except while another thread trains the model.
 
     Args:
         model: A `SiameseModel`; or any Keras model that gives one vector for each image, with
             `head`.
-        preprocessing: What is done to photographs, as in training.
-        head: The head for a model that is no `SiameseModel`, such as `CosineHead()`.
+        preprocessing: What is done to images, as in training.
+        head: The head for a model that is not a `SiameseModel`, such as `CosineHead()`.
 
     Attributes:
-        model: The `SiameseModel`.
-        preprocessing: The `Preprocessing`.
-        calibration: The `Calibration`: threshold and evidence; None before `calibrate`.
-        gallery: The `Gallery` of people enrolled.
-        index_type: How it is searched: `ExactIndex`, or `FaissIndex` for millions and a
+        index_type: How the gallery is searched: `ExactIndex`, or `FaissIndex` for millions and a
             `CosineHead`.
 
     Raises:
         ValueError: If `head` is missing, or given beside a `SiameseModel`, or `preprocessing` gives
-            images of another shape than the model takes.
-        TypeError: If `head` is no layer, or `preprocessing` no `Preprocessing`.
+            images of another shape than the model needs.
+        TypeError: If `head` is not a layer, or `preprocessing` not a `Preprocessing`.
 
     Example:
         >>> data = PairDataset.from_lfw(
@@ -93,10 +72,13 @@ class Verifier:
         >>> with warnings.catch_warnings(action="ignore"):  # They are few.
         ...     verifier = verifier.calibrate(val)
         >>> left, right = val.pairs.paths("lfw/lfw2")[0]
-        >>> verifier.verify(left, right).threshold == verifier.threshold
+        >>> decision = verifier.verify(left, right)
+        >>> print("same" if decision else "different")  # doctest: +SKIP
+        same
+        >>> decision.threshold == verifier.threshold
         True
         >>> verifier.save("faces.keras")
-        >>> Verifier.load("faces.keras").verify(left, right) == verifier.verify(left, right)
+        >>> Verifier.load("faces.keras").verify(left, right) == decision
         True
     """
 
@@ -114,48 +96,80 @@ class Verifier:
             )
         if head is not None and not isinstance(head, keras.layers.Layer):
             raise TypeError(f"`head` must be a layer, such as CosineHead(). Received: {head!r}")
-        # A copy of the frame, so that optimizer and metrics are not saved.
+        # Re-wrap tower and head uncompiled, so that the optimizer is not saved. The weights are
+        # shared.
         if isinstance(model, SiameseModel):
             model, head = model.tower, model.head
-        self.model = SiameseModel(model, head)
-        self.preprocessing = preprocessing or Preprocessing()
-        _check_fits(self.model.tower, self.preprocessing)
-        self.calibration: Calibration | None = None
-        self.index_type: IndexType = ExactIndex
-        self._indexed: tuple[Gallery, IndexType, Index] | None = None
+        self._model = SiameseModel(model, head)
+        self._preprocessing = preprocessing or Preprocessing()
+        _check_preprocessing(self.model.tower, self.preprocessing)
         self.model.build(((None, *self.preprocessing.shape),) * 2)
+        self.index_type: IndexType = ExactIndex
+        self._bound: _Bound | None = None
+        self._share(None)
 
-    @functools.cached_property
-    def gallery(self) -> Gallery:
-        """The people enrolled, by the model as it was at the first of them."""
-        return self._empty_gallery()
+    def _share(self, gallery: Gallery | None) -> None:
+        """Set the parts that hold locks, which cannot be copied."""
+        self._reader = FingerprintReader(self.model, self.preprocessing)
+        self._enrolled = Enrolled(gallery)
 
-    def _empty_gallery(self) -> Gallery:
-        preprocessing = self.preprocessing
-        digest = hashlib.sha256(repr((preprocessing.shape, preprocessing.center_crop)).encode())
-        for variable in self.model.tower.weights:
-            digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
-        pixels = np.arange(np.prod(preprocessing.shape)) ** 2 % 251  # without symmetry
-        image = pixels.astype(np.uint8).reshape(preprocessing.shape)
-        (reference,) = self.embed([image])
-        nobody = np.empty((0, len(reference)), np.float32)
-        return Gallery((), nobody, digest.hexdigest(), reference)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_reader": None, "_enrolled": self._enrolled.gallery}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._share(state["_enrolled"])
+
+    @property
+    def model(self) -> SiameseModel:
+        """The `SiameseModel`. It shares its weights with the model that was passed."""
+        return self._model
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The `Preprocessing` of images."""
+        return self._preprocessing
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights, head and preprocessing. It binds threshold and gallery to them."""
+        return self._reader.read().fingerprint
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The `Calibration`, with threshold and evidence; None before `calibrate`.
+
+        Setting it binds it to the present weights.
+        """
+        return None if self._bound is None else self._bound.calibration
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        self._bound = None if calibration is None else _Bound(calibration, self.fingerprint)
 
     @property
     def threshold(self) -> float:
-        """Pairs that score as much or more are accepted as same.
+        """Score from which a pair is accepted.
 
         Raises:
-            RuntimeError: If it was not calibrated.
+            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
         """
-        return self._calibrated().threshold
+        return self._valid().calibration.threshold
 
-    def _calibrated(self) -> Calibration:
-        if self.calibration is None:
+    def _valid(self) -> _Bound:
+        """The calibration, if it holds for the model as it is now."""
+        bound = self._bound
+        if bound is None:
             raise RuntimeError(
                 "This verifier has no threshold. Call calibrate(validation_pairs) first."
             )
-        return self.calibration
+        if self._reader.read_finite() != bound.fingerprint:
+            raise RuntimeError(
+                "The weights or the head have changed since calibrate(): the threshold "
+                f"{bound.calibration.threshold:.4g} no longer holds. "
+                "Call calibrate(validation_pairs) again."
+            )
+        return bound
 
     def calibrate(
         self,
@@ -164,14 +178,18 @@ class Verifier:
         prior: float = 0.5,
         training_people: Iterable[str] | None = None,
     ) -> Self:
-        """Chooses the threshold on validation pairs, which the model has not been trained on.
+        """Choose the threshold on validation pairs, which the model has not been trained on.
+
+        The verifier keeps salted hashes of the identities of training, and of the identities and
+        images of `pairs`, so that `evaluate` can warn of them.
 
         Args:
             pairs: Validation pairs; never those on which the verifier is then evaluated.
             policy: `"max_accuracy"`, `"eer"`, or a false accept rate such as `"far=0.01"`; see
                 `choose_threshold`.
             prior: The share of same pairs that is expected in use, whatever it is among `pairs`.
-            training_people: Whom the model has been trained on. Pairs that `split` gave know.
+            training_people: Identities that the model has been trained on. Pairs from `split` know
+                them.
 
         Returns:
             The verifier itself.
@@ -180,99 +198,143 @@ class Verifier:
             ValueError: If an argument is out of range, all pairs are same or different, or their
                 preprocessing is not the verifier's.
             TypeError: If `training_people` is one name.
+            RuntimeError: If weights or embeddings are not finite.
 
         Warns:
-            CalibrationWarning: If pairs share people with training, are few, or are far from half
-                same and half different.
+            CalibrationWarning: If pairs share identities with training, are few, or are far from
+                half same and half different, or if an image compared with itself would be rejected.
         """
         check_names(training_people)
         known = training_people if training_people is not None else pairs.training_people
+        training = frozenset(known or ())
         people = set(pairs.pairs.people)
-        if shared := people & set(known or ()):
+        if shared := people & training:
             warnings.warn(
                 f"{len(shared):,} of {len(people):,} validation people are in training too, whom "
                 "the model knows: the threshold will do worse on others. Use split(by='person').",
                 CalibrationWarning,
                 stacklevel=2,
             )
-        scores = self._score(pairs)
-        self.calibration = calibrate(scores, pairs.labels, policy, prior, _people(pairs))
+        fingerprint = self._reader.read_finite()
+        embeddings, indices = self._embed_pairs(pairs)
+        scores = score_pairs(self.model.head, embeddings, indices)
+        calibration = calibrate(scores, pairs.labels, policy, prior, _people(pairs))
+        itself = np.repeat(np.arange(len(embeddings))[:, None], 2, axis=1)
+        own = score_pairs(self.model.head, embeddings, itself)
+        if rejected := np.count_nonzero(own < calibration.threshold):
+            warnings.warn(
+                f"{rejected:,} of {len(own):,} validation images score below the threshold "
+                f"{calibration.threshold:.4g} when compared with themselves: an identical pair "
+                "would be rejected. Use a head whose score never rises with the distance, such as "
+                "CosineHead() or WeightedL1Head().",
+                CalibrationWarning,
+                stacklevel=2,
+            )
+        seen = SeenData.of(pairs, training)
+        self._reader.check_still(fingerprint)
+        self._bound = _Bound(calibration, fingerprint, seen)
         return self
 
     def evaluate(self, pairs: PairDataset) -> Evaluation:
-        """Measures the verifier on test pairs, at its threshold, allowing for repeated people.
+        """Measure the verifier on test pairs, at its threshold, allowing for repeated identities.
 
         Args:
-            pairs: Test pairs, of people who are in neither training nor validation.
+            pairs: Test pairs, of identities that are in neither training nor validation.
 
         Returns:
             The figures; see `evaluate_scores`.
 
         Raises:
-            RuntimeError: If the verifier has no threshold.
+            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
             ValueError: If the preprocessing of the pairs is not the verifier's, or all are same or
                 different.
-        """
-        return evaluate_scores(self._score(pairs), pairs.labels, self.threshold, _people(pairs))
 
-    def _score(self, pairs: PairDataset) -> npt.NDArray[np.float32]:
+        Warns:
+            EvaluationWarning: If identities of the pairs were in training or calibration, or images
+                in calibration.
+        """
+        bound = self._valid()
+        embeddings, indices = self._embed_pairs(pairs)
+        scores = score_pairs(self.model.head, embeddings, indices)
+        for overlap in bound.seen.overlaps(pairs) if bound.seen else ():
+            warnings.warn(overlap, EvaluationWarning, stacklevel=2)
+        threshold = bound.calibration.threshold
+        return evaluate_scores(scores, pairs.labels, threshold, _people(pairs))
+
+    def _embed_pairs(self, pairs: PairDataset) -> tuple[Embeddings, npt.NDArray[np.int64]]:
+        """Each image's embedding, and which of them are the two of each pair."""
         if pairs.preprocessing != self.preprocessing:
             raise ValueError(
-                "The pairs must be preprocessed as the verifier's photographs are. "
+                "The pairs must be preprocessed as the verifier's images are. "
                 f"Received: {pairs.preprocessing}, not {self.preprocessing}"
             )
-        return self.model.score(pairs.images, pairs.indices)
+        rows, indices = np.unique(pairs.indices, return_inverse=True)
+        return self._embed_pixels(pairs.images[rows]), indices.reshape(pairs.indices.shape)
 
     def embed(self, images: Iterable[Image]) -> Embeddings:
-        """The embeddings of photographs: float32 `(n, size)`.
+        """Compute the embeddings of images: float32 `(n, size)`.
 
         Args:
             images: Paths, bytes, files, arrays or PIL images; see `inputs.read_image`.
 
         Raises:
-            ImageError: If one cannot be used as a photograph.
-            TypeError: If it is one photograph, not in a list.
-            RuntimeError: If the model gives numbers that are not finite.
+            ImageError: If an image cannot be used.
+            TypeError: If it is one image, not in a list.
+            RuntimeError: If weights or embeddings are not finite.
         """
+        self._reader.read_finite()
+        return self._embed(images)
+
+    def _embed(self, images: Iterable[Image]) -> Embeddings:
         pixels = [read_image(image, self.preprocessing) for image in listed(images)]
-        embeddings = self.model.embed(np.array(pixels).reshape(-1, *self.preprocessing.shape))
+        return self._embed_pixels(np.array(pixels).reshape(-1, *self.preprocessing.shape))
+
+    def _embed_pixels(self, pixels: Pixels) -> Embeddings:
+        embeddings = self.model.embed(pixels)
         if not np.isfinite(embeddings).all():
             raise RuntimeError(
-                f"The embeddings of {self.model.tower.name!r} are not finite: its weights are NaN "
-                "or too large. Train it anew, at a lower learning rate."
+                f"The embeddings of {self.model.tower.name!r} are not finite: its weights are too "
+                "large. Train the model again with a lower learning rate."
             )
         return embeddings
 
     def verify(self, one: Image, other: Image) -> Decision:
-        """Decides whether two photographs are the same.
+        """Decide whether two images show the same identity.
 
         Args:
             one: A path, bytes, a file, an array or a PIL image; see `inputs.read_image`.
             other: The same.
 
+        Returns:
+            The `Decision`, which is true if the images are accepted as the same.
+
         Raises:
-            RuntimeError: If the verifier was not calibrated.
-            ImageError: If one cannot be used as a photograph.
+            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
+            ImageError: If an image cannot be used.
         """
         return self.verify_many([(one, other)])[0]
 
     def verify_many(self, pairs: Iterable[tuple[Image, Image]]) -> list[Decision]:
-        """Decides for each of many pairs, faster than one by one.
+        """Decide for each of many pairs, faster than one by one.
 
         Args:
             pairs: As for `verify`.
 
+        Returns:
+            A `Decision` for each pair. A list is true whatever is in it: ask `all(decisions)`.
+
         Raises:
             RuntimeError, ImageError: As `verify`.
-            TypeError: If a pair is not two photographs.
+            TypeError: If a pair is not two images.
         """
-        calibration, pairs = self._calibrated(), list(pairs)
+        bound, pairs = self._valid(), list(pairs)
         for i, pair in enumerate(pairs):
             if not isinstance(pair, Sized) or isinstance(pair, (str, bytes)) or len(pair) != 2:
-                raise TypeError(f"A pair is two photographs. Received: pair {i}, {pair!r}")
-        embeddings = self.embed(image for pair in pairs for image in pair)
+                raise TypeError(f"A pair is two images. Received: pair {i}, {pair!r}")
+        embeddings = self._embed(image for pair in pairs for image in pair)
         indices = np.arange(len(embeddings)).reshape(-1, 2)
         scores = score_pairs(self.model.head, embeddings, indices).tolist()
+        calibration = bound.calibration
         return [
             Decision(
                 score >= calibration.threshold,
@@ -281,22 +343,24 @@ class Verifier:
                 calibration.threshold,
                 calibration.far,
                 calibration.frr,
+                calibration.policy,
+                bound.fingerprint,
             )
             for score in scores
         ]
 
     def enroll(self, people: Mapping[str, Iterable[Image]]) -> None:
-        """Adds people to the gallery.
+        """Add identities to the gallery: all of them or, if it raises, none.
 
         Args:
-            people: The photographs of each, by name.
+            people: The images of each identity, by name.
 
         Raises:
-            ImageError: If a photograph cannot be used; nobody is added then.
-            TypeError: If a name is no str, or somebody's photograph not in a list; nobody is added
-                then.
-            GalleryError: If the model has been trained since others were enrolled, whose embeddings
-                cannot be compared any more; nobody is added then.
+            ImageError: If an image cannot be used.
+            TypeError: If a name is not a str, or somebody's image not in a list.
+            GalleryError: If the model has changed since others were enrolled, whose embeddings
+                cannot be compared any more.
+            RuntimeError: If weights or embeddings are not finite, or change during the call.
         """
         names, images = [], []
         for name, photographs in people.items():
@@ -305,100 +369,129 @@ class Verifier:
             for image in listed(photographs):
                 names.append(name)
                 images.append(image)
-        nobody = self._empty_gallery()
-        gallery = self.gallery if len(self.gallery) else nobody
-        if not gallery.is_of(nobody):
-            raise GalleryError(
-                f"The model has changed since {len(gallery):,} photographs were enrolled. Enroll "
-                f"all again, in a new Verifier. Received: {len(images):,} photographs"
-            )
-        self.gallery = gallery.extended(names, self.embed(images))
+        fingerprint, gallery = self._reader.read_finite(), self.gallery
+        check_fits(gallery, fingerprint)
+        embeddings = self._embed(images)
+        self._enrolled.extend(
+            gallery, names, embeddings, lambda: self._reader.check_still(fingerprint)
+        )
+
+    @property
+    def gallery(self) -> Gallery:
+        """The `Gallery` of everybody enrolled; immutable."""
+        return self._enrolled.gallery or self._nobody()
+
+    def _nobody(self) -> Gallery:
+        """An empty gallery of the model as it is now."""
+        shape, fingerprint = self.preprocessing.shape, self._reader.read_finite()
+        pixels = np.arange(np.prod(shape)) ** 2 % 251  # without symmetry
+        (reference,) = self._embed([pixels.astype(np.uint8).reshape(shape)])
+        return Gallery((), np.empty((0, len(reference)), np.float32), fingerprint, reference)
 
     def identify(self, probe: Image, k: int = 1) -> list[Match]:
-        """Who of the gallery is on a photograph.
+        """Find who of the gallery is on an image.
 
-        The threshold is that of one comparison: with n photographs enrolled, a stranger is accepted
-        up to n times as often as the false accept rate says.
+        The threshold is for one comparison: with n images enrolled, a stranger is accepted up to n
+        times as often as the false accept rate says.
 
         Args:
-            probe: The photograph; see `verify`.
-            k: The most people to name.
+            probe: The image; see `verify`.
+            k: The most identities to name.
 
         Returns:
-            The people most alike, best first, who score at least the threshold; empty if nobody.
+            The identities most alike, best first, that score at least the threshold. The list is
+            empty, and so false, if nobody does.
 
         Raises:
             ValueError: If `k` is below 1.
             RuntimeError, ImageError: As `verify`.
+            GalleryError: If the model has changed since the gallery was made.
         """
-        k = whole("k", k)
-        threshold, gallery = self.threshold, self.gallery
-        index, embedding = self._index_of(gallery), self.embed([probe])
-        best: dict[str, float] = {}
-        count = k  # of photographs, of which several may be of one person
-        while len(gallery):
-            scores, indices = (found[0].tolist() for found in index.search(embedding, count))
-            for score, i in zip(scores, indices, strict=True):
-                if score >= threshold:
-                    best.setdefault(gallery.names[i], score)
-            if len(best) >= k or count >= len(gallery) or scores[-1] < threshold:
-                break
-            count *= 4
-        return [Match(*found) for found in list(best.items())[:k]]
-
-    def _index_of(self, gallery: Gallery) -> Index:
-        kept, index_type = self._indexed, self.index_type
-        if kept is None or kept[0] is not gallery or kept[1] is not index_type:
-            index = index_type(self.model.head, gallery.embeddings)
-            kept = self._indexed = gallery, index_type, index
-        return kept[2]
+        k, bound, gallery = whole("k", k), self._valid(), self._enrolled.gallery
+        if gallery:
+            check_fits(gallery, bound.fingerprint)
+        embedding = self._embed([probe])
+        if not gallery:
+            return []
+        head, threshold = self.model.head, bound.calibration.threshold
+        return self._enrolled.search(gallery, self.index_type, head, embedding, threshold, k)
 
     def save_gallery(self, path: PathLike) -> None:
-        """Writes the gallery to a `.npz` file."""
-        self.gallery.save(path)
+        """Write the gallery to a `.npz` file.
+
+        Raises:
+            ValueError: If the path does not end in `.npz`.
+            GalleryError: If the model has changed since the gallery was made.
+            RuntimeError: If weights are not finite.
+        """
+        gallery = self.gallery
+        check_fits(gallery, self._reader.read_finite())
+        gallery.save(path)
 
     def load_gallery(self, path: PathLike) -> None:
-        """Reads a gallery that this verifier's model made.
+        """Read a gallery that this verifier's model made. It replaces the present one.
 
         Raises:
             GalleryError: If it is of another model or other preprocessing, damaged, or of a newer
                 version.
             FileNotFoundError: If there is none.
+            RuntimeError: If weights or embeddings are not finite.
         """
-        gallery = Gallery.load(path)
-        if not gallery.is_of(self._empty_gallery()):
+        gallery, nobody = Gallery.load(path), self._nobody()
+        if gallery.fingerprint != nobody.fingerprint:  # It may be of format 1.
+            gallery = gallery.upgraded(
+                first_gallery_digest(self.model, self.preprocessing), nobody.fingerprint
+            )
+        if not gallery.is_of(nobody):
             raise GalleryError(
                 f"{path} was made by another model or with other preprocessing, so that its "
                 "embeddings mean nothing to this verifier. Enroll the people again."
             )
-        self.gallery = gallery
+        self._enrolled.replace(gallery)
 
-    def save(self, path: PathLike) -> None:
-        """Writes all but the gallery to one `.keras` file, which Keras itself can load too.
+    def save(self, path: PathLike, *, include_hashes: bool = True) -> None:
+        """Write all but the gallery to one `.keras` file, which Keras itself can load too.
 
         Args:
-            path: Of the file; replaced only when the new one is complete.
+            path: Path of the file; replaced only when the new one is complete.
+            include_hashes: Whether the file holds salted hashes of identities and validation
+                images, so that a loaded verifier's `evaluate` can warn of them. Whoever has the
+                file can check a guessed name against them: leave them out of a file for strangers.
 
         Raises:
-            RuntimeError: If the verifier was not calibrated.
+            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
             ValueError: If the path does not end in `.keras`.
+
+        Warns:
+            UserWarning: If weights are not finite. The file then serves to inspect them with
+                `keras.saving.load_model`, and `Verifier.load` raises an error.
         """
+        state = self._reader.read()
+        if state.not_finite and self._bound:
+            warnings.warn(
+                f"{state.explain()}. {path} is written for inspection with "
+                "keras.saving.load_model only: Verifier.load raises an error.",
+                stacklevel=2,
+            )
+        bound = self._bound if state.not_finite and self._bound else self._valid()
+        seen = bound.seen.to_dict() if bound.seen and include_hashes else None
         settings = {
             "preprocessing": dataclasses.asdict(self.preprocessing),
-            "calibration": self._calibrated().to_dict(),
-            "versions": _versions(),
+            "calibration": bound.calibration.to_dict(),
+            "fingerprint": bound.fingerprint,
+            "seen": seen,
         }
         save_verifier(path, self.model, settings)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Reads what `save` wrote; runs no code of the file.
+        """Read what `save` wrote; run no code of the file.
 
         Layers of your own must have been registered with Keras before.
 
         Raises:
-            VerifierFileError: If the file is damaged, no verifier's, of a newer version, or holds
-                code.
+            VerifierFileError: If the file is damaged, not a verifier's, of a newer version, or
+                holds code, other weights than it was written with, or weights that are not finite.
             FileNotFoundError: If there is none.
         """
         model, settings = load_verifier(path)
@@ -407,14 +500,24 @@ class Verifier:
         try:
             preprocessing = Preprocessing(**settings["preprocessing"])
             calibration = Calibration.from_dict(settings["calibration"])
-        except (KeyError, TypeError, ValueError) as error:
+            fingerprint = settings["fingerprint"] if settings["format"] > 1 else None
+            seen = settings.get("seen") and SeenData.from_dict(settings["seen"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise VerifierFileError(f"{path} is damaged: {error!r} in its settings") from error
         verifier = cls(model, preprocessing)
-        verifier.calibration = calibration
+        state = verifier._reader.read()
+        if state.not_finite:
+            raise VerifierFileError(f"{path}: {state.explain()}, so its scores mean nothing")
+        if fingerprint not in (None, state.fingerprint):
+            raise VerifierFileError(
+                f"{path} was changed: its threshold was chosen for other weights or preprocessing. "
+                "Calibrate the model in it again, or take the file from where it was written."
+            )
+        verifier._bound = _Bound(calibration, state.fingerprint, seen or None)
         return verifier
 
 
-def _check_fits(embedding_model: keras.Model, preprocessing: Any) -> None:
+def _check_preprocessing(embedding_model: keras.Model, preprocessing: Any) -> None:
     if not isinstance(preprocessing, Preprocessing):
         raise TypeError(f"`preprocessing` must be a Preprocessing. Received: {preprocessing!r}")
     taken, given = getattr(embedding_model, "input_shape", (None,))[1:], preprocessing.shape
@@ -427,9 +530,3 @@ def _check_fits(embedding_model: keras.Model, preprocessing: Any) -> None:
 
 def _people(pairs: PairDataset) -> list[tuple[str, str]]:
     return [(pair.left.person, pair.right.person) for pair in pairs.pairs]
-
-
-def _versions() -> dict[str, Any]:
-    packages = ("siamese-verify", "keras", "tensorflow", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), **versions}

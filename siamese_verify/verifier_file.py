@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import platform
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import keras
 
 from siamese_verify.files import PathLike, replacing
 
-_FORMAT = 1
+_FORMAT = 2  # Format 1 had no fingerprint.
 _MEMBER = "verifier.json"
 # Where Keras has what describes a model. Others of its functions, such as `keras.utils.get_file`,
 # and some layers act on the process that loads the file.
@@ -46,7 +48,14 @@ def save_verifier(path: PathLike, model: keras.Model, settings: dict[str, Any]) 
     with replacing(path) as unfinished:
         model.save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
-            archive.writestr(_MEMBER, json.dumps({"format": _FORMAT, **settings}, indent=2))
+            content = {"format": _FORMAT, **settings, "versions": _versions()}
+            archive.writestr(_MEMBER, json.dumps(content, indent=2))
+
+
+def _versions() -> dict[str, str]:
+    packages = ("siamese-verify", "keras", "tensorflow", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), **versions}
 
 
 def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
@@ -68,7 +77,7 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
         )
     try:
         settings, config = (json.loads(text) for text in texts.values())
-        version = int(settings["format"])
+        version = settings["format"] = int(settings["format"])
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise VerifierFileError(f"{path} is damaged: {error!r} in its settings") from error
     if version > _FORMAT:

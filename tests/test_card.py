@@ -5,7 +5,6 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn import metrics
 
 import siamese_verify as sv
@@ -28,10 +27,11 @@ def make_verifier(
     preprocessing: sv.Preprocessing | None = None,
     tower: keras.Model | None = None,
     policy: str = "eer",
+    head: keras.layers.Layer | None = None,
 ) -> sv.Verifier:
     tower = tower or sv.ConvTower([], (6, 5, 1), 4)
     preprocessing = preprocessing or sv.Preprocessing((6, 5))
-    verifier = sv.Verifier(sv.SiameseModel(tower, sv.CosineHead()), preprocessing)
+    verifier = sv.Verifier(sv.SiameseModel(tower, head or sv.CosineHead()), preprocessing)
     rng = np.random.default_rng(1)
     labels = np.repeat([1, 0], [120, 130])
     verifier.calibration = calibrate(rng.normal(1.5 * labels), labels, policy, 0.25)
@@ -60,17 +60,12 @@ def table(text: str) -> list[list[str]]:
     return lines[2:]
 
 
-def rate(hits: np.ndarray) -> str:
-    """A share of independent cases, with Wilson's interval."""
-    interval = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
-    return f"{hits.mean():.4f} [{interval.low:.4f}, {interval.high:.4f}]"
-
-
 def rates(chosen: np.ndarray, threshold: float) -> list[str]:
-    """Accuracy, FAR and FRR."""
-    score, same = SCORES[chosen], IS_SAME[chosen]
-    accepted = score >= threshold
-    return [rate(accepted == same), rate(accepted[~same]), rate(~accepted[same])]
+    """Accuracy, FAR and FRR of some of the pairs."""
+    report = sv.evaluate_scores(SCORES[chosen], IS_SAME[chosen], threshold)
+    right = (SCORES[chosen] >= threshold) == IS_SAME[chosen]
+    assert float(report.accuracy) == right.mean()
+    return [str(report.accuracy), str(report.far), str(report.frr)]
 
 
 def test_each_figure_stands_with_its_interval(verifier: sv.Verifier, report: Evaluation):
@@ -124,12 +119,32 @@ def test_texts_stand_as_they_were_given_and_the_threshold_with_its_evidence(
 )
 def test_the_model_is_described(preprocessing: sv.Preprocessing, seen: str, report: Evaluation):
     tower = sv.ConvTower([], preprocessing.shape, 4, name="small")
-    card = sv.model_card(make_verifier(preprocessing, tower), report, **TEXTS)
+    verifier = make_verifier(preprocessing, tower)
+    card = sv.model_card(verifier, report, **TEXTS)
     parameters = 6 * 5 * preprocessing.channels * 4 + 4
     assert sections(card)["The model"] == (
         f"`small`, {parameters} parameters, gives embeddings of 4 numbers; `CosineHead` scores two "
-        f"of them, higher is more alike. Of each photograph {seen}"
+        f"of them, higher is more alike. Of each photograph {seen} "
+        f"Its fingerprint is `{verifier.fingerprint}`."
     )
+
+
+@pytest.mark.parametrize("unconstrained", [False, True])
+def test_a_head_that_may_reject_an_image_and_itself_is_told(
+    unconstrained: bool, report: Evaluation
+):
+    head = sv.WeightedL1Head(unconstrained=unconstrained)
+    card = sv.model_card(make_verifier(head=head), report, **TEXTS)
+    told = "a larger distance may raise a score" in sections(card)["The model"]
+    assert told == unconstrained
+
+
+def test_a_model_that_has_changed_since_it_was_calibrated_gets_no_card(report: Evaluation):
+    verifier = make_verifier()
+    weight = verifier.model.weights[0]
+    weight.assign(2 * weight)
+    with pytest.raises(RuntimeError, match=r"changed since calibrate\(\)"):
+        sv.model_card(verifier, report, **TEXTS)
 
 
 def test_a_tower_may_be_a_model_of_ones_own(report: Evaluation):

@@ -13,6 +13,7 @@ from standin import write_standin
 import siamese_verify as sv
 from siamese_verify import cli
 from siamese_verify.calibration import CalibrationWarning
+from siamese_verify.evaluation import EvaluationWarning
 
 SIZE = (24, 24)
 
@@ -96,11 +97,16 @@ def test_evaluate_prints_the_verifiers_table(
     arguments = ["evaluate", model, str(drawn / "pairsDevTest.txt")]
     arguments += ["--images", str(drawn / "lfw2")]
     assert cli.main([*arguments, "--roc", str(tmp_path / "roc.png")]) == 0
-    report = sv.Verifier.load(model).evaluate(data)
-    assert capsys.readouterr().out == f"{report}\n"
+    with pytest.warns(EvaluationWarning) as caught:  # The threshold was chosen on these pairs.
+        report = sv.Verifier.load(model).evaluate(data)
+    expected = [str(warning.message) for warning in caught]
+    assert any("test images were in calibration" in text for text in expected)
+    said = capsys.readouterr()
+    assert said.out == f"{report}\n"
+    assert said.err.splitlines() == [f"siamese-verify: warning: {text}" for text in expected]
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
     assert cli.main([*arguments, "--json"]) == 0
-    assert said_json(capsys) == json.loads(json.dumps(report.to_dict()))
+    assert said_json(capsys) == json.loads(json.dumps({**report.to_dict(), "warnings": expected}))
 
 
 def test_evaluate_follows_the_protocol_of_a_list_in_folds(
@@ -140,6 +146,8 @@ def test_verify_tells_by_its_exit_code(
         assert said["same"] == same
         assert said["score"] == pytest.approx(decisions[index].score, abs=1e-5)
         assert len(said["far"]) == len(said["frr"]) == 3
+        assert said["fingerprint"] == decisions[index].fingerprint
+        assert said["policy"] == "max_accuracy"
 
 
 def test_identify_names_who_is_most_alike(
@@ -168,6 +176,32 @@ def test_nobody_is_an_exit_code(
     gallery = ["--gallery", str(drawn / "lfw2")]
     assert cli.main(["identify", str(tmp_path / "strict.keras"), photo, *gallery]) == 1
     assert capsys.readouterr().out == "nobody\n"
+
+
+def test_evaluation_on_strangers_is_silent(
+    model: str, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", model, str(drawn / "pairsDevTrain.txt")]
+    assert cli.main([*arguments, "--images", str(drawn / "lfw2"), "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert json.loads(said.out)["warnings"] == []
+
+
+def test_what_a_model_warns_of_when_it_is_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(_: object) -> None:
+        for _ in range(2):
+            warnings.warn("an old\n  head", stacklevel=1)
+        raise ValueError("and more")
+
+    monkeypatch.setattr(cli, "_load", load)
+    assert cli.main(["verify", "faces.keras", "a.jpg", "b.jpg"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "siamese-verify: warning: an old head",
+        "siamese-verify: and more",
+    ]
 
 
 @pytest.mark.parametrize(
