@@ -1,4 +1,6 @@
-"""Draws the pictures of `concepts.md` and `lfw.md` from a run of the example on drawn faces.
+"""Draws the pictures of `concepts.md`, `verifier.md` and `lfw.md` from a run on drawn faces.
+
+It also prints the Brier scores and log losses that `verifier.md` quotes.
 
 python examples/lfw/train.py
 python docs/pictures.py
@@ -6,6 +8,7 @@ python docs/pictures.py
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -13,6 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import siamese_verify as sv
+from siamese_verify.calibration import calibrate
 from siamese_verify.plots import plot_outcomes
 from siamese_verify.thresholds import best_threshold
 
@@ -62,6 +66,57 @@ def draw_thresholds(scores: np.ndarray, labels: np.ndarray) -> Figure:
     return figure
 
 
+def probabilities(
+    verifier: sv.Verifier, val: sv.PairDataset, scores: np.ndarray
+) -> dict[str, np.ndarray]:
+    """P(same) of test pairs: the score itself, a line over it, and a line over its logit."""
+    line = dataclasses.replace(
+        verifier.calibration,
+        **dict(zip(("slope", "intercept"), line_over(verifier, val), strict=True)),
+        on_logit=False,
+    )
+    return {
+        "the score itself": scores,
+        "line over the score": np.array([line.probability(s) for s in scores.tolist()]),
+        "line over its logit": np.array(
+            [verifier.calibration.probability(s) for s in scores.tolist()]
+        ),
+    }
+
+
+def line_over(verifier: sv.Verifier, val: sv.PairDataset) -> tuple[float, float]:
+    """Slope and intercept of the log-odds over the score itself, as for scores of any range."""
+    scores = verifier.model.score(val.images, val.indices)
+    # Scores beyond 1 have no logit: twice the score is of the same line, half as steep.
+    line = calibrate(2 * scores + 1, val.labels, verifier.calibration.policy)
+    return 2 * line.slope, line.intercept + line.slope
+
+
+def draw_reliability(found: dict[str, np.ndarray], labels: np.ndarray) -> Figure:
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    bins = np.linspace(0, 1, 11)
+    for axes, (name, values) in zip(
+        figure.subplots(1, len(found), sharey=True), found.items(), strict=True
+    ):
+        part = np.clip(np.digitize(values, bins) - 1, 0, 9)
+        there = [i for i in range(10) if (part == i).sum() >= 5]
+        told = [values[part == i].mean() for i in there]
+        axes.plot([0, 1], [0, 1], ":", color="gray")
+        axes.plot(told, [labels[part == i].mean() for i in there], "o-", color=SAME)
+        brier, log_loss = losses(values, labels)
+        axes.set(title=f"{name}\nBrier {brier:.3f}, log loss {log_loss:.3f}", xlabel="P(same)")
+        print(f"{name}: Brier {brier:.4f}, log loss {log_loss:.4f}, {len(labels)} test pairs")
+    figure.axes[0].set_ylabel("share of same pairs")
+    return figure
+
+
+def losses(probability: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Brier score and log loss."""
+    inside = np.clip(probability, 1e-7, 1 - 1e-7)
+    of_truth = np.where(labels == 1, inside, 1 - inside)
+    return float(np.mean((probability - labels) ** 2)), float(-np.mean(np.log(of_truth)))
+
+
 def main() -> None:
     data, size = RUNS / "drawn-faces", (48, 48)
     model = keras.models.load_model(RUNS / "drawn" / "best.keras")
@@ -70,11 +125,15 @@ def main() -> None:
     test = load(data / "pairsDevTest.txt", data / "lfw2", size)
     threshold = best_threshold(model.predict(val.batches(128), verbose=0), val.labels)
     scores = model.predict(test.batches(128), verbose=0).ravel()
+    verifier = sv.Verifier.load(RUNS / "drawn" / "verifier.keras")
+    own = verifier.model.score(test.images, test.indices)
+    told = probabilities(verifier, val, own)
     IMAGES.mkdir(exist_ok=True)
     for name, figure in {
         "pairs": draw_pairs(test.pairs, data / "lfw2"),
         "scores": draw_scores(scores, test.labels, threshold),
         "thresholds": draw_thresholds(scores, test.labels),
+        "reliability": draw_reliability(told, test.labels),
         "outcomes": plot_outcomes(test, scores, threshold),
     }.items():
         figure.savefig(IMAGES / f"{name}.png", dpi=90)

@@ -1,0 +1,17 @@
+"""Tests that the documentation names what is there."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_promise_names_a_test_that_is_there():
+    promises = re.findall(r"(test_\w+\.py)::(test_\w+)", (ROOT / "docs/guarantees.md").read_text())
+    assert len(promises) > 20
+    missing = [
+        f"{file}::{name}"
+        for file, name in promises
+        if f"def {name}(" not in (ROOT / "tests" / file).read_text()
+    ]
+    assert missing == []
