@@ -143,7 +143,8 @@ def _is_same(value: Value, held: Value) -> bool:
         return bool(value.tobytes() == held.tobytes())
     if not isinstance(value, tf.Tensor):
         # JAX makes a new array for each change. An array in use is never freed, so that no other
-        # can be taken for it.
+        # can be taken for it. What escapes is a NumPy array that was assigned to a variable and is
+        # then written in place: JAX may share its memory, and forbids that.
         return value is held
     # TensorFlow writes into a variable's memory only while nothing else holds it, and copies it
     # otherwise. What `held` holds can be neither changed nor freed, so that a value at the same
