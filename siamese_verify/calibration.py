@@ -156,7 +156,7 @@ def _doubts(report: Evaluation, policy: str) -> Iterator[str]:
             "have collapsed, so that all its embeddings are equal. Train it again."
         )
     elif report.auc.low <= 0.5:
-        reason = "The model does not tell same from different pairs."
+        reason = "The pairs are too few, or the model does not tell same from different pairs."
         if report.auc.high < 0.5:
             reason = "Scores must be higher for same pairs: change the sign of distances."
         yield (

@@ -189,3 +189,14 @@ def test_without_results_it_says_how_to_make_them(
 def test_the_committed_page_is_what_the_committed_results_give(tmp_path: Path) -> None:
     report.main(["--docs", str(tmp_path)])
     assert (tmp_path / "lfw-results.md").read_text() == (DOCS / "lfw-results.md").read_text()
+
+
+def test_kept_figures_are_those_that_the_run_measured():
+    from kept_figures import RESULTS, evaluate_run
+
+    for name in ("by-person-seed0", "unrestricted-seed0"):
+        kept = json.loads((RESULTS / name / "figures.json").read_text())["best"]
+        report = evaluate_run(RESULTS / name)
+        assert report.accuracy == pytest.approx(kept["accuracy_at_threshold"], abs=1e-3)
+        assert report.accuracy.low < report.accuracy - 0.01
+        assert report.eer == pytest.approx(kept["equal_error_rate"], abs=2e-3)
