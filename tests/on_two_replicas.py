@@ -68,8 +68,7 @@ def evaluate(case, n, made=None, weighted=False, **arguments):
 def main():
     evaluate("last batch of 1", 41)
     evaluate("eager", 43, run_eagerly=True)
-    evaluate("weights", 43, weighted=True)
-    evaluate("several steps at once", 43, steps_per_execution=3)
+    evaluate("weights", 43, weighted=True, steps_per_execution=3)
     evaluate("made outside of the scope", 43, made=[EqualErrorRate()])
     with STRATEGY.scope():
         made = metrics(capacity=16)
@@ -78,7 +77,7 @@ def main():
     scores, labels, _ = pairs(43)
     data = scores[:, None], labels
     with STRATEGY.scope():
-        made = metrics()
+        made = [EqualErrorRate()]
         model = scorer(made, jit_compile=False)
     history = model.fit(*data, validation_data=data, batch_size=10, epochs=2, verbose=0).history
     for epoch in range(2):

