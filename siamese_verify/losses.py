@@ -24,17 +24,12 @@ _MOST_CLASSES = 2**24
 _FITTING_KINDS = {
     "a probability": ("probability",),
     "a negative distance": ("negative distance",),
-    "a score near the label, 1 or 0": ("probability", "cosine"),
     "a logit": (),
     "an output for each class or an embedding": (),
 }
 _NEEDS_OF_KERAS = (
     (keras.losses.binary_crossentropy, "a probability"),
     (keras.losses.binary_focal_crossentropy, "a probability"),
-    (keras.losses.mean_squared_error, "a score near the label, 1 or 0"),
-    (keras.losses.mean_absolute_error, "a score near the label, 1 or 0"),
-    (keras.losses.huber, "a score near the label, 1 or 0"),
-    (keras.losses.log_cosh, "a score near the label, 1 or 0"),
     (keras.losses.categorical_crossentropy, "an output for each class or an embedding"),
     (keras.losses.categorical_focal_crossentropy, "an output for each class or an embedding"),
     (keras.losses.categorical_hinge, "an output for each class or an embedding"),

@@ -351,6 +351,7 @@ FITTING = [
     (EuclideanHead, own_loss),
     (EuclideanHead, None),
     (CosineHead, "mse"),
+    (EuclideanHead, "mse"),
     (CosineHead, None),
     *[
         (OwnHead, loss)
@@ -393,8 +394,6 @@ CONTRADICTING = [
             "sparse_categorical_crossentropy",
         )
     ],
-    (EuclideanHead, "mse", "a score near the label"),
-    (EuclideanHead, keras.losses.Huber(), "a score near the label"),
 ]
 
 
