@@ -80,7 +80,7 @@ def mixed(rng: np.random.Generator, effect: Any, share: float, times: int) -> An
 
 
 def intervals(scores: Any, labels: Any, identities: Any) -> dict[str, tuple[float, float, bool]]:
-    """Of each figure: low, high, and whether it says that it is conservative."""
+    """Low and high end of each figure, and whether it says that it is conservative."""
     found = {}
     for far in FARS:
         report = evaluate_scores(scores, labels, Normal.inv_cdf(1 - far), identities)

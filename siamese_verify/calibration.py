@@ -31,7 +31,7 @@ class Calibration:
         n_different: Number of different validation pairs.
         far: False accept rate on the validation pairs, with its interval.
         frr: False reject rate on the validation pairs, with its interval.
-        slope: Of the log-odds of a pair being same, over its score or the logit of its score.
+        slope: Slope of the log-odds of a pair being same, over its score or its score's logit.
         intercept: The log-odds where the score, or its logit, is 0.
         on_logit: Whether the log-odds are a line over the logit of the score, as fits scores that
             are probabilities themselves, or over the score.

@@ -100,9 +100,9 @@ class Kind:
     """The genuine or the impostor pairs, and what rates among them are worth.
 
     Args:
-        clusters: Of all pairs.
-        scores: Of all pairs.
-        chosen: Which of them are of this kind.
+        clusters: Which pairs share identities, among all pairs.
+        scores: Scores of all pairs.
+        chosen: Which of all pairs are of this kind.
     """
 
     def __init__(self, clusters: Clusters, scores: npt.NDArray[np.floating], chosen: Bools):
@@ -174,7 +174,7 @@ class Kind:
 
     @functools.cached_property
     def _correlations(self) -> tuple[float, float]:
-        """Of the scores of two pairs of the same two identities, and of two that share one."""
+        """Correlations of the scores of two pairs: of the same identities, and sharing one."""
         values = np.zeros(len(self.chosen))
         values[self.chosen] = self._normal_scores
         if not values.any():  # All scores are equal.
@@ -208,47 +208,47 @@ class Rate:
         # With fewer errors, their spread cannot be trusted: independent are the identities at most.
         self._is_capped = kind.n_clusters < kind.n and few < RULE_OF_30
         self._most = float(kind.n_clusters if self._is_capped else kind.n)
-        variance = kind.variance(self.influence) if kind.clusters.are_known else 0.0
-        self._spread = variance and self.observed * (1 - self.observed) / variance
+        self.variance = kind.variance(self.influence)
+        if kind.clusters.are_known and self.variance:
+            spread = self.observed * (1 - self.observed)
+            self._most = min(self._most, spread / self.variance)
 
     def cases(self, rate: float) -> float:
         """How many independent cases tell as much of the true rate, if it were this."""
-        most = min(self._most, self._spread) if self._spread else self._most
-        return max(1.0, min(most, self.kind.modelled_cases(rate)))
+        return max(1.0, min(self._most, self.kind.modelled_cases(rate)))
 
     @property
     def is_conservative(self) -> bool:
         """Whether few identities or few errors leave only an interval that is wider than needed."""
-        limited = self._is_capped and self.cases(self.observed) == self._most
+        limited = self._is_capped and self.cases(self.observed) == self.kind.n_clusters
         return limited or self.kind.has_few
 
     @property
     def estimate(self) -> Estimate:
         """The rate with its interval."""
-        found = wilson_of_dependent(self.observed, self.cases, self.kind.quantile)
-        return Estimate(found, found.low, found.high, self.is_conservative)
+        return wilson_of_dependent(
+            self.observed, self.cases, self.kind.quantile, conservative=self.is_conservative
+        )
 
 
 class Joint:
     """Two estimates, one of each kind of pairs, which depend on each other by shared identities.
 
     Args:
-        influence: Of each pair on either estimate.
-        kinds: The kinds.
+        kinds: The two kinds of pairs.
+        influence: What each pair adds to either estimate.
+        variances: Variance of either estimate.
     """
 
     def __init__(
         self,
-        influence: tuple[Floats, Floats],
         kinds: tuple[Kind, Kind],
-        least: tuple[float, float] = (0.0, 0.0),
+        influence: tuple[Floats, Floats],
+        variances: tuple[float, float],
     ):
         one, other = kinds
         self._kinds, self.quantile = kinds, max(one.quantile, other.quantile)
-        self._deviations = [
-            math.sqrt(max(kind.variance(own), lowest))
-            for own, kind, lowest in zip(influence, kinds, least, strict=True)
-        ]
+        self._deviations = [math.sqrt(variance) for variance in variances]
         self.correlation = 0.0
         if scale := math.prod(self._deviations):
             covariance = one.covariance(influence[0], other, influence[1])
@@ -256,7 +256,7 @@ class Joint:
 
     @property
     def variance(self) -> float:
-        """Of the sum of both estimates."""
+        """Variance of the sum of both estimates."""
         return self._added(self._deviations)
 
     def logit_estimate(self, value: float) -> Estimate:
@@ -282,11 +282,16 @@ class JointRate(Joint):
 
     Args:
         rates: The two rates, one of each kind of pairs.
-        weights: Of the two; their sum is 1.
+        weights: Weights of the two rates, whose sum is 1.
     """
 
     def __init__(self, rates: tuple[Rate, Rate], weights: tuple[float, float]):
-        super().__init__((rates[0].influence, rates[1].influence), (rates[0].kind, rates[1].kind))
+        one, other = rates
+        super().__init__(
+            (one.kind, other.kind),
+            (one.influence, other.influence),
+            (one.variance, other.variance),
+        )
         self._rates, self._weights = rates, weights
 
     def cases(self, *true: float) -> float:
@@ -301,9 +306,8 @@ class JointRate(Joint):
 
     def estimate(self, value: float, cases: Callable[[float], float]) -> Estimate:
         """The mean with its interval, from its number of cases for a true mean."""
-        found = wilson_of_dependent(value, cases, self.quantile)
         conservative = any(rate.is_conservative for rate in self._rates)
-        return Estimate(found, found.low, found.high, conservative)
+        return wilson_of_dependent(value, cases, self.quantile, conservative=conservative)
 
 
 def _normal_scores(scores: npt.NDArray[np.floating]) -> Floats:

@@ -93,7 +93,7 @@ class Enrolled:
 
 
 def check_fits(gallery: Gallery, fingerprint: str) -> None:
-    """Raises a `GalleryError` if another model than that of `fingerprint` made the gallery."""
+    """Raise a `GalleryError` if a model of another fingerprint made the gallery."""
     if gallery.fingerprint != fingerprint:
         raise GalleryError(
             f"The model has changed since {len(gallery):,} images were enrolled, so their "

@@ -168,7 +168,7 @@ class Evaluation:
         # Only the pairs between two thresholds are right at one of them and wrong at the other.
         between = np.abs(cuts.rejected - cuts.rejected[best]) / n
         loss = cuts.errors() - cuts.errors()[best]
-        cases = self._accuracy_cases(self._right(cuts.threshold(best)))
+        _, cases = self._rightness(self._right(cuts.threshold(best)))
         errors = np.sqrt(np.maximum(between - loss**2, 0) / min(n, cases))
         as_good = np.flatnonzero(loss <= _CUBE_ROOT_QUANTILE * errors)
         low, high = (cuts.threshold(int(cut)) for cut in (as_good[0], as_good[-1]))
@@ -206,15 +206,15 @@ class Evaluation:
             placements[mine.chosen] = below / (2 * len(there))
         auc = self.roc.auc
         influence = kinds[0].influence(placements), kinds[1].influence(placements)
-        least = (
-            kinds[0].modelled_variance(placements),
-            kinds[1].modelled_variance(placements),
+        one, other = (
+            max(kind.variance(own), kind.modelled_variance(placements))
+            for kind, own in zip(kinds, influence, strict=True)
         )
-        joint = Joint(influence, kinds, least)
+        joint = Joint(kinds, influence, (one, other))
         if joint.variance:
             return joint.logit_estimate(auc)
-        found = wilson(auc, min(kind.n_clusters for kind in kinds), joint.quantile)
-        return Estimate(found, found.low, found.high, conservative=True)
+        fewer = min(kind.n_clusters for kind in kinds)
+        return wilson(auc, fewer, joint.quantile, conservative=True)
 
     @functools.cached_property
     def eer(self) -> Estimate:
@@ -262,7 +262,7 @@ class Evaluation:
                 EvaluationWarning,
                 stacklevel=2,
             )
-        together = max(0.0, JointRate(rates, (1.0, 0.0)).correlation)
+        together = max(0.0, JointRate(rates, (0.5, 0.5)).correlation)
         below = _together(among_same - among_same.low, max(0.0, among_same - low), together)
         above = _together(among_same.high - among_same, max(0.0, high - among_same), together)
         ends = max(0.0, among_same - below), min(1.0, among_same + above)
@@ -309,15 +309,11 @@ class Evaluation:
         return right
 
     def _accuracy(self, right: Bools) -> Estimate:
-        joint, rates = self._rightness(right)
-        return joint.estimate(float(right.mean()), lambda _: joint.cases(*rates))
+        joint, cases = self._rightness(right)
+        return joint.estimate(float(right.mean()), lambda _: cases)
 
-    def _accuracy_cases(self, right: Bools) -> float:
-        joint, rates = self._rightness(right)
-        return joint.cases(*rates)
-
-    def _rightness(self, right: Bools) -> tuple[JointRate, list[float]]:
-        """The accuracy of both kinds, and what it is taken to be of either."""
+    def _rightness(self, right: Bools) -> tuple[JointRate, float]:
+        """The rates of both kinds that are right, and how many cases their mean is worth."""
         rates = Rate(self._same, right), Rate(self._different, right)
         joint = JointRate(rates, (self.n_same / len(right), self.n_different / len(right)))
         # Wilson's centre: a kind without an error is not known without error.
@@ -326,7 +322,7 @@ class Evaluation:
             (rate.observed * n + Z**2 / 2) / (n + Z**2)
             for rate, n in zip(rates, cases, strict=True)
         ]
-        return joint, centres
+        return joint, joint.cases(*centres)
 
     def _tar_at(self, far: list[float]) -> Floats:
         tar: Floats = np.interp(far, self.roc.far, self.roc.tar)

@@ -26,8 +26,8 @@ from siamese_verify.model import SiameseModel
 from siamese_verify.preprocessing import Preprocessing
 
 Value = Any
-# Reads after which TensorFlow gets a function that reads all weights in one call. It needs 3 ms for
-# each weight to be built, and is five times as fast from then on.
+# Reads after which TensorFlow gets a function that reads all weights in one call. To build it pays
+# off only where the model is asked again and again.
 _MANY = 10
 
 
@@ -191,7 +191,8 @@ def _own_arguments(head: keras.layers.Layer) -> dict[str, Any]:
     """The arguments of a head that differ from their default, without Keras's own."""
     try:
         config = keras.saving.serialize_keras_object(head)["config"]
-    except (NotImplementedError, TypeError, ValueError):  # A head that cannot be saved either.
+    except (NotImplementedError, TypeError, ValueError):
+        # Keras cannot describe such a head, nor save it: only its weights can be compared.
         return {}
     parameters = inspect.signature(type(head).__init__).parameters
     defaults = {

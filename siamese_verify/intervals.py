@@ -56,34 +56,42 @@ class Estimate(float):
         return f"{float(self):.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-def wilson(rate: float, n: float, quantile: float = Z) -> Estimate:
+def wilson(rate: float, n: float, quantile: float = Z, *, conservative: bool = False) -> Estimate:
     """A rate in [0, 1] among `n` independent cases, with Wilson's interval.
 
     Args:
         rate: The rate.
         n: The number of independent cases, above 0; need not be whole.
         quantile: Half the width of the interval in standard errors; see `student_quantile`.
+        conservative: What the estimate says of its interval.
 
     Reference:
         Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
     low, high = (_wilson_end(rate, n, quantile * sign) for sign in (-1, 1))
-    return Estimate(rate, low, high)
+    return Estimate(rate, low, high, conservative)
 
 
-def wilson_of_dependent(rate: float, cases: Callable[[float], float], quantile: float) -> Estimate:
+def wilson_of_dependent(
+    rate: float,
+    cases: Callable[[float], float],
+    quantile: float,
+    *,
+    conservative: bool = False,
+) -> Estimate:
     """Wilson's interval where the number of independent cases depends on the true rate.
 
     Args:
         rate: The rate that was observed.
         cases: From a rate to the number of independent cases that are worth as much.
         quantile: Half the width of the interval in standard errors.
+        conservative: What the estimate says of its interval.
     """
     low = high = rate
     for _ in range(_ITERATIONS):
         low = _wilson_end(rate, cases(low), -quantile)
         high = _wilson_end(rate, cases(high), quantile)
-    return Estimate(rate, low, high)
+    return Estimate(rate, low, high, conservative)
 
 
 def _wilson_end(rate: float, n: float, quantile: float) -> float:

@@ -118,7 +118,7 @@ class _ScoreMetric(keras.metrics.Metric):
         return 0 if index is None or self.tables.shape[0] == 1 else index
 
     def _table(self) -> tuple[Tensor, Tensor]:
-        """Return the table of all pairs, or of those of the replica that runs, and its step."""
+        """Return the table of all pairs, or of the pairs of the running replica, and its step."""
         tables, steps = ops.convert_to_tensor(self.tables), ops.convert_to_tensor(self.steps)
         row = self._row()
         table, step = ops.take(tables, row, axis=0), ops.take(steps, row)
@@ -204,7 +204,7 @@ def _too_small(steps: Tensor, scores: Tensor, size: int) -> Tensor:
 
 
 def _differs(values: Tensor) -> Tensor:
-    """Return 1 where a value differs from the one before it, else 0, from the second one on."""
+    """Return 1 where a value differs from its predecessor, else 0; the first value has none."""
     return ops.cast(values[..., 1:] != values[..., :-1], "int32")
 
 

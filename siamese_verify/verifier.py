@@ -152,12 +152,12 @@ class Verifier:
         """Score from which a pair is accepted.
 
         Raises:
-            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
+            RuntimeError: If the verifier has no threshold, or the model has changed since then.
         """
         return self._valid().calibration.threshold
 
     def _valid(self) -> _Bound:
-        """The calibration, if it holds for the model as it is now."""
+        """Return the calibration, if it holds for the present model."""
         bound = self._bound
         if bound is None:
             raise RuntimeError(
@@ -245,7 +245,7 @@ class Verifier:
             The figures; see `evaluate_scores`.
 
         Raises:
-            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
+            RuntimeError: If the verifier has no threshold, or the model has changed since then.
             ValueError: If the preprocessing of the pairs is not the verifier's, or all are same or
                 different.
 
@@ -309,7 +309,7 @@ class Verifier:
             The `Decision`, which is true if the images are accepted as the same.
 
         Raises:
-            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
+            RuntimeError: If the verifier has no threshold, or the model has changed since then.
             ImageError: If an image cannot be used.
         """
         return self.verify_many([(one, other)])[0]
@@ -382,7 +382,7 @@ class Verifier:
         return self._enrolled.gallery or self._nobody()
 
     def _nobody(self) -> Gallery:
-        """An empty gallery of the model as it is now."""
+        """Return an empty gallery of the present model."""
         shape, fingerprint = self.preprocessing.shape, self._reader.read_finite()
         pixels = np.arange(np.prod(shape)) ** 2 % 251  # without symmetry
         (reference,) = self._embed([pixels.astype(np.uint8).reshape(shape)])
@@ -459,21 +459,22 @@ class Verifier:
                 file can check a guessed name against them: leave them out of a file for strangers.
 
         Raises:
-            RuntimeError: If there is no threshold, or the model has changed since it was chosen.
+            RuntimeError: If the verifier has no threshold, or the model has changed since then.
             ValueError: If the path does not end in `.keras`.
 
         Warns:
             UserWarning: If weights are not finite. The file then serves to inspect them with
                 `keras.saving.load_model`, and `Verifier.load` raises an error.
         """
-        state = self._reader.read()
-        if state.not_finite and self._bound:
+        state, bound = self._reader.read(), self._bound
+        if bound and state.not_finite:
             warnings.warn(
                 f"{state.explain()}. {path} is written for inspection with "
                 "keras.saving.load_model only: Verifier.load raises an error.",
                 stacklevel=2,
             )
-        bound = self._bound if state.not_finite and self._bound else self._valid()
+        else:
+            bound = self._valid()
         seen = bound.seen.to_dict() if bound.seen and include_hashes else None
         settings = {
             "preprocessing": dataclasses.asdict(self.preprocessing),

@@ -8,23 +8,21 @@ It reads the small files below examples/lfw/results/ only: no photograph, no Ten
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 from pathlib import Path
+
+from experiments import HERE
+from results import load
 
 from siamese_verify.evaluation import Evaluation, evaluate_scores
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = HERE / "results"
 
 
 def evaluate_run(folder: Path) -> Evaluation:
-    """The best model's test scores, at its threshold from validation."""
-    with (folder / "scores.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    people = [tuple(row[side].split("/")[0] for side in ("left", "right")) for row in rows]
-    threshold = json.loads((folder / "figures.json").read_text())["best"]["threshold"]
-    scores, labels = ([float(row[name]) for row in rows] for name in ("best", "label"))
-    return evaluate_scores(scores, labels, threshold, people)
+    """Evaluate the best model's test scores, at its threshold from validation."""
+    run = load(folder, "best")
+    people = [tuple(Path(path).parent.name for path in pair) for pair in run.pairs]
+    return evaluate_scores(run.scores, run.labels, run.figures["threshold"], people)
 
 
 def main() -> None:

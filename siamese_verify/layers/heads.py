@@ -84,8 +84,8 @@ class WeightedL1Head(keras.layers.Layer):
         # An unsigned sum does not cancel: with a "glorot_uniform" kernel it grows with the square
         # root of the size, and of 4,096 sigmoid embeddings it saturates the sigmoid. The mean
         # distance does not grow. No score exceeds 0.5 unless the bias is positive, and from 0 a
-        # small learning rate hardly moves it. On drawn faces, one seed each, a bias of 0, 1 and 2
-        # ended with a validation loss of 0.25, 0.18 and 0.16.
+        # small learning rate hardly moves it. On drawn faces, a bias of 2 ended with a lower
+        # validation loss than a bias of 0 or 1.
         kernel, bias = (
             ("glorot_uniform", "zeros")
             if self.unconstrained
@@ -172,8 +172,8 @@ class EuclideanHead(keras.layers.Layer):
 class CosineHead(keras.layers.Layer):
     """The cosine of the angle between the embeddings, in [-1, 1].
 
-    Of equal embeddings it is exactly 1, even where both are all zeros. Where only one is all zeros,
-    it is 0. The head has no weights.
+    It is exactly 1 for equal embeddings, even where both are all zeros. Where only one is all
+    zeros, it is 0. The head has no weights.
 
     Call arguments:
         inputs: Left and right embeddings, each `(..., size)`.
@@ -283,7 +283,7 @@ def _sigmoid(logits: Tensor, highest: Tensor, training: bool | None) -> Tensor:
     """The sigmoid of logits that never exceed `highest`; its result does not either.
 
     TensorFlow's sigmoid errs by some units in the last place, so that a lower logit can come out
-    higher. In training that is no matter, and a loss may look for the sigmoid to use its logits.
+    higher. Training does not need this, and a loss may look for the sigmoid to use its logits.
     """
     scores = ops.sigmoid(logits)
     if training:
