@@ -12,9 +12,12 @@ from test_metrics import best_accuracy, equal_error_rate, rounded, true_accept_r
 
 from siamese_verify import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="The strategy belongs to TensorFlow"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="The strategy belongs to TensorFlow"
+    ),
+]
 
 
 def pairs(n):
