@@ -22,7 +22,7 @@ def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from standin import write_standin
 
     folder = tmp_path_factory.mktemp("newcomer")
-    write_standin(folder / "lfw", train_people=12, test_people=4)
+    write_standin(folder / "lfw", train_identities=12, test_identities=4)
     return folder
 
 
@@ -30,9 +30,9 @@ def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def newcomer(drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where a reader tries the code; long training ends after one epoch of one step."""
     (tmp_path / "lfw").symlink_to(drawn_lfw / "lfw")
-    photographs = sorted((drawn_lfw / "lfw" / "lfw2").glob("*/*"))
-    for name, photograph in zip(("a.jpg", "b.jpg"), photographs, strict=False):
-        (tmp_path / name).symlink_to(photograph)
+    images = sorted((drawn_lfw / "lfw" / "lfw2").glob("*/*"))
+    for name, image in zip(("a.jpg", "b.jpg"), images, strict=False):
+        (tmp_path / name).symlink_to(image)
     monkeypatch.chdir(tmp_path)
     keras.config.set_max_epochs(1)
     yield

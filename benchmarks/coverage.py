@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from siamese_verify.evaluation import EvaluationWarning, evaluate_scores
+from siamese_verify.evaluation.report import EvaluationWarning, evaluate_scores
 from siamese_verify.files import replacing
 
 Normal = NormalDist()

@@ -1,4 +1,4 @@
-"""The report's way in Keras: two calls of the tower, photographs decoded in each epoch."""
+"""The report's way in Keras: two calls of the tower, images decoded in each epoch."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def step_operations(pairs: int) -> float:
 
 
 class Pairs(NamedTuple):
-    """Photographs as uint8 `(n, 105, 105, 1)`, pairs of them, and where they come from."""
+    """Images as uint8 `(n, 105, 105, 1)`, pairs of them, and where they come from."""
 
     images: np.ndarray
     indices: np.ndarray
@@ -70,7 +70,7 @@ class Pairs(NamedTuple):
         return left / np.float32(255), right / np.float32(255), self.labels[chosen]
 
     def drawn(self, count: int) -> Pairs:
-        """As many pairs, drawn among the photographs."""
+        """As many pairs, drawn among the images."""
         rng = np.random.default_rng(0)
         return self._replace(indices=rng.integers(0, len(self.images), (count, 2)))
 

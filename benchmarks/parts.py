@@ -58,9 +58,9 @@ def main() -> None:
         print(f"| {what} | {taken:.3f} |", flush=True)
         return taken
 
-    files = [str(root / photo.path) for photo in pairs.photographs]
+    files = [str(root / sample.path) for sample in pairs.samples]
     bare = seconds(lambda: drain(bare_decoding(files)))
-    show(f"decoding {len(files):,} photographs: bare `tf.io.decode_image` and resize", bare)
+    show(f"decoding {len(files):,} images: bare `tf.io.decode_image` and resize", bare)
     ours = seconds(lambda: sv.PairDataset(pairs, root, verbose=False))
     show(f"the same by `PairDataset`: {bare / ours:.0%} of that rate", ours)
     train = sv.PairDataset(pairs, root, verbose=False)

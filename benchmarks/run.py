@@ -126,7 +126,7 @@ def write_pairs(data: Path, scratch: Path) -> None:
             images=dataset.images,
             indices=dataset.indices,
             labels=dataset.labels,
-            files=[str(data / "lfw2" / photo.path) for photo in pairs.photographs],
+            files=[str(data / "lfw2" / sample.path) for sample in pairs.samples],
             list_file=str(scratch / f"{name}.txt"),
             images_root=str(data / "lfw2"),
         )
@@ -203,7 +203,7 @@ def run_variant(
             show("100,000 pairs of them, seconds (the others: 100 times the above)", many)
             yield "verify_100000", {name: [value] for name, value in many.items()}
         if "epoch" in tasks:
-            # Once: a contestant that keeps decoded photographs decodes them in its first epoch.
+            # Once: a contestant that keeps decoded images decodes them in its first epoch.
             taken = measure(workers, "epoch", 0, 0)
             title = "first epoch of all training pairs, from files, seconds"
             show(title, {name: values[0] for name, values in taken.items()})

@@ -3,7 +3,7 @@
     pip install -e ".[search]"
     python benchmarks/search.py      # about 10 minutes; 3 GB of memory
 
-Embeddings have 128 dimensions, drawn around people of ten photographs each, of whom two have a
+Embeddings have 128 dimensions, drawn around identities of ten images each, of whom two have a
 cosine of about 0.5. Recall is the share of the ten nearest that are found; time is that for one
 probe alone, and for each of a thousand searched together.
 """
@@ -16,20 +16,20 @@ import time
 import numpy as np
 
 import siamese_verify as sv
-from siamese_verify.search import ExactIndex, FaissIndex, Index
+from siamese_verify.verification.search import ExactIndex, FaissIndex, Index
 
 SIZE, K, PHOTOGRAPHS, PROBES = 128, 10, 10, 1000
 
 
 def draw(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A gallery, and probes of people in it."""
-    people = rng.normal(size=(n // PHOTOGRAPHS, SIZE)).astype(np.float32)
+    """A gallery, and probes of identities in it."""
+    identities = rng.normal(size=(n // PHOTOGRAPHS, SIZE)).astype(np.float32)
 
-    def photographs(of: np.ndarray) -> np.ndarray:
-        return people[of] + rng.normal(size=(len(of), SIZE)).astype(np.float32)
+    def images(of: np.ndarray) -> np.ndarray:
+        return identities[of] + rng.normal(size=(len(of), SIZE)).astype(np.float32)
 
-    gallery = photographs(np.repeat(np.arange(len(people)), PHOTOGRAPHS))
-    return gallery, photographs(rng.integers(len(people), size=PROBES))
+    gallery = images(np.repeat(np.arange(len(identities)), PHOTOGRAPHS))
+    return gallery, images(rng.integers(len(identities), size=PROBES))
 
 
 def milliseconds(index: Index, probes: np.ndarray) -> float:

@@ -59,7 +59,7 @@ class Contender:
         self.optimizer.step()
 
     def epoch(self, pairs: Pairs) -> None:
-        data = Photographs(pairs)
+        data = Images(pairs)
         for left, right, labels in torch.utils.data.DataLoader(data, 128, shuffle=True):
             self.step(left.numpy(), right.numpy(), labels.numpy())
 
@@ -76,8 +76,8 @@ class Contender:
         return np.concatenate(scores)
 
 
-class Photographs(torch.utils.data.Dataset):
-    """Decodes both photographs of a pair when it is asked for."""
+class Images(torch.utils.data.Dataset):
+    """Decodes both images of a pair when it is asked for."""
 
     def __init__(self, pairs: Pairs):
         self.pairs = pairs

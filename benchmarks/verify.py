@@ -31,7 +31,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", metavar="MODEL", help="what Verifier.save wrote")
-    parser.add_argument("one", metavar="A", help="a photograph")
+    parser.add_argument("one", metavar="A", help="an image")
     parser.add_argument("other", metavar="B", help="another one")
     settings = parser.parse_args()
     pair = settings.one, settings.other

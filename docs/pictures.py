@@ -16,9 +16,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import siamese_verify as sv
-from siamese_verify.calibration import calibrate
+from siamese_verify.evaluation.calibration import calibrate
+from siamese_verify.evaluation.thresholds import best_threshold
 from siamese_verify.plots import plot_outcomes
-from siamese_verify.thresholds import best_threshold
 
 RUNS = Path("runs")
 IMAGES = Path(__file__).parent / "images"

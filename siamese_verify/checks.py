@@ -26,9 +26,11 @@ def whole(name: str, value: Any, lowest: int = 1) -> int:
 
 
 def check_names(names: Any) -> None:
-    """Raises a `TypeError` if `names` is one name, whose letters would be taken for people."""
+    """Raises a `TypeError` if `names` is one name, whose letters would be taken for identities."""
     if isinstance(names, str):
-        raise TypeError(f"Names of people come in a list, also a single one. Received: {names!r}")
+        raise TypeError(
+            f"Names of identities come in a list, also a single one. Received: {names!r}"
+        )
 
 
 def check_dropout(dropout: float) -> None:

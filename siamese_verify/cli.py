@@ -15,21 +15,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamese_verify.pairs import PairList, PairListWarning
-from siamese_verify.photographs import find_people, find_photographs
+from siamese_verify.data.folders import find_files, find_samples
+from siamese_verify.data.pairs import PairList
+from siamese_verify.data.samples import PairListWarning
 
 if TYPE_CHECKING:
-    from siamese_verify.verifier import Verifier
+    from siamese_verify.verification.verifier import Verifier
 
 # Exit codes, as of grep and diff.
 YES, NO, ERROR = 0, 1, 2
 
 EXAMPLES = """\
 examples:
-  siamese-verify inspect pairs.txt --images photographs
-  siamese-verify evaluate faces.keras pairs.txt --images photographs --roc roc.png
+  siamese-verify inspect pairs.txt --images images
+  siamese-verify evaluate faces.keras pairs.txt --images images --roc roc.png
   siamese-verify verify faces.keras one.jpg other.jpg && echo same
-  siamese-verify identify faces.keras probe.jpg --gallery photographs
+  siamese-verify identify faces.keras probe.jpg --gallery images
   siamese-verify export faces.keras faces.onnx
 """
 
@@ -58,17 +59,19 @@ def inspect(settings: argparse.Namespace) -> int:
     problems += [str(warning.message) for warning in caught]
     if settings.images:
         try:
-            find_photographs(settings.images, pairs.photographs)
+            find_files(settings.images, pairs.samples)
         except FileNotFoundError as error:
             problems.append(str(error))
-    in_pairs = Counter(person for pair in pairs for person in {pair.left.person, pair.right.person})
-    per_person = Counter(photo.person for photo in pairs.photographs)
+    in_pairs = Counter(
+        identity for pair in pairs for identity in {pair.left.identity, pair.right.identity}
+    )
+    per_identity = Counter(sample.identity for sample in pairs.samples)
     summary = {
         **pairs.summary()._asdict(),
         "folds": 0 if pairs.folds is None else int(pairs.folds.max()) + 1,
-        "people in several pairs": sum(count > 1 for count in in_pairs.values()),
-        "most pairs of a person": max(in_pairs.values()),
-        "most photographs of a person": max(per_person.values()),
+        "identities in several pairs": sum(count > 1 for count in in_pairs.values()),
+        "most pairs of an identity": max(in_pairs.values()),
+        "most images of an identity": max(per_identity.values()),
     }
     if settings.json:
         _print_json({**summary, "problems": problems})
@@ -82,8 +85,8 @@ def inspect(settings: argparse.Namespace) -> int:
 def evaluate(settings: argparse.Namespace) -> int:
     """Figures of a verifier on a pair list, at its threshold."""
     verifier = _load(settings.model)
-    from siamese_verify.dataset import PairDataset
-    from siamese_verify.evaluation import evaluate_folds
+    from siamese_verify.data.pair_dataset import PairDataset
+    from siamese_verify.evaluation.report import evaluate_folds
 
     pairs = PairList.from_lfw(settings.pairs)
     data = PairDataset(pairs, settings.images, verifier.preprocessing, verbose=sys.stderr.isatty())
@@ -107,7 +110,7 @@ def evaluate(settings: argparse.Namespace) -> int:
 
 
 def verify(settings: argparse.Namespace) -> int:
-    """Whether two photographs are the same."""
+    """Whether two images are the same."""
     decision = _load(settings.model).verify(settings.one, settings.other)
     if settings.json:
         _print_json(decision.to_dict())
@@ -121,13 +124,13 @@ def verify(settings: argparse.Namespace) -> int:
 
 
 def identify(settings: argparse.Namespace) -> int:
-    """Who of a folder of people is on a photograph; 1 if nobody."""
+    """Who of a folder of identities is on an image; 1 if nobody."""
     verifier = _load(settings.model)
     folder = Path(settings.gallery)
     verifier.enroll(
         {
-            person: [folder / person / file for file in files]
-            for person, files in find_people(folder, None).items()
+            identity: [folder / sample.path for sample in samples]
+            for identity, samples in find_samples(folder, None).items()
         }
     )
     found = verifier.identify(settings.probe, settings.k)
@@ -141,7 +144,7 @@ def identify(settings: argparse.Namespace) -> int:
 def export(settings: argparse.Namespace) -> int:
     """Writes a verifier's model for another runtime."""
     verifier = _load(settings.model)
-    from siamese_verify.export import export_model
+    from siamese_verify.verification.export import export_model
 
     with _quiet():
         export_model(verifier.model, settings.output, settings.part)
@@ -152,7 +155,7 @@ def export(settings: argparse.Namespace) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "siamese-verify",
-        description="Are two photographs of the same person, part or product?",
+        description="Are two images of the same identity, part or product?",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -172,31 +175,33 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     command = add(inspect, 1, "0 no problems, 1 problems")
     command.add_argument("pairs", metavar="PAIRS", help="file in LFW's format")
-    command.add_argument("--images", metavar="DIR", help="folder with one folder for each person")
+    command.add_argument("--images", metavar="DIR", help="folder with one folder for each identity")
     command.add_argument("--json", action="store_true")
 
     command = add(evaluate, 2, "0")
     command.add_argument("model", metavar="MODEL", help="what Verifier.save wrote")
     command.add_argument("pairs", metavar="PAIRS", help="file in LFW's format")
     command.add_argument(
-        "--images", metavar="DIR", required=True, help="folder with one folder for each person"
+        "--images", metavar="DIR", required=True, help="folder with one folder for each identity"
     )
     command.add_argument("--roc", metavar="FILE", help="draw the ROC curve (extra: plot)")
     command.add_argument("--json", action="store_true")
 
     command = add(verify, 3, "0 same, 1 different")
     command.add_argument("model", metavar="MODEL", help="what Verifier.save wrote")
-    command.add_argument("one", metavar="A", help="a photograph")
+    command.add_argument("one", metavar="A", help="an image")
     command.add_argument("other", metavar="B", help="another one")
     command.add_argument("--json", action="store_true")
 
     command = add(identify, 4, "0 somebody, 1 nobody")
     command.add_argument("model", metavar="MODEL", help="what Verifier.save wrote")
-    command.add_argument("probe", metavar="PROBE", help="a photograph")
+    command.add_argument("probe", metavar="PROBE", help="an image")
     command.add_argument(
-        "--gallery", metavar="DIR", required=True, help="folder with one folder for each person"
+        "--gallery", metavar="DIR", required=True, help="folder with one folder for each identity"
     )
-    command.add_argument("-k", type=int, default=1, metavar="N", help="the most people to name (1)")
+    command.add_argument(
+        "-k", type=int, default=1, metavar="N", help="the most identities to name (1)"
+    )
     command.add_argument("--json", action="store_true")
 
     command = add(export, 5, "0")
@@ -214,7 +219,7 @@ def _load(path: str) -> Verifier:
     gc.disable()
     try:
         with _quiet():
-            from siamese_verify.verifier import Verifier
+            from siamese_verify.verification.verifier import Verifier
 
             return Verifier.load(path)
     finally:

@@ -12,8 +12,8 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.checks import whole
-from siamese_verify.losses import check_loss_fits
-from siamese_verify.preprocessing import scale
+from siamese_verify.data.preprocessing import scale
+from siamese_verify.layers.score_kinds import check_loss_fits
 from siamese_verify.scoring import checked_pairs, score_pairs
 
 Tensor = Any

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.dataset import PairDataset
-from siamese_verify.evaluation import Evaluation
-from siamese_verify.roc import checked_scores
+from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.evaluation.report import Evaluation
+from siamese_verify.evaluation.roc import checked_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +86,9 @@ def plot_outcomes(
             both = np.concatenate([left, right], axis=1).squeeze()
             axes.imshow(both, cmap="gray", vmin=0, vmax=255)
             pair = pairs.pairs[index]
-            names = pair.left.person if is_same else f"{pair.left.person}\n{pair.right.person}"
+            names = (
+                pair.left.identity if is_same else f"{pair.left.identity}\n{pair.right.identity}"
+            )
             figures = f"score {score[index]:.3f}, threshold {threshold:.3f}"
             axes.set_xlabel(f"{names}\n{figures}", fontsize=8)
     return figure

@@ -1,6 +1,6 @@
 """Scores from embeddings: of listed pairs, and of all probes against a gallery.
 
-A photograph passes the tower once; whatever it is compared with afterwards costs the head only.
+An image passes the tower once; whatever it is compared with afterwards costs the head only.
 """
 
 from __future__ import annotations

@@ -12,15 +12,17 @@ from standin import write_standin
 
 import siamese_verify as sv
 from siamese_verify import cli
-from siamese_verify.calibration import CalibrationWarning
-from siamese_verify.evaluation import EvaluationWarning
+from siamese_verify.evaluation.calibration import CalibrationWarning
+from siamese_verify.evaluation.report import EvaluationWarning
 
 SIZE = (24, 24)
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_standin(tmp_path_factory.mktemp("data") / "drawn", train_people=12, test_people=6)
+    return write_standin(
+        tmp_path_factory.mktemp("data") / "drawn", train_identities=12, test_identities=6
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +66,17 @@ def test_inspect_counts(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_inspect_lists_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "pairs.txt"
     path.write_text("Ada\t1\t2\nAda\t2\t1\nAda\t1\tBob\t1\n")
-    (tmp_path / "photographs" / "Ada").mkdir(parents=True)
-    (tmp_path / "photographs" / "Ada" / "Ada_0001.jpg").touch()
-    assert cli.main(["inspect", str(path), "--images", str(tmp_path / "photographs")]) == 1
+    (tmp_path / "images" / "Ada").mkdir(parents=True)
+    (tmp_path / "images" / "Ada" / "Ada_0001.jpg").touch()
+    assert cli.main(["inspect", str(path), "--images", str(tmp_path / "images")]) == 1
     said = capsys.readouterr().out
     assert "lines 1 and 2" in said
-    assert "2 of 3 photographs are missing" in said
+    assert "2 of 3 images are missing" in said
     assert cli.main(["inspect", str(path), "--json"]) == 1
     said = said_json(capsys)
-    assert said["people in several pairs"] == 1
-    assert said["most pairs of a person"] == 3
-    assert said["most photographs of a person"] == 2
+    assert said["identities in several pairs"] == 1
+    assert said["most pairs of an identity"] == 3
+    assert said["most images of an identity"] == 2
 
 
 def test_inspect_needs_no_tensorflow(drawn: Path) -> None:
@@ -153,14 +155,14 @@ def test_verify_tells_by_its_exit_code(
 def test_identify_names_who_is_most_alike(
     model: str, drawn: Path, data: sv.PairDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photo = data.pairs.photographs[0]
-    arguments = ["identify", model, str(drawn / "lfw2" / photo.path)]
+    sample = data.pairs.samples[0]
+    arguments = ["identify", model, str(drawn / "lfw2" / sample.path)]
     arguments += ["--gallery", str(drawn / "lfw2")]
     assert cli.main(arguments) == 0
-    assert capsys.readouterr().out.startswith(f"{photo.person}: score 1.0")
+    assert capsys.readouterr().out.startswith(f"{sample.identity}: score 1.0")
     assert cli.main([*arguments, "-k", "3", "--json"]) == 0
     said = said_json(capsys)
-    assert said[0]["name"] == photo.person
+    assert said[0]["name"] == sample.identity
     assert len(said) <= 3
 
 
@@ -172,9 +174,9 @@ def test_nobody_is_an_exit_code(
     calibration = verifier.calibration
     verifier.calibration = type(calibration)(**{**vars(calibration), "threshold": 1.5})
     verifier.save(tmp_path / "strict.keras")
-    photo = str(drawn / "lfw2" / data.pairs.photographs[0].path)
+    sample = str(drawn / "lfw2" / data.pairs.samples[0].path)
     gallery = ["--gallery", str(drawn / "lfw2")]
-    assert cli.main(["identify", str(tmp_path / "strict.keras"), photo, *gallery]) == 1
+    assert cli.main(["identify", str(tmp_path / "strict.keras"), sample, *gallery]) == 1
     assert capsys.readouterr().out == "nobody\n"
 
 

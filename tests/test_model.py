@@ -29,7 +29,7 @@ every_head = pytest.mark.parametrize("head", HEADS)
 slow_under_jax = [pytest.mark.slow] if keras.backend.backend() == "jax" else []
 
 
-def photographs(n, seed=0, shape=SHAPE):
+def images(n, seed=0, shape=SHAPE):
     return np.random.default_rng(seed).random((n, *shape), np.float32)
 
 
@@ -51,7 +51,7 @@ def train(seed):
     """Two steps, after which optimizer and batch norm have moved."""
     keras.utils.set_random_seed(seed)
     model = compiled(make())
-    pairs, labels = (photographs(8, 0), photographs(8, 1)), np.arange(8) % 2
+    pairs, labels = (images(8, 0), images(8, 1)), np.arange(8) % 2
     model.fit(pairs, labels, batch_size=4, epochs=1, verbose=0)
     return model
 
@@ -63,7 +63,7 @@ def trained():
 
 @pytest.fixture
 def pairs():
-    return photographs(5, 2), photographs(5, 3)
+    return images(5, 2), images(5, 3)
 
 
 # --- One batch through one tower
@@ -79,12 +79,12 @@ def test_both_images_pass_the_tower_as_one_batch():
 
     model = SiameseModel(Spy([], SHAPE, 6), EuclideanHead())
     batches.clear()
-    model((photographs(5, 0), photographs(5, 1)), training=True)
+    model((images(5, 0), images(5, 1)), training=True)
     assert batches == [(10, True)]
 
 
 def test_batch_norm_sees_left_and_right_together():
-    model, left, right = make(), photographs(5, 0), 0.1 * photographs(5, 1)
+    model, left, right = make(), images(5, 0), 0.1 * images(5, 1)
     model((left, right), training=True)
     together = numpy(model.tower.get_layer("conv_1")(np.concatenate([left, right])))
     mean, variance = together.mean(axis=(0, 1, 2)), together.var(axis=(0, 1, 2))
@@ -124,7 +124,7 @@ def test_a_score_does_not_depend_on_the_batch_it_is_in(trained, pairs):
 def test_as_many_left_as_right_images_are_needed(trained, n_left, n_right):
     # A single one would be broadcast without a word; 2 and 4 would be cut at the wrong place.
     with pytest.raises(ValueError, match="as many"):
-        trained((photographs(n_left), photographs(n_right)))
+        trained((images(n_left), images(n_right)))
 
 
 def test_the_same_seed_gives_the_same_training(trained):
@@ -144,16 +144,16 @@ def test_pixels_may_be_bytes_or_floats(trained):
 
 
 def test_an_embedding_is_what_the_tower_gives_in_inference(trained):
-    images = photographs(5)
-    expected = numpy(trained.tower(images, training=False))
-    np.testing.assert_allclose(trained.embed(images), expected, atol=1e-6)
+    pixels = images(5)
+    expected = numpy(trained.tower(pixels, training=False))
+    np.testing.assert_allclose(trained.embed(pixels), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 128])
 def test_an_embedding_does_not_depend_on_the_batch_it_is_in(trained, batch_size):
-    images = photographs(5)
-    actual = trained.embed(images, batch_size=batch_size)
-    np.testing.assert_allclose(actual, trained.embed(images), atol=1e-6)
+    pixels = images(5)
+    actual = trained.embed(pixels, batch_size=batch_size)
+    np.testing.assert_allclose(actual, trained.embed(pixels), atol=1e-6)
 
 
 def test_no_images_give_no_embeddings(trained):
@@ -185,7 +185,7 @@ def test_pixels_of_another_type_or_range_are_not_embedded(trained, images, match
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_size_below_1_is_refused(trained, batch_size):
     with pytest.raises(ValueError, match=f"`batch_size`.*Received: batch_size={batch_size}"):
-        trained.embed(photographs(2), batch_size=batch_size)
+        trained.embed(images(2), batch_size=batch_size)
 
 
 def test_embeddings_are_float32_whatever_the_tower_computes_in():
@@ -195,7 +195,7 @@ def test_embeddings_are_float32_whatever_the_tower_computes_in():
         model = SiameseModel(ConvTower([], SHAPE, 6), CosineHead())
     finally:
         keras.config.set_dtype_policy(usual)
-    assert model.embed(photographs(2)).dtype == np.float32
+    assert model.embed(images(2)).dtype == np.float32
 
 
 # --- Any tower
@@ -278,12 +278,12 @@ def test_a_network_of_keras_applications_can_be_the_tower(size):
     eagerly = keras.backend.backend() == "tensorflow"  # which spares the time to compile
     model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", run_eagerly=eagerly)
     before = tower.get_weights()
-    loss = model.train_on_batch((photographs(2, 0, shape), photographs(2, 1, shape)), np.ones(2))
+    loss = model.train_on_batch((images(2, 0, shape), images(2, 1, shape)), np.ones(2))
     assert np.isfinite(loss)
     after = tower.get_weights()
     changed = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert np.mean(changed) > 0.9
-    assert model.embed(photographs(1, 0, shape)).shape == (1, 576)
+    assert model.embed(images(1, 0, shape)).shape == (1, 576)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_network_of_keras_applications_can_be_the_tower(size):
 def test_a_tower_that_gives_no_vectors_is_refused(layers, known_shape):
     tower = keras.Sequential([keras.Input(SHAPE), *layers] if known_shape else layers)
     with pytest.raises(ValueError, match="one vector for each image"):
-        SiameseModel(tower, CosineHead())((photographs(2), photographs(2)))
+        SiameseModel(tower, CosineHead())((images(2), images(2)))
 
 
 def test_a_tower_that_gives_several_outputs_is_refused():
@@ -497,17 +497,17 @@ for name in sys.argv[2:]:
 
 def test_a_fresh_process_gives_bit_identical_scores(trained, tmp_path):
     models = {"trained": trained, "euclidean": make("euclidean", activation=None, normalize=True)}
-    images = np.stack([photographs(6, 0), photographs(6, 1)])
-    np.save(tmp_path / "images.npy", images)
+    pixels = np.stack([images(6, 0), images(6, 1)])
+    np.save(tmp_path / "images.npy", pixels)
     for name, model in models.items():
         model.save(tmp_path / f"{name}.keras")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", FRESH, str(tmp_path), *models]
     subprocess.run(command, check=True, env=environment)
     for name, model in models.items():
-        expected = model.predict(tuple(images), batch_size=6, verbose=0)
+        expected = model.predict(tuple(pixels), batch_size=6, verbose=0)
         np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), expected)
-        expected = model.embed(images[0], batch_size=6)
+        expected = model.embed(pixels[0], batch_size=6)
         np.testing.assert_array_equal(np.load(tmp_path / f"{name}_embeddings.npy"), expected)
 
 

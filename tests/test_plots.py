@@ -4,25 +4,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamese_verify import Pair, PairDataset, PairList, Photo
+from siamese_verify import Pair, PairDataset, PairList
+from siamese_verify.data.lfw import lfw_sample
 from siamese_verify.plots import plot_history, plot_outcomes
 
 SIZE = (6, 5)
 
 
 def make_dataset(folder, channels=1, suffix=".png"):
-    """Three people of two random photographs, each compared with each."""
+    """Three identities of two random images, each compared with each."""
     rng = np.random.default_rng(0)
-    photos = [Photo.lfw(person, number) for person in ("Ada", "Bob", "Cyd") for number in (1, 2)]
-    for photo in photos:
-        path = (folder / photo.path).with_suffix(suffix)
+    samples = [
+        lfw_sample(identity, number) for identity in ("Ada", "Bob", "Cyd") for number in (1, 2)
+    ]
+    for sample in samples:
+        path = (folder / sample.path).with_suffix(suffix)
         path.parent.mkdir(exist_ok=True)
         # From 50 to 199: neither black nor white.
         Image.fromarray(rng.integers(50, 200, (*SIZE, 3), np.uint8)).save(path)
     pairs = [
-        Pair(left, right, int(left.person == right.person))
-        for i, left in enumerate(photos)
-        for right in photos[i + 1 :]
+        Pair(left, right, int(left.identity == right.identity))
+        for i, left in enumerate(samples)
+        for right in samples[i + 1 :]
     ]
     kwargs = {"image_size": SIZE, "channels": channels, "verbose": False}
     PairList(pairs).to_lfw(folder / "pairs.txt")
@@ -31,7 +34,7 @@ def make_dataset(folder, channels=1, suffix=".png"):
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    return make_dataset(tmp_path_factory.mktemp("people"))
+    return make_dataset(tmp_path_factory.mktemp("identities"))
 
 
 def assert_saved(figure, path):
@@ -103,8 +106,10 @@ def test_the_most_confident_pairs_of_each_outcome_are_shown(pairs, tmp_path):
 
     def caption(index):
         pair = pairs.pairs[int(index)]
-        people = [pair.left.person] if pair.label else [pair.left.person, pair.right.person]
-        return "\n".join([*people, f"score {scores[index]:.3f}, threshold 0.500"])
+        identities = (
+            [pair.left.identity] if pair.label else [pair.left.identity, pair.right.identity]
+        )
+        return "\n".join([*identities, f"score {scores[index]:.3f}, threshold 0.500"])
 
     figure = plot_outcomes(pairs, scores, threshold=0.5, count=2)
     assert outcomes(figure, 2) == {

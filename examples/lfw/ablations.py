@@ -117,13 +117,13 @@ _UNRESTRICTED = """\
 The same, with names; what both recipes have in common is above."""
 
 _UNRESTRICTED_NOTE = """\
-Two photographs of each person in an epoch, as the contrastive loss has here, are a third fewer than
+Two images of each identity in an epoch, as the contrastive loss has here, are a third fewer than
 all of them."""
 
 _WITH = """\
 ## The report's network with each ingredient
 
-The report's network with batch norm, validation by person, in fewer epochs at ten times the
+The report's network with batch norm, validation by identity, in fewer epochs at ten times the
 report's learning rate, with one ingredient of the recipes in each row (`--only with`). In so few
 steps [batch norm's averages lag behind](lfw-results.md#batch-norms-averages-lag-behind): they are
 recomputed here. {noise}"""

@@ -9,10 +9,8 @@ from settings import RECIPES, has_l1_head, without_effect
 
 import siamese_verify as sv
 
-_LFW = (
-    "Labeled Faces in the Wild (View 1), photographs of public figures from the news of 2002-2003"
-)
-_DRAWN = "drawn faces, which stand in for photographs and say nothing about real faces"
+_LFW = "Labeled Faces in the Wild (View 1), images of public figures from the news of 2002-2003"
+_DRAWN = "drawn faces, which stand in for images and say nothing about real faces"
 
 
 def card_texts(data: Data, settings: argparse.Namespace) -> dict[str, str]:
@@ -27,7 +25,7 @@ def card_texts(data: Data, settings: argparse.Namespace) -> dict[str, str]:
 
 def _data(data: Data, settings: argparse.Namespace) -> str:
     validation, test = data.validation.pairs, data.test.pairs
-    trained = (data.people or data.train.pairs).people
+    trained = (data.identities or data.train.pairs).identities
     source = _LFW if settings.data else _DRAWN
     return f"""\
 From {source}; weights were random at first, and nothing else was used.
@@ -37,28 +35,28 @@ From {source}; weights were random at first, and nothing else was used.
 - test, by which nothing is chosen: {_count(test)}
 
 {_known("validation", validation, "training", trained)}
-{_known("test", test, "training or validation", trained + validation.people)}"""
+{_known("test", test, "training or validation", trained + validation.identities)}"""
 
 
-def _known(name: str, pairs: sv.PairList, other: str, people: tuple[str, ...]) -> str:
-    known = len(set(pairs.people) & set(people))
+def _known(name: str, pairs: sv.PairList, other: str, identities: tuple[str, ...]) -> str:
+    known = len(set(pairs.identities) & set(identities))
     if not known:
         return f"Nobody in the {name} pairs is in {other}."
-    return f"{known:,} people in the {name} pairs are in {other}, which is optimistic."
+    return f"{known:,} identities in the {name} pairs are in {other}, which is optimistic."
 
 
 def _count(pairs: sv.PairList) -> str:
-    return f"{len(pairs):,} pairs of {len(pairs.people):,} people"
+    return f"{len(pairs):,} pairs of {len(pairs.identities):,} identities"
 
 
 def _trained_on(data: Data) -> str:
-    if data.people is not None:
-        people = data.people
-        return f"{len(people):,} photographs and the names of {len(people.people):,} people"
+    if data.identities is not None:
+        identities = data.identities
+        return (
+            f"{len(identities):,} images and the names of {len(identities.identities):,} identities"
+        )
     train = data.train.pairs
-    return (
-        f"{len(train):,} pairs of {len(train.photographs):,} photographs, and whether each is same"
-    )
+    return f"{len(train):,} pairs of {len(train.samples):,} images, and whether each is same"
 
 
 def _recipe(settings: argparse.Namespace) -> str:
@@ -77,12 +75,12 @@ Its head is unconstrained, as the head of Koch et al. (2015) is. A larger distan
 score, so that an image compared with itself can be rejected."""
 
 _USE = """\
-For research on verification, and as a start for training on photographs of your own. It compares
+For research on verification, and as a start for training on images of your own. It compares
 upright faces, found and aligned as in LFW.
 
-Not for decisions about people, such as access, identification by authorities or surveillance: its
+Not for decisions about identities, such as access, identification by authorities or surveillance: its
 error rates are far above those of systems made for that, and were measured on public figures.
-LFW's makers say of it that it holds few children, few people above 80, a small share of women, and
+LFW's makers say of it that it holds few children, few identities above 80, a small share of women, and
 many ethnicities hardly or not at all (vis-www.cs.umass.edu/lfw). It does not say who is of which
 age, gender or origin, so that error rates by these were not measured. Calibrate the threshold anew
-on photographs like yours."""
+on images like yours."""

@@ -1,4 +1,4 @@
-"""Fetches Labeled Faces in the Wild: the funneled photographs and the pair lists of View 1."""
+"""Fetches Labeled Faces in the Wild: the funneled images and the pair lists of View 1."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FILES = {
 
 
 def download_lfw(folder: Path, url: str = URL, files: dict[str, tuple[str, str]] = FILES) -> None:
-    """Fetches what is not in `folder` yet, checks its SHA-256 and unpacks the photographs.
+    """Fetches what is not in `folder` yet, checks its SHA-256 and unpacks the images.
 
     Args:
         folder: Gets `lfw2/NAME/NAME_0001.jpg` and the two pair lists. The archive is kept too,
@@ -54,13 +54,13 @@ def download_lfw(folder: Path, url: str = URL, files: dict[str, tuple[str, str]]
         _unpack(folder / ARCHIVE, folder / "lfw2")
 
 
-def _unpack(archive: Path, photographs: Path) -> None:
-    """Unpacks the archive's one folder as `photographs`, which appears only when complete."""
+def _unpack(archive: Path, images: Path) -> None:
+    """Unpacks the archive's one folder as `images`, which appears only when complete."""
     print(f"Unpacking {archive} ...")
     with (
-        tempfile.TemporaryDirectory(prefix=".unpacking-", dir=photographs.parent) as scratch,
+        tempfile.TemporaryDirectory(prefix=".unpacking-", dir=images.parent) as scratch,
         tarfile.open(archive) as tar,
     ):
         # The filter refuses paths that lead outside, links to outside and devices.
         tar.extractall(scratch, filter="data")
-        (Path(scratch) / "lfw_funneled").rename(photographs)
+        (Path(scratch) / "lfw_funneled").rename(images)

@@ -7,7 +7,7 @@
 
 Interrupted or killed, it goes on where it was when the same command is given again, losing at most
 the epoch under way. A finished run is never run again. Each run has a folder below --runs, as
-train.py leaves it; what is small and shows no photograph is copied below --results, from which
+train.py leaves it; what is small and shows no image is copied below --results, from which
 report.py and recipes.py write their pages. What follows a lone -- goes to train.py, after the
 experiment's own:
 

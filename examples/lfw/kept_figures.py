@@ -1,8 +1,8 @@
 """Prints the figures of a run that experiments.py has kept, with their 95% intervals.
 
-    python examples/lfw/kept_figures.py by-person-seed0
+    python examples/lfw/kept_figures.py by-identity-seed0
 
-It reads the small files below examples/lfw/results/ only: no photograph, no TensorFlow.
+It reads the small files below examples/lfw/results/ only: no image, no TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from experiments import HERE
 from results import load
 
-from siamese_verify.evaluation import Evaluation, evaluate_scores
+from siamese_verify.evaluation.report import Evaluation, evaluate_scores
 
 RESULTS = HERE / "results"
 
@@ -21,8 +21,8 @@ RESULTS = HERE / "results"
 def evaluate_run(folder: Path) -> Evaluation:
     """Evaluate the best model's test scores, at its threshold from validation."""
     run = load(folder, "best")
-    people = [tuple(Path(path).parent.name for path in pair) for pair in run.pairs]
-    return evaluate_scores(run.scores, run.labels, run.figures["threshold"], people)
+    identities = [tuple(Path(path).parent.name for path in pair) for pair in run.pairs]
+    return evaluate_scores(run.scores, run.labels, run.figures["threshold"], identities)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The photographs of a run: what is trained on, chosen by, and tested with."""
+"""The images of a run: what is trained on, chosen by, and tested with."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _VALIDATION_PAIRS = 2_000  # drawn where names may be used: more than the list h
 
 
 class Data(NamedTuple):
-    """Pairs for each purpose and, where names may be used, the photographs of training people."""
+    """Pairs for each purpose and, where names may be used, the images of training identities."""
 
     train: sv.PairDataset
     validation: sv.PairDataset
     test: sv.PairDataset
-    people: sv.IdentityDataset | None
+    identities: sv.IdentityDataset | None
 
     def size(self) -> dict[str, int]:
-        """How many photographs, and of how many people, are trained on."""
-        if self.people is not None:
-            return {"photographs": len(self.people), "people": len(self.people.people)}
+        """How many images, and of how many identities, are trained on."""
+        if self.identities is not None:
+            return {"images": len(self.identities), "identities": len(self.identities.identities)}
         pairs = self.train.pairs
-        return {"photographs": len(pairs.photographs), "people": len(pairs.people)}
+        return {"images": len(pairs.samples), "identities": len(pairs.identities)}
 
 
 def load_data(folder: Path, settings: argparse.Namespace) -> Data:
@@ -46,15 +46,15 @@ def load_data(folder: Path, settings: argparse.Namespace) -> Data:
     train, validation = load(development).split(
         settings.validation, seed=settings.seed, by=settings.split_by
     )
-    people = None
+    identities = None
     if settings.labels == "names":
-        validation = load(_sample(root, validation.pairs.people, settings.seed))
-        names = _training_people(development, validation.pairs, settings)
-        validation.training_people = frozenset(names)
-        people = sv.IdentityDataset.from_folder(
-            root, preprocessing, people=names, cache=settings.cache
+        validation = load(_sample(root, validation.pairs.identities, settings.seed))
+        names = _training_identities(development, validation.pairs, settings)
+        validation.training_identities = frozenset(names)
+        identities = sv.IdentityDataset.from_folder(
+            root, preprocessing, identities=names, cache=settings.cache
         )
-    data = Data(train, validation, load(test), people)
+    data = Data(train, validation, load(test), identities)
     _show(data)
     return data
 
@@ -62,18 +62,18 @@ def load_data(folder: Path, settings: argparse.Namespace) -> Data:
 def training_batches(
     data: Data, settings: argparse.Namespace, initial_epoch: int = 0
 ) -> tf.data.Dataset:
-    """What `fit` is given: pairs, the photographs of pairs, or photographs with names."""
+    """What `fit` is given: pairs, the images of pairs, or images with names."""
     options = {
         "seed": settings.seed,
         "augment": augmentation(settings),
         "initial_epoch": initial_epoch,
     }
     size = settings.batch_size
-    if data.people is not None:
-        return data.people.batches(size, True, per_person=settings.per_person, **options)
+    if data.identities is not None:
+        return data.identities.batches(size, True, per_identity=settings.per_identity, **options)
     if settings.loss == "binary_crossentropy":
         return data.train.batches(size, True, buffer=settings.shuffle_buffer, **options)
-    return data.train.photograph_batches(size, **options)
+    return data.train.image_batches(size, **options)
 
 
 def augmentation(settings: argparse.Namespace) -> sv.Augmentation | bool:
@@ -99,19 +99,19 @@ def _limited(pairs: sv.PairList, settings: argparse.Namespace) -> sv.PairList:
     return pairs
 
 
-def _sample(root: Path, people: tuple[str, ...], seed: int) -> sv.PairList:
-    """Balanced pairs of validation people."""
-    every = sv.PairList.sample(root, people=people, seed=seed)
+def _sample(root: Path, identities: tuple[str, ...], seed: int) -> sv.PairList:
+    """Balanced pairs of validation identities."""
+    every = sv.PairList.sample(root, identities=identities, seed=seed)
     size = min(len(every), _VALIDATION_PAIRS)
-    return sv.PairList.sample(root, size, people=people, seed=seed)
+    return sv.PairList.sample(root, size, identities=identities, seed=seed)
 
 
-def _training_people(
+def _training_identities(
     development: sv.PairList, validation: sv.PairList, settings: argparse.Namespace
 ) -> list[str]:
-    names = sorted(set(development.people) - set(validation.people))
+    names = sorted(set(development.identities) - set(validation.identities))
     rng = np.random.default_rng(settings.seed)
-    return sorted(rng.permutation(names)[: round(settings.people_share * len(names))].tolist())
+    return sorted(rng.permutation(names)[: round(settings.identities_share * len(names))].tolist())
 
 
 def _show(data: Data) -> None:
@@ -121,11 +121,11 @@ def _show(data: Data) -> None:
     print(f"\n{'':<12}" + "".join(f"{field:>12}" for field in train.summary()._fields))
     for name, pairs in table.items():
         print(f"{name:<12}" + "".join(f"{count:>12,}" for count in pairs.summary()))
-    if data.people is not None:
-        print(f"Trained on, by name: {data.people!r}")
-    known = set(train.people) & set(validation.people)
-    if known and data.people is None:
+    if data.identities is not None:
+        print(f"Trained on, by name: {data.identities!r}")
+    known = set(train.identities) & set(validation.identities)
+    if known and data.identities is None:
         print(
-            f"{len(known):,} of {len(validation.people):,} validation people are in training "
-            "too, so validation figures are optimistic; --split-by person keeps them apart."
+            f"{len(known):,} of {len(validation.identities):,} validation identities are in training "
+            "too, so validation figures are optimistic; --split-by identity keeps them apart."
         )

@@ -8,7 +8,7 @@ import siamese_verify as sv
 
 
 def recompute_averages(tower: sv.ConvTower, pairs: sv.PairDataset, batch_size: int) -> None:
-    """Sets the averages to those of all photographs of the pairs, with the weights as they are.
+    """Sets the averages to those of all images of the pairs, with the weights as they are.
 
     In training, each step moves them by a hundredth: in a run of few steps, they are of weights
     that are long gone. Dropout, which would change what a layer sees, is not at work here.

@@ -10,7 +10,7 @@ from settings import has_l1_head
 
 import siamese_verify as sv
 
-_SCALE = 24.0  # of the cosines in a softmax, for some two thousand people
+_SCALE = 24.0  # of the cosines in a softmax, for some two thousand identities
 _TEMPERATURE = 0.1
 _WARMUP = 0.15  # share of the steps in which the learning rate rises
 # What the towers of multi-crop see: of LFW's central 144 pixels 144, 96 and 72.
@@ -33,7 +33,7 @@ class Networks(NamedTuple):
         return 1 if isinstance(self.trained, sv.SiameseModel) else len(self.trained.outputs)
 
 
-def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
+def build_networks(settings: argparse.Namespace, n_identities: int) -> Networks:
     tower = build_tower(settings)
     if settings.loss == "binary_crossentropy":
         head = (
@@ -43,7 +43,7 @@ def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
         )
         trained = sv.SiameseModel(tower, head)
     else:
-        head, trained = sv.CosineHead(), _learner(tower, settings, n_people)
+        head, trained = sv.CosineHead(), _learner(tower, settings, n_identities)
     if settings.flip_average:
         return Networks(
             tower, trained, sv.SiameseModel(sv.FlipAverage(tower, name="flip_average"), head)
@@ -52,11 +52,11 @@ def build_networks(settings: argparse.Namespace, n_people: int) -> Networks:
     return Networks(tower, trained, same)
 
 
-def _learner(tower: Tower, settings: argparse.Namespace, n_people: int) -> keras.Model:
-    """What the loss is put on: each embedding, or its cosines to the people."""
+def _learner(tower: Tower, settings: argparse.Namespace, n_identities: int) -> keras.Model:
+    """What the loss is put on: each embedding, or its cosines to the identities."""
     embeddings = tower.embeddings if isinstance(tower, sv.MultiCropTower) else tower.outputs
     if settings.loss == "margin_softmax":
-        embeddings = [sv.CosineClassifier(n_people)(embedding) for embedding in embeddings]
+        embeddings = [sv.CosineClassifier(n_identities)(embedding) for embedding in embeddings]
     # Not the tower itself, or its optimizer would be saved with it.
     return keras.Model(tower.inputs, embeddings if len(embeddings) > 1 else embeddings[0])
 

@@ -9,8 +9,8 @@ REPORT_RUNS = {
     "batch-norm": ["--epochs", "30", "--batch-norm"],
     "dropout-0.1": ["--epochs", "50", "--batch-norm", "--dropout", "0.1"],
     "dropout-0.5": ["--epochs", "50", "--batch-norm", "--dropout", "0.5"],
-    # Not of the report, whose validation pairs share people with the training pairs.
-    "by-person": ["--epochs", "30", "--batch-norm", "--split-by", "person"],
+    # Not of the report, whose validation pairs share identities with the training pairs.
+    "by-identity": ["--epochs", "30", "--batch-norm", "--split-by", "identity"],
 }
 
 RECIPE_RUNS = {name: ["--recipe", name] for name in ("restricted", "unrestricted")}
@@ -46,14 +46,14 @@ UNRESTRICTED_RUNS = _variants(
     {
         "one-crop": "--tower residual --image-size 64 --crop 96",
         "no-margin": "--margin 0",
-        "contrastive": "--loss supervised_contrastive --per-person 2",
+        "contrastive": "--loss supervised_contrastive --per-identity 2",
     },
 )
 # The report's network, with one ingredient each. At the report's learning rate, a tenth of this,
 # those that make training harder would have learned next to nothing by then.
 WITH_RUNS = _variants(
     "koch",
-    ["--batch-norm", "--split-by", "person", "--learning-rate", "1e-4", "--epochs", "12"],
+    ["--batch-norm", "--split-by", "identity", "--learning-rate", "1e-4", "--epochs", "12"],
     {
         "crop": "--crop 120",
         "augmented": "--augment faces",
@@ -67,11 +67,11 @@ WITH_RUNS = _variants(
         "constrained": "--no-unconstrained-head",
     },
 )
-# The unrestricted recipe on some of the people, of whom it sees as many photographs in all.
+# The unrestricted recipe on some of the identities, of whom it sees as many images in all.
 CURVE_RUNS = {
-    f"people-{share}": [
+    f"identities-{share}": [
         *RECIPE_RUNS["unrestricted"],
-        *("--people-share", share, "--epochs", epochs, "--patience", epochs),
+        *("--identities-share", share, "--epochs", epochs, "--patience", epochs),
     ]
     for share, epochs in (("0.1", "800"), ("0.3", "267"))
 }

@@ -16,7 +16,7 @@ from results import Result
 def draw_recipes(
     shown: Mapping[str, Result], curve: Sequence[tuple[int, float]], path: Path
 ) -> None:
-    """ROC curves of the recipes; beside them, given several points, accuracy by people."""
+    """ROC curves of the recipes; beside them, given several points, accuracy by identities."""
     with mpl.rc_context(STYLE):
         panels = 1 + (len(curve) > 1)
         figure = Figure(figsize=(4.5 * panels, 4.2), layout="constrained")
@@ -35,9 +35,9 @@ def _draw_roc(ax: Axes, shown: Mapping[str, Result]) -> None:
 
 
 def _draw_curve(ax: Axes, curve: Sequence[tuple[int, float]]) -> None:
-    people, accuracy = zip(*curve, strict=True)
-    ax.plot(people, accuracy, marker="o")
-    ax.set(xscale="log", xlabel="people trained on", ylabel="test accuracy")
-    ax.set_xticks(people)
+    identities, accuracy = zip(*curve, strict=True)
+    ax.plot(identities, accuracy, marker="o")
+    ax.set(xscale="log", xlabel="identities trained on", ylabel="test accuracy")
+    ax.set_xticks(identities)
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(NullFormatter())

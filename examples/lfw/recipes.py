@@ -3,7 +3,7 @@
     pip install -e ".[plot]"
     python examples/lfw/recipes.py
 
-It reads the small files below examples/lfw/results/ only: no photograph, no TensorFlow.
+It reads the small files below examples/lfw/results/ only: no image, no TensorFlow.
 """
 
 from __future__ import annotations
@@ -54,36 +54,36 @@ def curve(runs: Runs) -> str:
     def rows() -> Iterator[list[str]]:
         for results in on_curve(runs):
             trained = results[0].sizes["trained_on"]
-            counts = [f"{trained[name]:,}" for name in ("people", "photographs")]
+            counts = [f"{trained[name]:,}" for name in ("identities", "images")]
             yield [*counts, *(median(results, name) for name in _FIGURES)]
 
-    return markdown(f"people, photographs, {_HEADS}", rows())
+    return markdown(f"identities, images, {_HEADS}", rows())
 
 
 def on_curve(runs: Runs) -> list[list[Result]]:
-    """From few people to all, the seeds of each."""
+    """From few identities to all, the seeds of each."""
     return [runs[name] for name in (*CURVE_RUNS, "unrestricted") if name in runs]
 
 
 def seen(runs: Runs) -> dict[str, int]:
-    """The fewest and the most photographs in training, repetitions counted."""
+    """The fewest and the most images in training, repetitions counted."""
     first = (results[0] for results in on_curve(runs))
-    counts = [len(r.history["loss"]) * r.sizes["trained_on"]["photographs"] for r in first]
+    counts = [len(r.history["loss"]) * r.sizes["trained_on"]["images"] for r in first]
     return {"least": min(counts), "most": max(counts)}
 
 
 def point(results: list[Result]) -> tuple[int, float]:
-    """On the curve: people, and the median of the accuracy."""
+    """On the curve: identities, and the median of the accuracy."""
     accuracy = statistics.median(figure(result, "accuracy_at_threshold") for result in results)
-    return results[0].sizes["trained_on"]["people"], accuracy
+    return results[0].sizes["trained_on"]["identities"], accuracy
 
 
 def doubling(runs: Runs) -> str:
-    """What each doubling of the people has given, by a line through the logarithms."""
-    people, accuracy = zip(*map(point, on_curve(runs)), strict=True)
-    slope = 100 * np.polyfit(np.log2(people), accuracy, 1)[0]
+    """What each doubling of the identities has given, by a line through the logarithms."""
+    identities, accuracy = zip(*map(point, on_curve(runs)), strict=True)
+    slope = 100 * np.polyfit(np.log2(identities), accuracy, 1)[0]
     return (
-        f"Over these {len(people)} points, each doubling of the people gives {slope:.1f} points "
+        f"Over these {len(identities)} points, each doubling of the identities gives {slope:.1f} points "
         "of accuracy."
     )
 
@@ -139,7 +139,7 @@ def page(runs: Runs, traits: dict[str, np.ndarray]) -> str:
 _HEAD = """\
 # Recipes
 
-How well faces of people never seen in training can be told from LFW's own photographs, with nothing
+How well faces of identities never seen in training can be told from LFW's own images, with nothing
 from elsewhere: random weights, View 1. That is LFW's view for development: its figures are not to
 be compared with those published for View 2, of ten trainings. The first of these commands makes the
 runs of the recipes that are not in `examples/lfw/results/` (`--results DIR` makes them anew), the
@@ -152,13 +152,13 @@ python examples/lfw/recipes.py
 
 - `report` is the report's setup, in the run that is its best one there (`--only {best}`), with the
   weights of the lowest validation EER. Of the 2,200 pairs of the train list, with their labels, 85%
-  are for training. The threshold is the one of highest accuracy on the other pairs, whose people
+  are for training. The threshold is the one of highest accuracy on the other pairs, whose identities
   are in training too. As measured here, [others of its runs](lfw-results.md) come a little further.
 - `restricted` learns from pairs and labels of that list, and nothing else (LFW's image-restricted
-  setting), 90% of them. Its loss pulls together the embeddings of photographs that same pairs link,
-  and pushes them away from all others of the batch, which are taken to be of other people. Names
-  serve only to keep the people of the validation pairs out of training.
-- `unrestricted` learns from the photographs and names of the people in the train list.
+  setting), 90% of them. Its loss pulls together the embeddings of images that same pairs link,
+  and pushes them away from all others of the batch, which are taken to be of other identities. Names
+  serve only to keep the identities of the validation pairs out of training.
+- `unrestricted` learns from the images and names of the identities in the train list.
 
 In the last two, nobody in the validation pairs is in training. The threshold is the one at which
 they have equal error rates: [chosen on few pairs](concepts.md#thresholds), it varies less than the
@@ -168,17 +168,17 @@ known by then, and of these trainings those at the threshold of highest accuracy
 figures may be a little too good. The report gives {report} for its best run, at 0.5. Median over
 the seeds, and the lowest and highest; minutes on two cores.
 
-Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}. The photographs are the
+Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}. The images are the
 deep-funneled ones. `train.py --download` fetches the funneled ones: figures will differ."""
 
 _PICTURE = """\
-![ROC curves of the recipes, seed 0, and accuracy by people](images/lfw-recipes.svg)"""
+![ROC curves of the recipes, seed 0, and accuracy by identities](images/lfw-recipes.svg)"""
 
 _CURVE = """\
-## What more people would give
+## What more identities would give
 
-`unrestricted` on some of the training people, and on all (`--only curve`). Of fewer people it makes
-more epochs, so that each network has seen about as many photographs ({least:,} to
+`unrestricted` on some of the training identities, and on all (`--only curve`). Of fewer identities it makes
+more epochs, so that each network has seen about as many images ({least:,} to
 {most:,})."""
 
 _ERRORS = """\

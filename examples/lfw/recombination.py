@@ -1,4 +1,4 @@
-"""New pairs of the photographs of a list, which tell people learnt from pairs learnt by heart."""
+"""New pairs of the images of a list, which tell identities learnt from pairs learnt by heart."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import siamese_verify as sv
 
 
 def recombine(pairs: sv.PairDataset, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Same pairs of its photographs that are not in the list, and as many different pairs.
+    """Same pairs of its images that are not in the list, and as many different pairs.
 
     Returns:
         Indices into `pairs.images`, int64 `(n, 2)`, and labels `(n,)`. As many as there are; none
-        where each pair of photographs of one person is in the list.
+        where each pair of images of one identity is in the list.
     """
-    _, photos = pairs.photographs()
-    person = np.array([photo.person for photo in photos])
-    left, right = np.triu_indices(len(photos), 1)
+    _, samples = pairs.distinct_images()
+    identity = np.array([sample.identity for sample in samples])
+    left, right = np.triu_indices(len(samples), 1)
 
     rows, places = np.unique(pairs.indices, return_inverse=True)
-    listed = np.zeros((len(photos), len(photos)), bool)
+    listed = np.zeros((len(samples), len(samples)), bool)
     listed[tuple(places.reshape(-1, 2).T)] = True
     is_new = ~(listed | listed.T)[left, right]
-    is_same = person[left] == person[right]
+    is_same = identity[left] == identity[right]
 
     rng = np.random.default_rng(seed)
     found = [np.flatnonzero(is_new & is_same), np.flatnonzero(is_new & ~is_same)]

@@ -3,7 +3,7 @@
     pip install -e ".[plot]"
     python examples/lfw/report.py
 
-It reads the small files below examples/lfw/results/ only: no photograph, no TensorFlow.
+It reads the small files below examples/lfw/results/ only: no image, no TensorFlow.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def memory(results: list[Result]) -> str:
         new = result.figures["recombined_accuracy"]
         return [TITLES[result.experiment], *thousandths([train, new, validation, test])]
 
-    heads = "run, training pairs, training photographs in new pairs, validation, test"
+    heads = "run, training pairs, training images in new pairs, validation, test"
     return markdown(heads, map(row, results))
 
 
@@ -192,7 +192,7 @@ def averages(results: list[Result]) -> str:
 
 
 def splits(results: list[Result]) -> str:
-    """The same network, with validation pairs drawn as in the report and by person."""
+    """The same network, with validation pairs drawn as in the report and by identity."""
 
     def row(result: Result) -> list[str]:
         values = [result.history[f"val_{name}"][-1] for name in ("accuracy", "equal_error_rate")]
@@ -271,7 +271,7 @@ def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
     parts += [DROPOUT, dropout([runs[name] for name in names if name in runs])]
     if any(result.recomputed for result in first):
         parts += [AVERAGES, averages([result for result in first if result.recomputed])]
-    both = [runs[name] for name in ("batch-norm", "by-person") if name in runs]
+    both = [runs[name] for name in ("batch-norm", "by-identity") if name in runs]
     if len(both) == 2:
         parts += [SPLITS, splits(both)]
     parts += [ERRORS, errors(first, traits)]
@@ -333,8 +333,8 @@ MEMORY = """\
 ## Why train accuracy goes to 1.0
 
 The network has 38.9 million weights and 1,870 labels to learn. In the second column, the training
-photographs are in pairs that were not trained on, half of them same: a network that had learnt the
-people would be right there too, one that knows its pairs by heart would not. Accuracies at 0.5,
+images are in pairs that were not trained on, half of them same: a network that had learnt the
+identities would be right there too, one that knows its pairs by heart would not. Accuracies at 0.5,
 after the last epoch."""
 
 DROPOUT = """\
@@ -350,21 +350,21 @@ AVERAGES = """\
 After training, batch norm uses averages that each of the 15 steps of an epoch has moved by a
 hundredth: for long, they are of weights that are gone, and validation loss hardly falls while
 training accuracy is 1.0 already. With dropout, they are also of layers some of which were off. On
-the test pairs, with averages as trained, and recomputed over the training photographs for the last
+the test pairs, with averages as trained, and recomputed over the training images for the last
 epoch's weights:"""
 
 SPLITS = """\
-## Validation by pair and by person
+## Validation by pair and by identity
 
-The report draws its validation pairs from the list, so that most of them have a person who is in
-training pairs too. Split by person, none has, as no test pair has; pairs of a person of each side
+The report draws its validation pairs from the list, so that most of them have an identity who is in
+training pairs too. Split by identity, none has, as no test pair has; pairs of an identity of each side
 are left out."""
 
 ERRORS = """\
 ## What the wrong pairs have in common
 
 Of each pair, numbers that say something of pose and light, for pixels in [0, 1]: asymmetry is the
-mean absolute difference between a photograph and its mirror image, contrast the standard deviation.
+mean absolute difference between an image and its mirror image, contrast the standard deviation.
 Means and their standard errors over the pairs that are right and wrong at the threshold from
 validation; bold where they differ by more than two standard errors, as one in twenty does by
 chance."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from experiments import FIGURES
 
-from siamese_verify.roc import RocCurve, roc_curve
+from siamese_verify.evaluation.roc import RocCurve, roc_curve
 
 # What the report gives: accuracy and loss in training, validation and test.
 REPORT = {
@@ -28,7 +28,7 @@ TITLES = {
     "batch-norm": "batch norm",
     "dropout-0.1": "batch norm, dropout 0.1",
     "dropout-0.5": "batch norm, dropout 0.5",
-    "by-person": "batch norm, split by person",
+    "by-identity": "batch norm, split by identity",
 }
 
 

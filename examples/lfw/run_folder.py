@@ -14,7 +14,7 @@ from networks import Networks
 
 import siamese_verify as sv
 from siamese_verify.files import replacing
-from siamese_verify.optimizers import averaged_weights
+from siamese_verify.training.optimizers import averaged_weights
 
 Row = dict[str, float]
 
@@ -101,7 +101,7 @@ class RunFolder(keras.callbacks.Callback):
             writer.writerows(self.history)
 
     def write_scores(self, pairs: sv.PairList, scores: dict[str, np.ndarray]) -> None:
-        """Writes `scores.csv`, a row for each pair: its photographs, label, and each score."""
+        """Writes `scores.csv`, a row for each pair: its images, label, and each score."""
         with (
             replacing(self.folder / "scores.csv") as unfinished,
             unfinished.open("w", newline="") as file,

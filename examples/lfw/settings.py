@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from siamese_verify.thresholds import parse_policy
+from siamese_verify.evaluation.thresholds import parse_policy
 
 # What the two recipes that are better than the report's have in common.
 _BETTER = {
@@ -25,7 +25,7 @@ _BETTER = {
     "flip_average": True,
     "epochs": 48,
     "patience": 100,
-    "split_by": "person",
+    "split_by": "identity",
     # Of few validation pairs, it varies far less than the one of the highest accuracy.
     "threshold": "eer",
 }
@@ -44,8 +44,8 @@ RECIPES = {
         # Koch et al.'s head, in which a larger distance may raise the score.
         "unconstrained_head": True,
         "margin": 0.2,
-        "per_person": None,
-        "people_share": 1.0,
+        "per_identity": None,
+        "identities_share": 1.0,
         "optimizer": "adam",
         "learning_rate": 1e-5,
         "momentum": 0.0,
@@ -99,7 +99,7 @@ _RANGES = {
     **dict.fromkeys(("dropout", "momentum", "ema"), (0, 1)),
     "limit": (4, math.inf),
     "shuffle_buffer": (1, math.inf),
-    "per_person": (2, math.inf),
+    "per_identity": (2, math.inf),
 }
 
 
@@ -149,8 +149,8 @@ def without_effect(settings: argparse.Namespace) -> dict[str, str]:
         "embedding_l2": (plain, towers),
         "margin": (settings.loss == "margin_softmax", "--loss margin_softmax"),
         "momentum": (settings.optimizer == "sgd", "--optimizer sgd"),
-        "per_person": (settings.labels == "names", "--labels names"),
-        "people_share": (settings.labels == "names", "--labels names"),
+        "per_identity": (settings.labels == "names", "--labels names"),
+        "identities_share": (settings.labels == "names", "--labels names"),
         "shuffle_buffer": (
             settings.loss == "binary_crossentropy",
             "--loss binary_crossentropy: others shuffle the whole list",
@@ -172,7 +172,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, metavar="DIR", help="folder with lfw2/ and the two pair lists")
     add("--download", action="store_true", help="fetch LFW into --data (default: lfw) first")
     add("--run", type=Path, metavar="DIR", help="its folder (runs/lfw or runs/drawn, -RECIPE)")
-    add("--cache", type=Path, metavar="DIR", help="keep decoded photographs for later runs")
+    add("--cache", type=Path, metavar="DIR", help="keep decoded images for later runs")
     add("--limit", type=int, metavar="PAIRS", help="use so many train and test pairs, for a trial")
 
 
@@ -191,22 +191,22 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     head = "let a larger distance raise the score (report, on LFW: yes)"
     add("--unconstrained-head", action=argparse.BooleanOptionalAction, help=head)
     add("--margin", type=float, metavar="M", help="cosine margin of margin_softmax")
-    add("--per-person", type=int, metavar="K", help="with names: photographs of each in a batch")
+    add("--per-identity", type=int, metavar="K", help="with names: images of each in a batch")
     add("--optimizer", choices=("adam", "sgd"))
     add("--learning-rate", type=float, metavar="RATE", help="the highest, with a schedule")
     add("--momentum", type=float, metavar="M", help="of sgd")
     add("--weight-decay", type=float, metavar="RATE", help="decoupled, of the kernels")
     add("--schedule", choices=("constant", "koch2015", "cosine"), help="koch2015 is for sgd")
     add("--ema", type=float, metavar="M", help="momentum of the weights' moving average; 0: none")
-    add("--augment", choices=("none", "koch2015", "faces"), help="what is done to photographs")
+    add("--augment", choices=("none", "koch2015", "faces"), help="what is done to images")
     add("--flip-average", action=argparse.BooleanOptionalAction, help="embed the mirror image too")
-    add("--batch-size", type=int, metavar="N", help="pairs, or with names photographs")
+    add("--batch-size", type=int, metavar="N", help="pairs, or with names images")
     add("--epochs", type=int, metavar="N")
     add("--patience", type=int, metavar="N", help="epochs without lower training loss")
     add("--validation", type=float, metavar="SHARE", help="of the train pairs")
-    add("--split-by", choices=("pair", "person"), help="who may be in training and validation")
+    add("--split-by", choices=("pair", "identity"), help="who may be in training and validation")
     add("--threshold", metavar="POLICY", help="max_accuracy, eer or far=RATE, of validation pairs")
-    add("--people-share", type=float, metavar="SHARE", help="of people, by name")
+    add("--identities-share", type=float, metavar="SHARE", help="of identities, by name")
     add("--shuffle-buffer", type=int, metavar="PAIRS", help="(the whole list; report: 1000)")
     add("--seed", type=int, default=0, help="of weights, order, split and dropout (0)")
 
@@ -219,9 +219,9 @@ def _check_ranges(parser: argparse.ArgumentParser, settings: argparse.Namespace)
             parser.error(f"--{name.replace('_', '-')} must be {range_}. Received: {value}")
     if not 0 < settings.validation < 1:
         parser.error(f"--validation must be above 0 and below 1. Received: {settings.validation}")
-    if not 0 < settings.people_share <= 1:
-        share = settings.people_share
-        parser.error(f"--people-share must be above 0 and at most 1. Received: {share}")
+    if not 0 < settings.identities_share <= 1:
+        share = settings.identities_share
+        parser.error(f"--identities-share must be above 0 and at most 1. Received: {share}")
     try:
         parse_policy(settings.threshold)
     except ValueError as error:
@@ -231,11 +231,11 @@ def _check_ranges(parser: argparse.ArgumentParser, settings: argparse.Namespace)
 def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
     if settings.schedule == "koch2015" and (settings.optimizer != "sgd" or not settings.momentum):
         parser.error("--schedule koch2015 goes with --optimizer sgd and a --momentum above 0")
-    if settings.per_person and settings.batch_size % settings.per_person:
-        parser.error(f"--per-person must divide --batch-size, {settings.batch_size}")
+    if settings.per_identity and settings.batch_size % settings.per_identity:
+        parser.error(f"--per-identity must divide --batch-size, {settings.batch_size}")
     if settings.labels == "pairs" and settings.loss == "margin_softmax":
         parser.error("--loss margin_softmax goes with --labels names")
     if settings.labels == "names" and settings.loss == "binary_crossentropy":
         parser.error("--loss binary_crossentropy goes with --labels pairs")
     if settings.labels == "names" and settings.split_by == "pair":
-        parser.error("--labels names goes with --split-by person: all others would be known")
+        parser.error("--labels names goes with --split-by identity: all others would be known")

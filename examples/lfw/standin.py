@@ -1,8 +1,8 @@
-"""Drawn faces in the layout of LFW, for running the example without the photographs.
+"""Drawn faces in the layout of LFW, for running the example without the images.
 
-Every person is a set of proportions, tones and a hair style drawn once (``Identity``); every
-photograph of that person adds what a camera adds: pose, expression, light, noise and things in
-front of the face (``Shot``). A verifier has to keep the first and ignore the second, for people
+Every identity is a set of proportions, tones and a hair style drawn once (``Identity``); every
+image of that identity adds what a camera adds: pose, expression, light, noise and things in
+front of the face (``Shot``). A verifier has to keep the first and ignore the second, for identities
 whom it has never seen, which is the task that LFW poses.
 
 Shapes are approximate signed distances (negative inside) on a grid of face coordinates: the head
@@ -29,8 +29,8 @@ IMAGE_SIZE = 112
 FIELD_OF_VIEW = 2.8  # Image width in face units: the head takes about 70% of the height.
 FACE_DEPTH, NOSE_DEPTH = 0.5, 0.75  # In front of the axis on which the head turns.
 JPEG_QUALITY = 90
-PHOTOS = 3, 6  # The fewest and the most of a person.
-PAIRS_PER_PERSON = 3  # As many same pairs as three photographs allow.
+PHOTOS = 3, 6  # The fewest and the most of an identity.
+PAIRS_PER_PERSON = 3  # As many same pairs as three images allow.
 
 SKIN_LIGHT, SKIN_DARK = (0.97, 0.82, 0.72), (0.36, 0.23, 0.16)
 HAIR_COLOURS = (
@@ -55,13 +55,13 @@ def _mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 class Identity:
-    """What stays the same in all photographs of one person; lengths in face units."""
+    """What stays the same in all images of one identity; lengths in face units."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        """Draws a person.
+        """Draws an identity.
 
         Args:
-            rng: Source of the person's features.
+            rng: Source of the identity's features.
         """
         self.bald, bearded, curly = (rng.random(3) < (0.08, 0.2, 0.3)).tolist()
         hair = _colour(HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))])
@@ -92,10 +92,10 @@ class Identity:
 
 
 class Shot:
-    """What differs between photographs of one person; angles in radians."""
+    """What differs between images of one identity; angles in radians."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        """Draws the circumstances of one photograph.
+        """Draws the circumstances of one image.
 
         Args:
             rng: Source of the circumstances.
@@ -255,27 +255,27 @@ def _expose(canvas: _Canvas, shot: Shot, rng: np.random.Generator) -> npt.NDArra
 
 
 def draw_face(
-    person: int, photo: int, *, seed: int = 0, size: int = IMAGE_SIZE
+    identity: int, sample: int, *, seed: int = 0, size: int = IMAGE_SIZE
 ) -> npt.NDArray[np.uint8]:
-    """Draws one photograph of one person; the same numbers give the same photograph.
+    """Draws one image of one identity; the same numbers give the same image.
 
     Args:
-        person: Number of the person, from 1.
-        photo: Number of the photograph of that person, from 1 as in LFW.
-        seed: Selects the population that the persons come from.
+        identity: Number of the identity, from 1.
+        sample: Number of the image of that identity, from 1 as in LFW.
+        seed: Selects the population that the identities come from.
         size: Width and height in pixels.
 
     Returns:
-        The photograph, RGB, of shape ``(size, size, 3)``.
+        The image, RGB, of shape ``(size, size, 3)``.
 
     Raises:
-        ValueError: If ``photo`` is less than 1.
+        ValueError: If ``sample`` is less than 1.
     """
-    if photo < 1:
-        raise ValueError(f"photographs are numbered from 1, not {photo}")
-    # Seeded one by one, so that no photograph depends on how many others were drawn.
-    who = Identity(np.random.default_rng((seed, person, 0)))
-    rng = np.random.default_rng((seed, person, photo))
+    if sample < 1:
+        raise ValueError(f"images are numbered from 1, not {sample}")
+    # Seeded one by one, so that no image depends on how many others were drawn.
+    who = Identity(np.random.default_rng((seed, identity, 0)))
+    rng = np.random.default_rng((seed, identity, sample))
     shot = Shot(rng)
     canvas = _Canvas(size, shot)
     _paint_behind(canvas, who, shot)
@@ -287,25 +287,25 @@ def draw_face(
     return _expose(canvas, shot, rng)
 
 
-def _write_side(folder: Path, list_name: str, people: range, seed: int) -> None:
-    """Writes the photographs and the pair list of the training or of the test people."""
+def _write_side(folder: Path, list_name: str, identities: range, seed: int) -> None:
+    """Writes the images and the pair list of the training or of the test identities."""
     names = []
-    for person in people:
-        names.append(f"Drawn_Person_{person:04d}")
-        of_person = folder / "lfw2" / names[-1]
-        of_person.mkdir(parents=True)
-        n_photos = np.random.default_rng((seed, person)).integers(*PHOTOS, endpoint=True)
-        for photo in range(1, n_photos + 1):
-            jpeg = tf.io.encode_jpeg(draw_face(person, photo, seed=seed), quality=JPEG_QUALITY)
-            (of_person / f"{names[-1]}_{photo:04d}.jpg").write_bytes(jpeg.numpy())
+    for identity in identities:
+        names.append(f"Drawn_Person_{identity:04d}")
+        of_identity = folder / "lfw2" / names[-1]
+        of_identity.mkdir(parents=True)
+        n_samples = np.random.default_rng((seed, identity)).integers(*PHOTOS, endpoint=True)
+        for sample in range(1, n_samples + 1):
+            jpeg = tf.io.encode_jpeg(draw_face(identity, sample, seed=seed), quality=JPEG_QUALITY)
+            (of_identity / f"{names[-1]}_{sample:04d}.jpg").write_bytes(jpeg.numpy())
     size = 2 * PAIRS_PER_PERSON * len(names)
-    PairList.sample(folder / "lfw2", size, people=names, seed=seed).to_lfw(folder / list_name)
+    PairList.sample(folder / "lfw2", size, identities=names, seed=seed).to_lfw(folder / list_name)
 
 
 def write_standin(
-    folder: Path, *, seed: int = 0, train_people: int = 560, test_people: int = 120
+    folder: Path, *, seed: int = 0, train_identities: int = 560, test_identities: int = 120
 ) -> Path:
-    """Writes drawn photographs and pair lists as LFW is laid out, once.
+    """Writes drawn images and pair lists as LFW is laid out, once.
 
     The files are ``lfw2/NAME/NAME_0001.jpg``, ``pairsDevTrain.txt`` and ``pairsDevTest.txt``. They
     appear under ``folder`` all at once, when all are written; a folder that already holds them is
@@ -313,19 +313,19 @@ def write_standin(
 
     Args:
         folder: Where to write; the folders above it are made as needed.
-        seed: Selects the people, their photographs and the pairs.
-        train_people: Number of people in the training pairs, at least 2.
-        test_people: Number of people in the test pairs, at least 2 and all others than those.
+        seed: Selects the identities, their images and the pairs.
+        train_identities: Number of identities in the training pairs, at least 2.
+        test_identities: Number of identities in the test pairs, at least 2 and all others than those.
 
     Returns:
         ``folder``.
 
     Raises:
-        ValueError: If either number of people is less than 2.
+        ValueError: If either number of identities is less than 2.
         FileExistsError: If ``folder`` exists and holds something else.
     """
-    if min(train_people, test_people) < 2:
-        raise ValueError("pairs of different people need at least 2 people on either side")
+    if min(train_identities, test_identities) < 2:
+        raise ValueError("pairs of different identities need at least 2 identities on either side")
     if (folder / "pairsDevTest.txt").exists():
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -334,8 +334,8 @@ def write_standin(
     # A sibling is on the same file system, where renaming is atomic.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         partial = Path(scratch) / folder.name
-        train = range(1, train_people + 1)
-        test = range(train.stop, train.stop + test_people)
+        train = range(1, train_identities + 1)
+        test = range(train.stop, train.stop + test_identities)
         _write_side(partial, "pairsDevTrain.txt", train, seed)
         _write_side(partial, "pairsDevTest.txt", test, seed)
         partial.rename(folder)

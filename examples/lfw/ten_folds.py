@@ -1,4 +1,4 @@
-"""Writes a pair list in ten folds, as LFW's View 2 has it, from the photographs of the test people.
+"""Writes a pair list in ten folds, as LFW's View 2 has it, from the images of the test identities.
 
     python ten_folds.py --data lfw --output pairs.txt
     siamese-verify evaluate runs/lfw/verifier.keras pairs.txt --images lfw/lfw2
@@ -19,13 +19,13 @@ FOLDS = 10
 
 
 def make_folds(data: Path, size: int, seed: int = 0) -> sv.PairList:
-    """Ten folds of `size` pairs each, of the people in `pairsDevTest.txt`."""
-    people = sv.PairList.from_lfw(data / "pairsDevTest.txt").people
-    shuffled = np.random.default_rng(seed).permutation(people)
+    """Ten folds of `size` pairs each, of the identities in `pairsDevTest.txt`."""
+    identities = sv.PairList.from_lfw(data / "pairsDevTest.txt").identities
+    shuffled = np.random.default_rng(seed).permutation(identities)
     pairs = [
         pair
         for part in np.array_split(shuffled, FOLDS)
-        for pair in sv.PairList.sample(data / "lfw2", size, people=part.tolist(), seed=seed)
+        for pair in sv.PairList.sample(data / "lfw2", size, identities=part.tolist(), seed=seed)
     ]
     return sv.PairList(pairs, np.repeat(np.arange(FOLDS), size))
 

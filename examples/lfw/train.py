@@ -1,15 +1,15 @@
-"""Trains a verifier on faces and shows how good it is on people it has never seen.
+"""Trains a verifier on faces and shows how good it is on identities it has never seen.
 
     python train.py                       # faces drawn on the spot, about 2 minutes
-    python train.py --download --data lfw # the photographs of LFW, fetched once (243 MB)
+    python train.py --download --data lfw # the images of LFW, fetched once (243 MB)
     python train.py --data lfw            # the same, from a folder that is there already
-    python train.py --data lfw --recipe unrestricted  # the best that these photographs give
+    python train.py --data lfw --recipe unrestricted  # the best that these images give
 
 There are three recipes. By default, LFW is trained as in the report: 105 x 105, grey, batches of
 128 pairs, Adam at a learning rate of 1e-5, L2 penalty 0.001, 15% of the pairs for validation, the
 network of Koch et al. 2015; the drawings get a smaller network, so that they take minutes.
-`restricted` learns from the same pairs and labels, `unrestricted` from the photographs and names of
-the same people. Every setting is a flag.
+`restricted` learns from the same pairs and labels, `unrestricted` from the images and names of
+the same identities. Every setting is a flag.
 
 A run leaves its settings, history, figures, pictures, best model and the verifier made of it, with
 its model card, in a folder. Interrupted, it goes on from its last epoch when the same command is
@@ -49,14 +49,14 @@ from standin import write_standin
 from traits import groups
 
 import siamese_verify as sv
-from siamese_verify.callbacks import EpochSeconds, Koch2015Schedule, PairEvaluation
-from siamese_verify.evaluation import Evaluation, EvaluationWarning
+from siamese_verify.evaluation.report import Evaluation, EvaluationWarning
+from siamese_verify.evaluation.thresholds import tar_name
 from siamese_verify.files import replacing
-from siamese_verify.optimizers import averaged_weights
-from siamese_verify.thresholds import tar_name
+from siamese_verify.training.callbacks import EpochSeconds, Koch2015Schedule, PairEvaluation
+from siamese_verify.training.optimizers import averaged_weights
 
 NOT_LFW = """\
-These are not photographs: the faces are drawn, so that you can try the whole thing in minutes.
+These are not images: the faces are drawn, so that you can try the whole thing in minutes.
 What is measured on them says nothing about real faces. To train on Labeled Faces in the Wild,
   fetch it (243 MB):           python {script} --download --data lfw
   or use the copy that you have: python {script} --data DIR  (DIR holds lfw2/, pairsDevTrain.txt,
@@ -64,7 +64,7 @@ What is measured on them says nothing about real faces. To train on Labeled Face
 
 
 def find_data(settings: argparse.Namespace) -> Path:
-    """The folder of photographs and pair lists; drawn or downloaded where need be."""
+    """The folder of images and pair lists; drawn or downloaded where need be."""
     if settings.data is None:
         print(NOT_LFW.format(script=sys.argv[0]), end="\n\n")
         return write_standin(Path("runs") / "drawn-faces")
@@ -141,7 +141,7 @@ def measure(
 
 
 def show(figures: dict[str, dict[str, float]], n_pairs: int) -> None:
-    print(f"\nOn {n_pairs:,} test pairs of people never seen in training:")
+    print(f"\nOn {n_pairs:,} test pairs of identities never seen in training:")
     print(f"{'':<24}" + "".join(f"{which:>12}" for which in figures))
     for name in figures["best"]:
         print(f"{name:<24}" + "".join(f"{values[name]:>12.4f}" for values in figures.values()))
@@ -160,7 +160,7 @@ def write_verifier(
     with replacing(run.folder / "verifier.md") as unfinished:
         unfinished.write_text(card)
     print(f"\nThe best model: {verifier.calibration}")
-    print(f"On the test pairs, with 95% intervals that allow for repeated people:\n{report}")
+    print(f"On the test pairs, with 95% intervals that allow for repeated identities:\n{report}")
 
 
 def draw(run: RunFolder, test: sv.PairDataset, report: Evaluation) -> None:
@@ -230,7 +230,9 @@ def main(
         folder = find_data(settings)
         check_settings(run, settings, folder)
         data = load_data(folder, settings)
-        networks = build_networks(settings, len(data.people.people) if data.people else 0)
+        networks = build_networks(
+            settings, len(data.identities.identities) if data.identities else 0
+        )
     except (OSError, ValueError) as error:  # What was asked for, or is in the files, won't do.
         sys.exit(f"{type(error).__name__}: {error}")
     networks.tower.summary()

@@ -1,4 +1,4 @@
-"""Numbers that say something of pose and light in a pair of photographs, without showing it."""
+"""Numbers that say something of pose and light in a pair of images, without showing it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import siamese_verify as sv
 from siamese_verify.files import replacing
 
 TRAITS = {
-    "asymmetry": "asymmetry of the more asymmetric photograph",
+    "asymmetry": "asymmetry of the more asymmetric image",
     "asymmetry_difference": "difference in asymmetry",
     "brightness_difference": "difference in mean brightness",
     "contrast_difference": "difference in contrast",

@@ -1,1 +1,1 @@
-"""Keras layers: the tower that embeds an image, and the heads that score a pair."""
+"""Keras layers: towers, which embed an image, and heads, which score a pair of embeddings."""

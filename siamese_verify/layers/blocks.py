@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias
 from keras import layers
 
 from siamese_verify.checks import check_dropout, check_l2, whole
-from siamese_verify.layers.batch_norm import BatchNormalization
-from siamese_verify.layers.spectral import METHODS, Method, SpectralConv2D
-from siamese_verify.regularizers import L2
+from siamese_verify.layers.fast.batch_norm import BatchNormalization
+from siamese_verify.layers.fast.l2 import L2
+from siamese_verify.layers.fast.spectral import METHODS, Method, SpectralConv2D
 
 Padding = Literal["valid", "same"]
 

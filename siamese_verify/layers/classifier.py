@@ -1,4 +1,4 @@
-"""`CosineClassifier`: embeddings trained by telling the people in labelled photographs apart."""
+"""`CosineClassifier`: embeddings trained by telling the identities in labelled images apart."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Tensor = Any
 class CosineClassifier(keras.layers.Layer):
     """The cosine between an embedding and the direction of each class.
 
-    With `MarginSoftmaxLoss`, it trains a tower on labelled photographs, one class for each person,
-    and is thrown away afterwards: the tower embeds people that are in no class. Neither the length
+    With `MarginSoftmaxLoss`, it trains a tower on labelled images, one class for each identity,
+    and is thrown away afterwards: the tower embeds identities that are in no class. Neither the length
     of an embedding nor that of a direction counts, so that the angles learned here are those that
     `CosineHead` compares. In mixed precision, give it `dtype="float32"`, as any last layer.
 

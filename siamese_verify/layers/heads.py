@@ -16,8 +16,8 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.checks import check_l2
+from siamese_verify.layers.fast.l2 import L2
 from siamese_verify.layers.unit_length import at_least_float32, unit_length
-from siamese_verify.regularizers import L2
 
 Tensor = Any
 Shape = tuple[int | None, ...]

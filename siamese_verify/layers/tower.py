@@ -13,9 +13,9 @@ from siamese_verify.checks import check_dropout, check_l2, is_whole, whole
 from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields
 from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
-from siamese_verify.layers.spectral import Method, SpectralConv2D
+from siamese_verify.layers.fast.l2 import L2
+from siamese_verify.layers.fast.spectral import Method, SpectralConv2D
 from siamese_verify.layers.unit_length import UnitLength
-from siamese_verify.regularizers import L2
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")

@@ -1,0 +1,145 @@
+"""What is done to an image before a network sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from siamese_verify.checks import is_whole, whole
+from siamese_verify.data import decoding
+from siamese_verify.data.decoding import ImageError
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """What is done to an image before a network sees it.
+
+    The file is decoded (JPEG, PNG, BMP or GIF, of which the first frame counts), cropped, resized
+    bilinearly with antialiasing, and kept as uint8. `scale` brings pixels to [0, 1], as batches do.
+
+    Args:
+        image_size: Height and width of the result, in pixels.
+        channels: 1 (grey) or 3 (RGB). Transparency is dropped.
+        center_crop: Height and width, in pixels of the file, of the part to keep; by default all.
+        max_pixels: The most pixels (width times height) that a file may hold, checked before it
+            is decoded, so that a small file cannot fill the memory.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> preprocessing = Preprocessing(image_size=(2, 2))
+        >>> png = tf.io.encode_png(np.full((8, 8, 3), 255, np.uint8)).numpy()
+        >>> preprocessing.decode(png).shape
+        (2, 2, 1)
+    """
+
+    image_size: tuple[int, int] = (105, 105)
+    channels: int = 1
+    center_crop: tuple[int, int] | None = None
+    max_pixels: int = 50_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "center_crop"):
+            size = getattr(self, name)
+            if size is None and name == "center_crop":
+                continue
+            if not (
+                isinstance(size, (tuple, list)) and len(size) == 2 and all(map(is_whole, size))
+            ):
+                raise ValueError(
+                    f"`{name}` must be a height and a width of at least 1 pixel, whole numbers. "
+                    f"Received: {name}={size}"
+                )
+            object.__setattr__(self, name, (int(size[0]), int(size[1])))
+        if self.channels not in (1, 3):
+            raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
+        whole("max_pixels", self.max_pixels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the result."""
+        return (*self.image_size, self.channels)
+
+    def decode(self, contents: bytes, name: str = "image") -> Pixels:
+        """Decodes the contents of one file; a JPEG is turned as its camera noted (Exif).
+
+        Args:
+            contents: The bytes of a JPEG, PNG, BMP or GIF file.
+            name: What an error calls the file.
+
+        Returns:
+            uint8 array of the shape `shape`.
+
+        Raises:
+            ImageError: If the contents are empty, corrupt, truncated, of another format, of more
+                than `max_pixels`, or smaller than `center_crop`.
+        """
+        try:
+            pixels: Pixels = self.decode_tensor(tf.constant(contents)).numpy()
+        except tf.errors.OpError as error:
+            raise ImageError(decoding.explain(name, error)) from error
+        return pixels
+
+    def decode_tensor(self, contents: tf.Tensor) -> tf.Tensor:
+        """`decode` as a graph, for use in `tf.data`: from a scalar string to a uint8 tensor."""
+        return _decoder(self)(contents)
+
+    def fit(self, image: tf.Tensor) -> tf.Tensor:
+        """Crops and resizes decoded pixels, a uint8 tensor `(height, width, channels)`."""
+        if self.center_crop is not None:
+            image = decoding.center_crop(image, *self.center_crop)
+        image = tf.image.resize(image, self.image_size, method="bilinear", antialias=True)
+        # Each is a mean of pixels, so that none is out of range.
+        return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), self.shape)
+
+
+@functools.lru_cache(maxsize=16)
+def _decoder(preprocessing: Preprocessing) -> Any:
+    """The graph, which takes longer to build than an image to decode."""
+
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        image = decoding.decode(contents, preprocessing.channels, preprocessing.max_pixels)
+        return preprocessing.fit(image)
+
+    return tf.function(decode, [tf.TensorSpec((), tf.string)], autograph=False)
+
+
+def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Pixels from uint8 in [0, 255] to float32 in [0, 1], which networks take.
+
+    Args:
+        pixels: uint8 array, or floating-point array that is scaled already.
+
+    Returns:
+        float32 array of the same shape.
+
+    Raises:
+        ValueError: If the array is of another type, or holds a value outside [0, 1].
+
+    Example:
+        >>> scale(np.array([0, 255], np.uint8)).tolist()
+        [0.0, 1.0]
+    """
+    array = np.asarray(pixels)
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) / np.float32(255)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(
+            "Pixels are uint8 in [0, 255] or floating-point in [0, 1]. "
+            f"Received: dtype={array.dtype}"
+        )
+    # Written so that NaN fails.
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            "Floating-point pixels lie in [0, 1]. "
+            f"Received: values from {array.min()} to {array.max()}. Divide pixels by 255."
+        )
+    return array.astype(np.float32)

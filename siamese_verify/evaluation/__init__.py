@@ -1,0 +1,1 @@
+"""Figures from scores: thresholds, error rates and their intervals. NumPy only."""

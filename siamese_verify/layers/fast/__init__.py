@@ -1,0 +1,1 @@
+"""Layers that compute what Keras computes, in less time."""

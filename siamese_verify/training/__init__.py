@@ -1,0 +1,1 @@
+"""Losses, metrics, callbacks and optimizers for `compile` and `fit`."""

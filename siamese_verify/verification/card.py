@@ -1,0 +1,185 @@
+"""A verifier's model card: what it is, what it was measured to do, and where it fails."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.evaluation.report import Evaluation, EvaluationWarning
+from siamese_verify.verification.verifier import Verifier
+
+_FIGURES = {
+    "accuracy": "right, at the threshold",
+    "far": "different pairs accepted, at the threshold (FAR)",
+    "frr": "same pairs rejected, at the threshold (FRR)",
+    "eer": "error rate where the two are equal (EER)",
+    "auc": "area under the ROC curve (AUC)",
+}
+_FARS = (0.1, 0.01)
+_FEWEST = 20  # pairs of a kind: of fewer, a rate says nothing
+
+
+def model_card(
+    verifier: Verifier,
+    report: Evaluation,
+    *,
+    name: str,
+    data: str,
+    recipe: str,
+    intended_use: str,
+    groups: Mapping[str, npt.ArrayLike] | None = None,
+) -> str:
+    """Writes a model card in Markdown, with each figure beside its 95% interval.
+
+    Args:
+        verifier: A calibrated verifier.
+        report: What `Verifier.evaluate` gave for test pairs.
+        name: The model's.
+        data: What it was trained, calibrated and tested on.
+        recipe: How it was trained.
+        intended_use: What it is for, and what it is not.
+        groups: By name, which of the test pairs belong to a group, bool `(n,)`; groups may
+            overlap. Each gets its figures, the least accurate first.
+
+    Returns:
+        The card.
+
+    Raises:
+        RuntimeError: If the verifier was not calibrated.
+        ValueError: If `report` was made at another threshold than the verifier's, a text is empty,
+            or a group is not a bool for each pair.
+
+    Example:
+        >>> pairs = PairDataset.from_lfw(
+        ...     "lfw/pairsDevTest.txt", "lfw/lfw2", (16, 16), verbose=False
+        ... )
+        >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+        >>> verifier = Verifier(SiameseModel(tower, CosineHead()), pairs.preprocessing)
+        >>> with warnings.catch_warnings(action="ignore"):  # They are few.
+        ...     report = verifier.calibrate(pairs).evaluate(pairs)
+        >>> card = model_card(
+        ...     verifier,
+        ...     report,
+        ...     name="drawn faces",
+        ...     data="Drawn.",
+        ...     recipe="Untrained.",
+        ...     intended_use="None.",
+        ... )
+        >>> print(card.splitlines()[0])
+        # drawn faces
+
+    Reference:
+        Mitchell et al., "Model Cards for Model Reporting", 2019.
+    """
+    if report.threshold != verifier.threshold:
+        raise ValueError(
+            "`report` must be what `verifier.evaluate` gave, at the verifier's threshold. "
+            f"Received: report.threshold={report.threshold}, not {verifier.threshold}"
+        )
+    texts = {"name": name, "data": data, "recipe": recipe, "intended_use": intended_use}
+    for argument, text in texts.items():
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"`{argument}` must be a text. Received: {argument}={text!r}")
+    sections = {
+        "The model": _describe(verifier),
+        "Data": data,
+        "Recipe": recipe,
+        "Threshold": _threshold(verifier),
+        "Figures": _figures(report),
+        "Known weaknesses": _weaknesses(report, groups or {}),
+        "Intended use": intended_use,
+    }
+    parts = (f"## {title}\n\n{text.strip()}\n" for title, text in sections.items())
+    return "\n".join((f"# {_one_line(name)}\n", *parts))
+
+
+def _describe(verifier: Verifier) -> str:
+    height, width, channels = verifier.preprocessing.shape
+    crop = verifier.preprocessing.center_crop
+    seen = f"the central {crop[0]} x {crop[1]} pixels" if crop else "the whole"
+    tower, head = verifier.model.tower, verifier.model.head
+    free = "Its weights are unconstrained: a larger distance may raise a score. "
+    return (
+        f"`{tower.name}`, {tower.count_params():,} parameters, gives embeddings of "
+        f"{verifier.model.embedding_size} numbers; `{type(head).__name__}` scores two of them, "
+        f"higher is more alike. {free if getattr(head, 'unconstrained', False) else ''}"
+        f"Of each image it sees {seen}, at {height} x {width} pixels, "
+        f"{'in grey' if channels == 1 else 'in colour'}. Its fingerprint is "
+        f"`{verifier.fingerprint}`."
+    )
+
+
+def _threshold(verifier: Verifier) -> str:
+    calibration = verifier.calibration
+    assert calibration is not None  # `verifier.threshold` has raised.
+    by_prior = calibration.policy == "max_accuracy"  # The others do not depend on it.
+    prior = f" for {100 * calibration.prior:g}% same pairs in use" if by_prior else ""
+    return (
+        f"Pairs that score {calibration.threshold:.4f} or more are accepted as same. The threshold "
+        f"was chosen by `{calibration.policy}`{prior}, on "
+        f"{calibration.n_same:,} same and {calibration.n_different:,} different validation pairs, "
+        f"where FAR is {calibration.far} and FRR {calibration.frr}."
+    )
+
+
+def _figures(report: Evaluation) -> str:
+    rows = [[title, str(getattr(report, name))] for name, title in _FIGURES.items()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EvaluationWarning)  # The interval shows it.
+        for far in _FARS:
+            title = f"same pairs accepted where {far:.0%} of the different ones are (TAR)"
+            rows.append([title, str(report.tar(far))])
+    return (
+        f"On {report.n_same:,} same and {report.n_different:,} different test pairs, with 95% "
+        "intervals:\n\n" + _table(["", "value"], rows)
+    )
+
+
+def _weaknesses(report: Evaluation, groups: Mapping[str, npt.ArrayLike]) -> str:
+    if not groups:
+        return "Not measured: the pairs were not told apart by group."
+    chosen = {_one_line(name): np.asarray(group) for name, group in groups.items()}
+    counts = {name: _counts(report, group) for name, group in chosen.items()}
+    measured = {
+        name: report.among(group) for name, group in chosen.items() if min(counts[name]) >= _FEWEST
+    }
+    rows = [
+        [name, f"{part.n_same:,} / {part.n_different:,}", *map(str, _rates(part))]
+        for name, part in sorted(measured.items(), key=lambda item: item[1].accuracy)
+    ]
+    heads = ["group", "same / different pairs", "accuracy", "FAR", "FRR"]
+    texts = []
+    if rows:
+        texts.append("At the threshold, the least accurate group first:\n\n" + _table(heads, rows))
+    if left_out := sorted(chosen.keys() - measured.keys()):
+        texts.append(
+            f"Too few to measure, below {_FEWEST} same or different pairs: {', '.join(left_out)}."
+        )
+    return "\n\n".join(texts)
+
+
+def _counts(report: Evaluation, group: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    if group.dtype != bool or group.shape != report.is_same.shape:
+        raise ValueError(
+            f"A group must be a bool for each of {len(report.is_same):,} pairs. "
+            f"Received: {group.dtype} array of shape {group.shape}"
+        )
+    return int((group & report.is_same).sum()), int((group & ~report.is_same).sum())
+
+
+def _rates(report: Evaluation) -> Sequence[float]:
+    return report.accuracy, report.far, report.frr
+
+
+def _one_line(name: object) -> str:
+    """For a heading or a cell, which a line break would end."""
+    return " ".join(str(name).split())
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [heads, ["---"] * len(heads), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

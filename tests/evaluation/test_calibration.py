@@ -1,0 +1,173 @@
+"""Tests of thresholds with evidence, and of probabilities, against SciPy and scikit-learn."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from labelled_scores import few_values, labelled
+from scipy import optimize, special, stats
+from sklearn import linear_model, metrics
+
+from siamese_verify.evaluation.calibration import Calibration, CalibrationWarning, calibrate
+from siamese_verify.evaluation.report import evaluate_scores
+from siamese_verify.evaluation.thresholds import choose_threshold
+
+
+def draw(n_same=200, n_different=200, distance=2.0):
+    rng = np.random.default_rng(0)
+    scores = np.append(rng.normal(distance, 1, n_same), rng.normal(0, 1, n_different))
+    return scores, np.repeat([1, 0], [n_same, n_different])
+
+
+def test_the_evidence_is_measured_at_the_threshold_of_the_policy():
+    scores, labels = draw()
+    identities = np.random.default_rng(1).integers(20, size=(400, 2))
+    calibration = calibrate(scores, labels, "far=0.1", 0.3, identities)
+    assert (calibration.policy, calibration.prior) == ("far=0.1", 0.3)
+    assert calibration.threshold == choose_threshold(scores, labels, "far=0.1")
+    report = evaluate_scores(scores, labels, calibration.threshold, identities)
+    for name in ("far", "frr"):
+        one, other = getattr(calibration, name), getattr(report, name)
+        assert (one, one.low, one.high) == (other, other.low, other.high)
+    assert (calibration.n_same, calibration.n_different) == (200, 200)
+
+
+@pytest.mark.parametrize(("n_same", "prior"), [(200, 0.5), (300, 0.5), (200, 0.1)])
+def test_probabilities_are_those_of_the_most_likely_line(n_same, prior):
+    scores, labels = draw(n_same)
+    calibration = calibrate(scores, labels, prior=prior)
+    share = np.where(labels == 1, prior / n_same, (1 - prior) / 200)
+    target = np.where(labels == 1, (n_same + 1) / (n_same + 2), 1 / 202)
+
+    def loss(line):
+        x = line[0] * scores + line[1]
+        return np.sum(
+            share * -(target * special.log_expit(x) + (1 - target) * special.log_expit(-x))
+        )
+
+    expected = optimize.minimize(loss, [0, 0], tol=1e-12).x
+    assert [calibration.slope, calibration.intercept] == pytest.approx(expected, abs=1e-3)
+
+
+def test_probabilities_are_those_of_normally_distributed_scores():
+    calibration = calibrate(*draw(50_000, 50_000), prior=0.2)
+    for score in (-1.0, 1.0, 3.0):
+        same, different = stats.norm.pdf(score - 2), stats.norm.pdf(score)
+        expected = 0.2 * same / (0.2 * same + 0.8 * different)
+        assert calibration.probability(score) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_score_that_is_a_probability_stays_what_it_is():
+    rng = np.random.default_rng(0)
+    scores = special.expit(rng.normal(0, 2, 40_000))
+    labels = (rng.random(len(scores)) < scores).astype(int)  # of all that score 0.3, 0.3 are same
+    calibration = calibrate(scores, labels, prior=labels.mean())
+    assert calibration.on_logit
+    for score in (0.01, 0.1, 0.3, 0.7, 0.99):
+        assert calibration.probability(score) == pytest.approx(score, abs=0.01)
+    assert 0 <= calibration.probability(0) < 1e-4
+    assert 1 - 1e-4 < calibration.probability(1) <= 1
+
+
+def test_probabilities_on_the_logit_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0], 2000)
+    scores = special.expit(3 * rng.normal(labels - 0.3))  # far too sure
+    calibration = calibrate(scores, labels)
+    peer = linear_model.LogisticRegression(C=1e6, tol=1e-8).fit(
+        special.logit(scores)[:, None], labels
+    )
+    expected = peer.predict_proba(special.logit([[0.05], [0.5], [0.95]]))[:, 1]
+    actual = [calibration.probability(score) for score in (0.05, 0.5, 0.95)]
+    assert actual == pytest.approx(expected, abs=2e-3)
+    before, after = (
+        metrics.brier_score_loss(labels, p)
+        for p in (scores, [calibration.probability(score) for score in scores.tolist()])
+    )
+    assert after < before
+
+
+def test_scores_beyond_0_and_1_have_a_line_of_their_own():
+    assert not calibrate(*draw()).on_logit
+
+
+def test_a_calibration_of_before_is_a_line_over_the_score():
+    values = calibrate(*draw()).to_dict()
+    del values["on_logit"]
+    again = Calibration.from_dict(values)
+    assert again.probability(1.0) == calibrate(*draw()).probability(1.0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "match"),
+    [
+        (-draw()[0], "higher for same pairs: change the sign of distances"),
+        (np.full(400, 0.3), "all 400 are 0.3. The network may have collapsed"),
+        (
+            np.random.default_rng(1).normal(size=400),
+            "or the model does not tell same from different pairs",
+        ),
+    ],
+)
+def test_scores_that_tell_nothing_are_warned_of(scores, match):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        calibrate(scores, draw()[1])
+    assert match in str(caught[0].message)
+    assert {(warning.category, warning.filename) for warning in caught} == {
+        (CalibrationWarning, __file__)
+    }
+
+
+def test_a_threshold_that_decides_nothing_is_warned_of():
+    scores = np.append(np.linspace(0, 1, 200), np.full(200, 1.0))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        calibrate(scores, np.repeat([1, 0], 200), "far=0.1")
+    assert "rejects all same pairs (FRR 1)" in str(caught[-1].message)
+
+
+def test_good_scores_are_not_warned_of():
+    with warnings.catch_warnings(action="error"):
+        calibrate(*draw())
+
+
+@given(labelled(few_values))
+def test_any_pairs_give_probabilities_that_rise_where_scores_tell(pairs):
+    scores, labels = map(np.array, zip(*pairs, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        calibration = calibrate(scores, labels)
+    low, high = (calibration.probability(s) for s in (-2.0, 2.0))
+    assert 0 <= low <= 1
+    assert 0 <= high <= 1
+    means = scores[labels == 1].mean(), scores[labels == 0].mean()
+    assert np.sign(np.round(high - low, 6)) == np.sign(np.round(means[0] - means[1], 6))
+
+
+def test_it_survives_json():
+    calibration = calibrate(*draw())
+    again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
+    assert again == calibration
+    assert (again.far.low, again.frr.high) == (calibration.far.low, calibration.frr.high)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "policy", "match"),
+    [
+        ((131, 13), "max_accuracy", "takes 100 pairs of either kind.*131 same and 13 different"),
+        ((400, 200), "eer", "Half of the validation pairs should be.*400 same and 200 different"),
+        ((200, 200), "far=0.01", "far=0.01 takes 381 different pairs.*200 same and 200 different"),
+    ],
+)
+def test_pairs_that_make_a_threshold_uncertain_are_warned_of(sizes, policy, match):
+    with pytest.warns(CalibrationWarning, match=match):
+        calibrate(*draw(*sizes), policy)
+
+
+@pytest.mark.parametrize("prior", [0, 1, np.nan])
+def test_a_prior_out_of_range_is_refused_whatever_the_policy(prior):
+    with pytest.raises(ValueError, match=f"Received: prior={prior}"):
+        calibrate(*draw(), "eer", prior)

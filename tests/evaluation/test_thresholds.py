@@ -1,0 +1,165 @@
+"""Tests of thresholds."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from labelled_scores import few_values, labelled
+
+from siamese_verify.evaluation.thresholds import best_threshold, choose_threshold
+
+
+def accuracy(scores, labels, threshold):
+    return np.mean((np.asarray(scores) >= threshold) == (np.asarray(labels) == 1))
+
+
+def best_accuracy(scores, labels):
+    """Tries every threshold that makes a difference."""
+    return max(accuracy(scores, labels, t) for t in [*scores, np.inf])
+
+
+any_value = st.floats(-1.7e308, 1.7e308)
+
+
+@given(labelled(few_values) | labelled(any_value))
+@example([(0.5, 1), (0.5, 0)])
+@example([(0.3, 0), (0.1, 1)])
+@example([(np.nextafter(0.1, 1), 1), (0.1, 0)])  # nothing lies between
+@example([(5e-324, 1), (0.0, 0)])
+@example([(1e20, 0), (1.0, 1)])  # 1e20 + 1 is 1e20
+@example([(1.7e308, 1), (1.6e308, 0)])  # the sum is infinite
+def test_no_threshold_is_more_accurate(pairs):
+    scores, labels = zip(*pairs, strict=True)
+    threshold = best_threshold(scores, labels)
+    assert np.isfinite(threshold)
+    assert accuracy(scores, labels, threshold) == best_accuracy(scores, labels)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [
+        ([0.9, 0.7, 0.3, 0.1], [1, 1, 0, 0], 0.5),
+        ([0.1, 0.9], [0, 1], 0.5),
+        ([-1.0, -3.0], [1, 0], -2.0),  # as EuclideanHead scores
+        # Best between 1 and 2, 3 and 4, 5 and 6: the middle one counts.
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [0, 1, 0, 1, 0, 1], 3.5),
+    ],
+)
+def test_the_threshold_lies_halfway_between_the_neighbouring_scores(scores, labels, expected):
+    assert best_threshold(scores, labels) == pytest.approx(expected)
+
+
+def test_scores_that_mislead_are_all_accepted_or_all_rejected():
+    scores, labels = [0.9, 0.8, 0.1], [0, 0, 1]
+    assert best_threshold(scores, labels) > 0.9
+    assert best_threshold(scores, [0, 1, 1]) <= 0.1
+
+
+def test_on_few_pairs_that_of_equal_error_rates_varies_least():
+    rng = np.random.default_rng(0)
+    labels = np.arange(220) % 2
+    drawn = rng.normal(size=(300, 220)) + 2 * labels
+    spread = {
+        policy: np.std([choose_threshold(scores, labels, policy) for scores in drawn])
+        for policy in ("eer", "max_accuracy")
+    }
+    assert spread["eer"] < 0.6 * spread["max_accuracy"]
+
+
+@given(labelled(few_values), st.randoms())
+def test_the_order_of_pairs_does_not_matter(pairs, random):
+    threshold = best_threshold(*zip(*pairs, strict=True))
+    random.shuffle(pairs)
+    assert best_threshold(*zip(*pairs, strict=True)) == threshold
+
+
+@pytest.mark.parametrize("label_type", [bool, np.int32, float])
+def test_scores_may_be_a_column_and_labels_of_any_type(label_type):
+    scores = np.array([[0.9], [0.1]], np.float32)
+    assert best_threshold(scores, np.array([1, 0]).astype(label_type)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "match"),
+    [
+        ([0.1, 0.2, 0.3], [0, 1], "3 scores, 2 labels"),
+        ([0.1, np.nan], [0, 1], "finite"),
+        ([0.1, np.inf], [0, 1], "finite"),
+        ([0.1, 0.2], [1, 1], r"labels \[1\]"),
+        ([0.1, 0.2], [0, 0], r"labels \[0\]"),
+        ([0.1, 0.2, 0.3], [0, 1, 2], r"labels \[0, 1, 2\]"),
+        ([0.1, 0.2], [-1, 1], r"labels \[-1, 1\]"),
+        ([], [], r"labels \[\]"),
+    ],
+)
+def test_what_gives_no_threshold_is_refused(scores, labels, match):
+    with pytest.raises(ValueError, match=match):
+        best_threshold(scores, labels)
+
+
+def rates(scores, labels, threshold):
+    """False accept and false reject rate."""
+    accepted = np.asarray(scores) >= threshold
+    same = np.asarray(labels) == 1
+    return accepted[~same].mean(), (~accepted[same]).mean()
+
+
+def all_rates(scores, labels):
+    """Those at every threshold that makes a difference."""
+    return [rates(scores, labels, t) for t in [*scores, np.inf]]
+
+
+@given(labelled(few_values) | labelled(any_value), st.sampled_from([0.01, 0.3, 0.5, 0.9]))
+def test_no_threshold_is_more_accurate_at_the_prior(pairs, prior):
+    scores, labels = zip(*pairs, strict=True)
+
+    def errors(far, frr):
+        return prior * frr + (1 - prior) * far
+
+    here = errors(*rates(scores, labels, choose_threshold(scores, labels, prior=prior)))
+    assert here == pytest.approx(min(errors(*both) for both in all_rates(scores, labels)))
+
+
+@given(labelled(few_values), st.integers(2, 9))
+def test_the_mix_of_same_and_different_pairs_does_not_matter(pairs, times):
+    more = [pair for pair in pairs for _ in range(times if pair[1] else 1)]
+    for policy in ("max_accuracy", "eer", "far=0.2"):
+        chosen = [choose_threshold(*zip(*x, strict=True), policy) for x in (pairs, more)]
+        assert chosen[0] == chosen[1]
+
+
+@given(labelled(few_values) | labelled(any_value))
+def test_no_threshold_has_error_rates_nearer_to_each_other(pairs):
+    scores, labels = zip(*pairs, strict=True)
+    far, frr = rates(scores, labels, choose_threshold(scores, labels, "eer"))
+    assert abs(far - frr) == pytest.approx(min(abs(a - b) for a, b in all_rates(scores, labels)))
+
+
+@given(labelled(few_values) | labelled(any_value), st.sampled_from([0.001, 0.25, 0.5, 0.9]))
+def test_no_threshold_accepts_more_at_a_far(pairs, allowed):
+    scores, labels = zip(*pairs, strict=True)
+    far, frr = rates(scores, labels, choose_threshold(scores, labels, f"far={allowed}"))
+    assert far <= allowed
+    assert frr == min(b for a, b in all_rates(scores, labels) if a <= allowed)
+
+
+def test_few_different_pairs_do_not_lower_the_threshold():
+    # The highest accuracy on these pairs accepts everything, for a prior that nobody stated.
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.normal(1, 1, 131), rng.normal(-1, 1, 13)])
+    labels = np.repeat([1, 0], [131, 13])
+    chosen = choose_threshold(scores, labels)
+    assert chosen == pytest.approx(0, abs=0.5)
+    assert best_threshold(scores, labels) < chosen - 0.3
+
+
+@pytest.mark.parametrize("policy", ["accuracy", "far", "far=", "far=0", "far=1", "far=x", "frr=.1"])
+def test_an_unknown_policy_is_refused(policy):
+    with pytest.raises(ValueError, match=f"'far=0.01'. Received: policy='{policy}'"):
+        choose_threshold([0.1, 0.2], [0, 1], policy)
+
+
+@pytest.mark.parametrize("prior", [0, 1, -0.1, np.nan])
+def test_a_prior_out_of_range_is_refused(prior):
+    with pytest.raises(ValueError, match=f"Received: prior={prior}"):
+        choose_threshold([0.1, 0.2], [0, 1], prior=prior)
