@@ -20,7 +20,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
     Args:
         path: The file to be written or replaced. Its folder is made where it is missing.
 
-    Example:
+    Examples:
         >>> with replacing("note.txt") as unfinished:
         ...     _ = unfinished.write_text("complete")
         >>> Path("note.txt").read_text()

@@ -15,8 +15,7 @@ from siamese_verify.checks import whole
 from siamese_verify.data.preprocessing import scale
 from siamese_verify.layers.score_kinds import check_loss_fits
 from siamese_verify.scoring import checked_pairs, score_pairs
-
-Tensor = Any
+from siamese_verify.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -48,7 +47,7 @@ class SiameseModel(keras.Model):
     Raises:
         ValueError: If the tower gives anything but one vector for each image.
 
-    Example:
+    Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
         >>> model = SiameseModel(tower, WeightedL1Head())
         >>> model.compile("adam", loss="binary_crossentropy", metrics=["accuracy"])
@@ -120,7 +119,7 @@ class SiameseModel(keras.Model):
             ValueError: If head and loss contradict each other. A head without an attribute
                 `score_kind`, such as your own, fits any loss.
 
-        Example:
+        Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
             >>> model = SiameseModel(tower, EuclideanHead())
             >>> model.compile("adam", loss=ContrastiveLoss(margin=1.0))
@@ -165,7 +164,7 @@ class SiameseModel(keras.Model):
             ValueError: If the images are of another type, shape or range, or `batch_size` is
                 below 1.
 
-        Example:
+        Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
             >>> model = SiameseModel(tower, CosineHead())
             >>> model.embed(np.zeros((5, 16, 16, 1), np.uint8)).shape
@@ -217,7 +216,7 @@ class SiameseModel(keras.Model):
             ValueError: If the images are of another type, shape or range, or pairs of another
                 shape.
 
-        Example:
+        Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
             >>> model = SiameseModel(tower, CosineHead())
             >>> model.score(np.zeros((5, 16, 16, 1), np.uint8), [[0, 1], [0, 2], [3, 4]]).shape

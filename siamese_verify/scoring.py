@@ -36,7 +36,7 @@ def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLi
         ValueError: If `pairs` is not of this shape.
         IndexError: If it names an embedding that is not there.
 
-    Example:
+    Examples:
         >>> embeddings = np.array([[1, 0], [2, 0], [0, 1]], np.float32)
         >>> score_pairs(CosineHead(), embeddings, [[0, 1], [0, 2]]).tolist()
         [1.0, 0.0]
@@ -81,7 +81,7 @@ def score_blocks(
         Which probes, which of the gallery, and their scores, of the shape of the two. A block is
         of use only until the next is asked for.
 
-    Example:
+    Examples:
         >>> probes, gallery = np.eye(2, 3, dtype=np.float32), np.eye(3, dtype=np.float32)
         >>> best = np.full(len(probes), -np.inf)
         >>> for rows, columns, scores in score_blocks(CosineHead(), probes, gallery):
@@ -100,7 +100,7 @@ def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> F
         probes: float32 array `(m, size)`.
         gallery: float32 array `(n, size)`.
 
-    Example:
+    Examples:
         >>> embeddings = np.array([[1, 0], [2, 0], [0, 1]], np.float32)
         >>> score_matrix(CosineHead(), embeddings[:1], embeddings).tolist()
         [[1.0, 1.0, 0.0]]

@@ -36,7 +36,7 @@ class Augmentation:
     Raises:
         ValueError: If an argument is out of range.
 
-    Example:
+    Examples:
         >>> images = tf.zeros((2, 105, 105, 1))
         >>> Augmentation(shift=4.0)(images, seed=(0, 1)).shape
         TensorShape([2, 105, 105, 1])

@@ -42,7 +42,7 @@ class IdentityDataset:
         FileNotFoundError: If images are missing; names them, before any is decoded.
         ImageError: If a file cannot be decoded; names it.
 
-    Example:
+    Examples:
         >>> images = IdentityDataset.from_folder("lfw/lfw2", verbose=False)
         >>> images, label = next(iter(images.batches(8, per_identity=2)))
         >>> images.shape, len(set(label.numpy().tolist()))

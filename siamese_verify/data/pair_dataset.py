@@ -107,7 +107,7 @@ class PairDataset:
             PairFileError: If the pair file cannot be read.
             ValueError, FileNotFoundError, ImageError: See the class.
 
-        Example:
+        Examples:
             >>> train = PairDataset.from_lfw("lfw/pairsDevTrain.txt", "lfw/lfw2", verbose=False)
             >>> (left, right), label = next(iter(train.batches(4)))
             >>> left.shape, left.dtype, label.shape
@@ -242,7 +242,7 @@ class PairDataset:
             ValueError: If `batch_size` is below 1, or same pairs link the images of a
                 different pair.
 
-        Example:
+        Examples:
             >>> train = PairDataset.from_lfw("lfw/pairsDevTrain.txt", "lfw/lfw2", verbose=False)
             >>> images, label = next(iter(train.image_batches(4)))
             >>> images.shape, label.shape

@@ -48,7 +48,7 @@ class PairList(Sequence[Pair]):
             whole number.
         TypeError: If something else than a `Pair` is among `pairs`.
 
-    Example:
+    Examples:
         >>> pairs = PairList([
         ...     Pair(Sample("Ada/1.jpg", "Ada"), Sample("Ada/2.jpg", "Ada"), 1),
         ...     Pair(Sample("Ada/1.jpg", "Ada"), Sample("Bob/1.jpg", "Bob"), 0),
@@ -180,7 +180,7 @@ class PairList(Sequence[Pair]):
             PairListWarning: If a pair is listed twice, or as same and as different, or is of one
                 image with itself, or is listed as different under one name.
 
-        Example:
+        Examples:
             >>> _ = Path("pairs.txt").write_text("1\nAda\t1\t2\nAda\t1\tBob\t1\n")
             >>> PairList.from_lfw("pairs.txt")
             PairList(1 same, 1 different)
@@ -268,7 +268,7 @@ class PairList(Sequence[Pair]):
         Warns:
             PairListWarning: By identity, if pairs are left out: how many, and what each side holds.
 
-        Example:
+        Examples:
             >>> pair = Pair(Sample("Ada/1.jpg", "Ada"), Sample("Ada/2.jpg", "Ada"), 1)
             >>> train, validation = PairList([pair] * 20).split(0.15)
             >>> len(train), len(validation)

@@ -34,7 +34,7 @@ class Preprocessing:
     Raises:
         ValueError: If an argument is out of range.
 
-    Example:
+    Examples:
         >>> preprocessing = Preprocessing(image_size=(2, 2))
         >>> png = tf.io.encode_png(np.full((8, 8, 3), 255, np.uint8)).numpy()
         >>> preprocessing.decode(png).shape
@@ -124,7 +124,7 @@ def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:
     Raises:
         ValueError: If the array is of another type, or holds a value outside [0, 1].
 
-    Example:
+    Examples:
         >>> scale(np.array([0, 255], np.uint8)).tolist()
         [0.0, 1.0]
     """

@@ -38,7 +38,7 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
         TypeError: If it is none of these.
         OSError: If the path cannot be read.
 
-    Example:
+    Examples:
         >>> read_image(np.zeros((60, 40, 3), np.uint8), Preprocessing((8, 8))).shape
         (8, 8, 1)
     """

@@ -103,7 +103,7 @@ def calibrate(
             the scores tell nothing: all are equal, their AUC is not above chance, or the threshold
             accepts all different pairs or rejects all same pairs.
 
-    Example:
+    Examples:
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat([1, 0], 200)
         >>> calibration = calibrate(rng.normal(2.0 * labels), labels)

@@ -27,7 +27,7 @@ class Estimate(float):
         conservative: Whether the interval may cover the truth in more than 95% of cases, because
             few identities or few errors leave nothing narrower.
 
-    Example:
+    Examples:
         >>> accuracy = wilson(0.9, 100)
         >>> accuracy, accuracy > 0.5
         (0.9000 [0.8256, 0.9448], True)

@@ -46,7 +46,7 @@ def evaluate_scores(
         ValueError: If lengths differ, a score is not finite, labels are not both 0 and 1,
             `threshold` is NaN, or `identities` are not two for each pair.
 
-    Example:
+    Examples:
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat([1, 0], 500)
         >>> report = evaluate_scores(rng.normal(2.0 * labels), labels, threshold=1.0)
@@ -363,7 +363,7 @@ def evaluate_folds(
         ValueError: If lengths differ, a score is not finite, or there are not two folds or more,
             the others of each of which have same and different pairs.
 
-    Example:
+    Examples:
         >>> print(evaluate_folds([0.9, 0.1, 0.8, 0.3, 0.4, 0.6], [1, 0] * 3, [0, 0, 1, 1, 2, 2]))
         0.6667 ± 0.3333
 

@@ -47,7 +47,7 @@ def roc_curve(scores: npt.ArrayLike, labels: npt.ArrayLike) -> RocCurve:
     Raises:
         ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1.
 
-    Example:
+    Examples:
         >>> curve = roc_curve([0.9, 0.7, 0.3, 0.1], [1, 0, 1, 0])
         >>> curve.tar.tolist(), curve.auc
         ([0.0, 0.5, 0.5, 1.0, 1.0], 0.75)

@@ -32,7 +32,7 @@ def best_threshold(
         ValueError: If lengths differ, a score is not finite, labels are not both 0 and 1, or
             `prior` is not between 0 and 1.
 
-    Example:
+    Examples:
         >>> best_threshold([0.9, 0.7, 0.3, 0.1], [1, 1, 0, 0])
         0.5
     """
@@ -63,7 +63,7 @@ def choose_threshold(
         ValueError: If lengths differ, a score is not finite, labels are not both 0 and 1, or
             another argument is out of range.
 
-    Example:
+    Examples:
         >>> scores, labels = [0.9, 0.7, 0.5, 0.3, 0.1], [1, 0, 1, 0, 0]
         >>> choose_threshold(scores, labels, "far=0.01")
         0.8
@@ -105,7 +105,7 @@ def parse_policy(policy: str) -> tuple[str, float]:
 def tar_name(far: float) -> str:
     """Name the true accept rate at a false accept rate, without a dot: a path can hold it.
 
-    Example:
+    Examples:
         >>> tar_name(0.1), tar_name(0.015), tar_name(1)
         ('tar_at_far_1e-1', 'tar_at_far_15e-3', 'tar_at_far_1')
     """

@@ -36,7 +36,7 @@ class ConvBlock:
     Raises:
         ValueError: If an argument is out of range, or a stride above 1 is to be spectral.
 
-    Example:
+    Examples:
         >>> ConvBlock(64, kernel_size=10).pool_size
         2
     """
@@ -70,7 +70,7 @@ class ConvBlock:
     def output_size(self, size: int) -> int:
         """The height of the output from that of the input, or the width; below 1 if none is left.
 
-        Example:
+        Examples:
             >>> ConvBlock(64, kernel_size=10).output_size(105)
             48
         """
@@ -122,7 +122,7 @@ class ResidualBlock:
     Raises:
         ValueError: If an argument is out of range.
 
-    Example:
+    Examples:
         >>> tower = ConvTower([ResidualBlock(8, stride=2)], (16, 16, 1), embedding_size=32)
         >>> tower.get_layer("block_1_add").output.shape
         (None, 8, 8, 8)
@@ -145,7 +145,7 @@ class ResidualBlock:
     def output_size(self, size: int) -> int:
         """The height of the output from that of the input, or the width.
 
-        Example:
+        Examples:
             >>> ResidualBlock(64, stride=2).output_size(105)
             53
         """

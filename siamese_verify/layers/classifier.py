@@ -10,8 +10,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.layers.unit_length import unit_length
-
-Tensor = Any
+from siamese_verify.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -36,7 +35,7 @@ class CosineClassifier(keras.layers.Layer):
     Raises:
         ValueError: If `classes` is not a whole number of at least 2.
 
-    Example:
+    Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
         >>> model = keras.Sequential([tower, CosineClassifier(classes=5)])
         >>> model.compile("adam", loss=MarginSoftmaxLoss(), metrics=["accuracy"])

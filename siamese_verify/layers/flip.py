@@ -32,7 +32,7 @@ class FlipAverage(keras.Model):
     Raises:
         ValueError: If the tower is not built.
 
-    Example:
+    Examples:
         >>> tower = FlipAverage(ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32))
         >>> model = SiameseModel(tower, CosineHead())
         >>> image = np.random.default_rng(0).random((1, 16, 16, 1), np.float32)

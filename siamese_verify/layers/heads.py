@@ -18,8 +18,8 @@ from typing_extensions import override
 from siamese_verify.checks import check_l2
 from siamese_verify.layers.fast.l2 import L2
 from siamese_verify.layers.unit_length import at_least_float32, unit_length
+from siamese_verify.tensors import Tensor
 
-Tensor = Any
 Shape = tuple[int | None, ...]
 # What a head gives, by which `SiameseModel.compile` finds a loss that contradicts it. A head
 # without the attribute `score_kind`, or with None there, takes any loss.
@@ -59,7 +59,7 @@ class WeightedL1Head(keras.layers.Layer):
     Raises:
         ValueError: If `l2` is negative or not finite.
 
-    Example:
+    Examples:
         >>> head = WeightedL1Head()
         >>> same, other = np.zeros((1, 8)), np.ones((1, 8))
         >>> bool(head((same, same)) > head((same, other)))
@@ -144,7 +144,7 @@ class EuclideanHead(keras.layers.Layer):
     Output shape:
         `(..., 1)`.
 
-    Example:
+    Examples:
         >>> float(EuclideanHead()((np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])))[0, 0])
         -5.0
 
@@ -181,7 +181,7 @@ class CosineHead(keras.layers.Layer):
     Output shape:
         `(..., 1)`.
 
-    Example:
+    Examples:
         >>> float(CosineHead()((np.array([[1.0, 0.0]]), np.array([[2.0, 0.0]])))[0, 0])
         1.0
     """
@@ -221,7 +221,7 @@ class SigmoidCosineHead(keras.layers.Layer):
     Raises:
         ValueError: If `scale` is not above 0, or it or `bias` is not finite.
 
-    Example:
+    Examples:
         >>> head = SigmoidCosineHead(scale=10.0)
         >>> float(head((np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])))[0, 0])
         0.5

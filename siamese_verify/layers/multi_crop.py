@@ -45,7 +45,7 @@ class MultiCropTower(keras.Model):
         ValueError: If there is no tower, one is not built, they differ in channels, or there is not
             one crop for each, in (0, 1].
 
-    Example:
+    Examples:
         >>> towers = [ConvTower([ConvBlock(8, 3)], (16, 16, 1), 32, name=name) for name in "ab"]
         >>> tower = MultiCropTower(towers, crops=(1.0, 0.5), image_size=(32, 32))
         >>> tower.input_shape, tower.output_shape

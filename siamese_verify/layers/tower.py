@@ -43,7 +43,7 @@ class ConvTower(keras.Model):
     Raises:
         ValueError: If an argument is out of range, or the images are too small for the blocks.
 
-    Example:
+    Examples:
         >>> tower = ConvTower([ConvBlock(8, 3), ConvBlock(16, 3)], (32, 32, 1), embedding_size=64)
         >>> tower.output_shape
         (None, 64)
@@ -122,7 +122,7 @@ class ConvTower(keras.Model):
             A tower of 38,947,648 parameters for 105 x 105 grey images, or 38,949,952 (1,152 of
             them not trainable) with batch norm.
 
-        Example:
+        Examples:
             >>> ConvTower.koch2015(batch_norm=True).count_params()
             38949952
 
@@ -163,7 +163,7 @@ class ConvTower(keras.Model):
         Raises:
             ValueError: If an argument is out of range.
 
-        Example:
+        Examples:
             >>> ConvTower.residual().count_params()
             2051328
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 from typing_extensions import override
 
-Tensor = Any
+from siamese_verify.tensors import Tensor
 
 
 def unit_length(x: Tensor) -> Tensor:

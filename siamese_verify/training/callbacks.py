@@ -25,7 +25,7 @@ Logs = dict[str, Any] | None
 class EpochSeconds(keras.callbacks.Callback):
     """Adds `seconds`, the wall-clock time of each epoch with its validation, to logs and history.
 
-    Example:
+    Examples:
         >>> EpochSeconds()  # doctest: +ELLIPSIS
         <siamese_verify.training.callbacks.EpochSeconds object at ...>
     """
@@ -56,7 +56,7 @@ class Koch2015Schedule(keras.callbacks.Callback):
         ValueError: If an argument is out of range, or the optimizer is not SGD with a momentum
             and a constant learning rate.
 
-    Example:
+    Examples:
         >>> schedule = Koch2015Schedule(epochs=20)
         >>> schedule.momentum_at(0), schedule.momentum_at(20)
         (0.5, 0.9)
@@ -143,7 +143,7 @@ class PairEvaluation(keras.callbacks.Callback):
         ValueError: If all pairs are same or all are different, the tower takes images of another
             shape, or `model` has no weights of the model that is being trained.
 
-    Example:
+    Examples:
         >>> pairs = PairDataset.from_lfw(
         ...     "lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16), verbose=False
         ... )
@@ -218,7 +218,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
         ValueError: If an argument is out of range, there are fewer than `n_way` identities, or nobody
             has two images.
 
-    Example:
+    Examples:
         >>> images, identities = np.zeros((6, 16, 16, 1), np.uint8), ["Ada", "Ada", "Bob"] * 2
         >>> one_shot = OneShotAccuracy(images, identities, n_way=2, trials=10)
         >>> one_shot.trials.shape  # of each trial the probe, its match, then the others

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-Tensor = Any
+from siamese_verify.tensors import Tensor
 
 
 def aligned(y_true: Tensor, y_pred: Tensor, dtype: str) -> tuple[Tensor, Tensor]:

@@ -14,9 +14,9 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.layers.unit_length import unit_length
+from siamese_verify.tensors import Tensor
 from siamese_verify.training.labels import aligned
 
-Tensor = Any
 # Up to here, float32, to which Keras brings labels, has each integer.
 _MOST_CLASSES = 2**24
 
@@ -42,7 +42,7 @@ class ContrastiveLoss(keras.losses.Loss):
     Raises:
         ValueError: If `margin` is not above 0 and finite.
 
-    Example:
+    Examples:
         >>> loss = ContrastiveLoss(margin=1.0)
         >>> float(loss(np.array([1.0, 0.0]), np.array([[-2.0], [-0.5]])))
         1.0625
@@ -134,7 +134,7 @@ class MarginSoftmaxLoss(_LossOfClasses):
         ValueError: If `scale` or a margin is out of its range, or labels and cosines are of other
             shapes.
 
-    Example:
+    Examples:
         >>> loss = MarginSoftmaxLoss(scale=64.0, cosine_margin=0.35)
         >>> classes, cosines = np.array([0, 0]), np.array([[0.35, 0.0], [0.7, 0.0]])
         >>> round(float(loss(classes[:1], cosines[:1])), 4)  # ahead by the margin: log 2
@@ -226,7 +226,7 @@ class SupervisedContrastiveLoss(_LossOfClasses):
         ValueError: If `temperature` is not above 0 and finite, or labels and embeddings are of
             other shapes.
 
-    Example:
+    Examples:
         >>> loss = SupervisedContrastiveLoss(temperature=0.1)
         >>> embeddings = np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
         >>> round(float(loss(np.array([0, 0, 1, 1]), embeddings)), 4)

@@ -23,10 +23,10 @@ from typing_extensions import override
 
 from siamese_verify.checks import whole
 from siamese_verify.evaluation.thresholds import tar_name
+from siamese_verify.tensors import Tensor
 from siamese_verify.training.labels import aligned, for_each_score
 from siamese_verify.training.replicas import replica_count, replica_index
 
-Tensor = Any
 # Steps to round to, in 16 blocks of 16: 0 for none, then the powers of two, the last one twice.
 _STEPS = np.array([0.0, *2.0 ** np.arange(-126, 128), 2.0**127], np.float32).reshape(16, 16)
 # Rounded to multiples of the largest step, float32 has five values, one of which is infinity.
@@ -51,7 +51,9 @@ class _ScoreMetric(keras.metrics.Metric):
         self.steps = self.add_variable(shape[:1], "zeros", "float32", name="steps")
 
     @override
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Add a batch of pairs.
 
         Args:
@@ -111,7 +113,7 @@ class _ScoreMetric(keras.metrics.Metric):
             possible: bool `(capacity + 1,)`, where a threshold can be.
         """
 
-    def _row(self) -> Tensor:
+    def _row(self) -> Tensor | int:
         """Return the row of the table to write to."""
         # A metric that was made outside of the strategy's scope has one table for all replicas.
         index = replica_index()
@@ -132,10 +134,11 @@ class _ScoreMetric(keras.metrics.Metric):
         return {**super().get_config(), "capacity": self.capacity}
 
 
-def _weights(sample_weight: Tensor, scores: Tensor) -> Tensor:
+def _weights(sample_weight: Tensor | None, scores: Tensor) -> Tensor:
     if sample_weight is None:
         return ops.ones_like(scores)
-    if np.ndim(sample_weight) == 0:
+    sample_weight = ops.convert_to_tensor(sample_weight)
+    if sample_weight.ndim == 0:
         return ops.cast(sample_weight, scores.dtype) * ops.ones_like(scores)
     return for_each_score(sample_weight, scores, "sample weight")
 
@@ -232,7 +235,7 @@ class BestThresholdAccuracy(_ScoreMetric):
         **kwargs: Keyword arguments of `keras.metrics.Metric`. The metric counts in float32,
             whatever `dtype`.
 
-    Example:
+    Examples:
         >>> metric = BestThresholdAccuracy()
         >>> metric.update_state([1, 1, 0, 0], [0.9, 0.4, 0.4, 0.1])
         >>> float(metric.result())  # a threshold cannot separate the two at 0.4
@@ -267,7 +270,7 @@ class EqualErrorRate(_ScoreMetric):
         **kwargs: Keyword arguments of `keras.metrics.Metric`. The metric counts in float32,
             whatever `dtype`.
 
-    Example:
+    Examples:
         >>> metric = EqualErrorRate()
         >>> metric.update_state([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1])
         >>> float(metric.result())
@@ -315,7 +318,7 @@ class TrueAcceptRate(_ScoreMetric):
     Raises:
         ValueError: If `far` is not in [0, 1].
 
-    Example:
+    Examples:
         >>> metric = TrueAcceptRate(far=0.5)
         >>> metric.update_state([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1])
         >>> float(metric.result())

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
-Tensor = Any
+from siamese_verify.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -27,7 +27,7 @@ class Adam(keras.optimizers.Adam):
         learning_rate: A number, or a `keras.optimizers.schedules.LearningRateSchedule`.
         **kwargs: Those of `keras.optimizers.Adam`.
 
-    Example:
+    Examples:
         >>> Adam(1e-5).get_config()["beta_1"]
         0.9
 
@@ -36,20 +36,20 @@ class Adam(keras.optimizers.Adam):
     """
 
     @override
-    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
         if self.amsgrad or not _is_plain_tensorflow(gradient):
             super().update_step(gradient, variable, learning_rate)
             return
         import tensorflow as tf
 
         index = self._get_variable_index(variable)
-        variable, m, v = (
-            x.value if isinstance(x, keras.Variable) else x
+        weight, m, v = (
+            getattr(x, "value", x)
             for x in (variable, self._momentums[index], self._velocities[index])
         )
         step = ops.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
+            var=weight.handle,
             m=m.handle,
             v=v.handle,
             beta1_power=ops.power(ops.cast(self.beta_1, variable.dtype), step),
@@ -81,7 +81,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Args:
         model: A compiled model, some steps into its training.
 
-    Example:
+    Examples:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> model.compile(Adam(0.1, use_ema=True, ema_momentum=0.9), loss="mse")
         >>> images, labels = np.ones((4, 2)), np.zeros(4)

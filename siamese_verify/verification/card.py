@@ -52,7 +52,7 @@ def model_card(
         ValueError: If `report` was made at another threshold than the verifier's, a text is empty,
             or a group is not a bool for each pair.
 
-    Example:
+    Examples:
         >>> pairs = PairDataset.from_lfw(
         ...     "lfw/pairsDevTest.txt", "lfw/lfw2", (16, 16), verbose=False
         ... )

@@ -15,7 +15,7 @@ class Decision:
     A decision is true if the images are accepted as the same, so that `if verifier.verify(a, b):`
     does what it says.
 
-    Example:
+    Examples:
         >>> from siamese_verify.evaluation.intervals import Estimate
         >>> rate = Estimate(0.1, 0.05, 0.2)
         >>> decision = Decision(False, 0.4, 0.3, 0.5, rate, rate, "eer", "a fingerprint")

@@ -55,7 +55,7 @@ class FingerprintReader:
         model: A built model.
         preprocessing: What is done to its images.
 
-    Example:
+    Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
         >>> reader = FingerprintReader(SiameseModel(tower, CosineHead()), Preprocessing((16, 16)))
         >>> before = reader.read().fingerprint

@@ -40,7 +40,7 @@ class ExactIndex:
     Raises:
         ValueError: If an embedding is not finite.
 
-    Example:
+    Examples:
         >>> index = ExactIndex(CosineHead(), np.eye(3, dtype=np.float32))
         >>> index.search(np.array([[0, 2, 1]], np.float32), k=2).indices.tolist()
         [[1, 2]]

@@ -66,7 +66,7 @@ class Verifier:
             images of another shape than the model needs.
         TypeError: If `head` is not a layer, or `preprocessing` not a `Preprocessing`.
 
-    Example:
+    Examples:
         >>> data = PairDataset.from_lfw(
         ...     "lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16), verbose=False
         ... )

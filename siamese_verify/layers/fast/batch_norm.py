@@ -9,8 +9,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.layers.unit_length import at_least_float32
-
-Tensor = Any
+from siamese_verify.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -25,7 +24,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Input shape:
         `(batch, ..., channels)`.
 
-    Example:
+    Examples:
         >>> layer = BatchNormalization()
         >>> layer(np.ones((2, 4, 4, 8), np.float32), training=True).shape == (2, 4, 4, 8)
         True
@@ -35,7 +34,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     @override
-    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         over_last_axis = self.axis in (-1, len(inputs.shape) - 1)
         half = self.variable_dtype in ("float16", "bfloat16")
         others = half or self.synchronized or getattr(self, "renorm", False) or mask is not None
@@ -77,7 +78,7 @@ def _normalize(
     """Mean and deviation are those of `x`, which the gradient takes into account."""
     scale = gamma * inverse_deviation
 
-    def gradient(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
+    def gradient(*arguments: Tensor, upstream: Tensor | None = None) -> tuple[Tensor, ...]:
         upstream = arguments[0] if upstream is None else upstream
         n = ops.cast(ops.size(x) // x.shape[-1], x.dtype)
         for_beta = _channel_sums(upstream)

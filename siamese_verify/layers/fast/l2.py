@@ -8,7 +8,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
-Tensor = Any
+from siamese_verify.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -21,7 +21,7 @@ class L2(keras.regularizers.L2):
     Args:
         l2: Factor of the sum of squares.
 
-    Example:
+    Examples:
         >>> float(L2(0.5)(np.array([1.0, 2.0], np.float32)))
         2.5
     """
@@ -34,7 +34,7 @@ class L2(keras.regularizers.L2):
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]
 def _sum_of_squares(x: Tensor) -> tuple[Tensor, Any]:
-    def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
+    def gradient(*arguments: Tensor, upstream: Tensor | None = None) -> Tensor:
         upstream = arguments[0] if upstream is None else upstream
         return (2 * upstream) * x
 

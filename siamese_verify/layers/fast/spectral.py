@@ -11,7 +11,8 @@ import numpy.typing as npt
 from keras import ops
 from typing_extensions import override
 
-Tensor = Any
+from siamese_verify.tensors import Tensor
+
 Matrix = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Method = Literal["auto", "direct", "spectral"]
@@ -55,7 +56,7 @@ class SpectralConv2D(keras.layers.Conv2D):
     Raises:
         ValueError: If strides or dilation other than 1, groups, or channels first are asked for.
 
-    Example:
+    Examples:
         >>> layer = SpectralConv2D(8, 7, activation="relu")
         >>> layer(np.zeros((2, 24, 24, 3), np.float32)).shape == (2, 18, 18, 8)
         True
