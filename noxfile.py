@@ -1,0 +1,152 @@
+"""Tasks that a contributor and `.ci/run` share: `nox -l` lists them, `nox -s lint` runs one.
+
+Most tasks run in the environment that `pip install -e ".[dev]"` has made. The tasks `docs`,
+`lowest` and `newest` install what they need in an environment of their own.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+# The tests that need neither an extra nor the examples.
+CORE_TESTS = [
+    *("tests/data", "tests/evaluation", "tests/layers", "tests/training", "tests/verification"),
+    *("tests/test_model.py", "tests/test_scoring.py", "tests/test_old_files.py"),
+]
+NEEDS_OWN_BACKEND = {"tests/data", "tests/evaluation", "tests/test_old_files.py"}
+SLOW_TESTS = ["tests/evaluation/test_dependence.py", "tests/training/test_replicas.py"]
+LFW = Path("../shared/lfw").resolve()
+
+nox.options.sessions = ["lint", "tests"]
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the tests, or the ones that are named: `nox -s tests -- tests/layers -n 0`."""
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def slow(session: nox.Session) -> None:
+    """Run the tests that take minutes: coverage of the intervals, metrics on two replicas."""
+    session.run("pytest", "-m", "slow", *SLOW_TESTS, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def jax(session: nox.Session) -> None:
+    """Run the tests of models, losses, metrics and the verifier on Keras's JAX backend."""
+    chosen = [path for path in CORE_TESTS if path not in NEEDS_OWN_BACKEND]
+    session.run("pytest", *chosen, *session.posargs, env={"KERAS_BACKEND": "jax"})
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check style, types, the import contracts, the prose and the changelog's fragments."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("python", "docs/packages.py", "--check")
+    session.notify("prose")
+
+
+@nox.session(venv_backend="none")
+def prose(session: nox.Session) -> None:
+    """Check spelling and sentences of pages, docstrings, comments and error texts."""
+    session.run("codespell")
+    session.run("proselint", "--config", ".ci/proselint.json", "check", *pages())
+    session.run("python", ".ci/prose.py", *session.posargs)
+
+
+def pages() -> list[str]:
+    """List the Markdown pages that users and contributors read."""
+    return [str(path) for path in (*Path().glob("*.md"), *Path("docs").rglob("*.md"))]
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site and check it; `nox -s docs -- serve` shows it instead."""
+    session.install(*PROJECT["optional-dependencies"]["docs"])
+    if "serve" in session.posargs:
+        session.run("mkdocs", "serve")
+        return
+    site = session.create_tmp()
+    session.run("mkdocs", "build", "--strict", "--site-dir", site)
+    session.run("python", ".ci/site.py", site)
+
+
+@nox.session(venv_backend="none")
+def drawn(session: nox.Session) -> None:
+    """Train on drawn faces, as the README says, and check the accuracy."""
+    with tempfile.TemporaryDirectory() as folder:
+        train(session, folder, "drawn")
+        figures = json.loads((Path(folder) / "drawn/figures.json").read_text())["best"]
+    if figures["accuracy_at_threshold"] < 0.90:
+        session.error(f"Accuracy is below 0.90: {figures}")
+
+
+@nox.session(venv_backend="none")
+def lfw(session: nox.Session) -> None:
+    """Train the full network and a recipe for two epochs on LFW, if `../shared/lfw` holds it."""
+    if not LFW.is_dir():
+        session.skip(f"no images in {LFW}")
+    short = ("--data", str(LFW), "--epochs", "2", "--limit")
+    with tempfile.TemporaryDirectory() as folder:
+        train(session, folder, "full", *short, "256")
+        train(session, folder, "names", *short, "512", "--recipe", "unrestricted")
+        session.log((Path(folder) / "names/verifier.md").read_text())
+
+
+def train(session: nox.Session, folder: str, run: str, *flags: str) -> None:
+    """Run the training example in a folder and show the end of its log."""
+    script, log = Path("examples/lfw/train.py").resolve(), Path(folder) / f"{run}.log"
+    with session.chdir(folder), log.open("w") as out:
+        try:
+            session.run("python", str(script), "--run", run, *flags, stdout=out, stderr=out)
+        finally:
+            session.log("\n".join(["", *log.read_text().splitlines()[-20:]]))
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Import and test on the lowest release of each runtime dependency, without the extras."""
+    lower_bounds = [f"{name.replace('>=', '==')}.*" for name in PROJECT["dependencies"]]
+    session.install("-e", ".", *lower_bounds)
+    session.run("python", "-c", BARE_IMPORT)
+    test_bare(session, *lower_bounds)
+
+
+BARE_IMPORT = """
+import importlib.util, siamese_verify as sv
+assert importlib.util.find_spec("matplotlib") is None
+sv.SiameseModel(sv.ConvTower.koch2015(), sv.WeightedL1Head())
+"""
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Test on the newest Keras and TensorFlow, unless the environment around nox holds them."""
+    newer = ["pip", "install", "--dry-run", "--quiet", "--no-deps", "--upgrade", "--report", "-"]
+    python = shutil.which("python", path=None) or "python"
+    report = session.run(
+        python, "-m", *newer, "keras", "tensorflow", external=True, silent=True, stderr=None
+    )
+    held_back = [found["metadata"]["name"] for found in json.loads(report)["install"]]
+    if not held_back:
+        session.log("The environment around nox holds the newest Keras and TensorFlow.")
+        return
+    session.log(f"An extra holds back {held_back}.")
+    session.install("-e", ".")
+    session.install("--upgrade", "keras", "tensorflow")
+    test_bare(session)
+
+
+def test_bare(session: nox.Session, *requirements: str) -> None:
+    """Run the core tests where only the runtime dependencies and the test tools are installed."""
+    session.install("-e", ".[plot,test]", *requirements)
+    session.run("pytest", "-W", "default", *CORE_TESTS)
+    session.run("pytest", "-W", "default", "-m", "slow", "tests/training/test_replicas.py")
