@@ -5,7 +5,7 @@ Most tasks run in the environment that `pip install -e ".[dev]"` has made. The t
 """
 
 import json
-import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def lint(session: nox.Session) -> None:
 def prose(session: nox.Session) -> None:
     """Check spelling and sentences of pages, docstrings, comments and error texts."""
     session.run("codespell")
-    session.run("proselint", "--config", ".ci/proselint.json", "check", *pages())
+    session.run("proselint", "check", "--config", ".ci/proselint.json", *pages())
     session.run("python", ".ci/prose.py", *session.posargs)
 
 
@@ -76,7 +76,7 @@ def docs(session: nox.Session) -> None:
         return
     site = session.create_tmp()
     session.run("mkdocs", "build", "--strict", "--site-dir", site)
-    session.run("python", ".ci/site.py", site)
+    session.run("python", ".ci/rendered.py", site)
 
 
 @nox.session(venv_backend="none")
@@ -131,10 +131,8 @@ sv.SiameseModel(sv.ConvTower.koch2015(), sv.WeightedL1Head())
 def newest(session: nox.Session) -> None:
     """Test on the newest Keras and TensorFlow, unless the environment around nox holds them."""
     newer = ["pip", "install", "--dry-run", "--quiet", "--no-deps", "--upgrade", "--report", "-"]
-    python = shutil.which("python", path=None) or "python"
-    report = session.run(
-        python, "-m", *newer, "keras", "tensorflow", external=True, silent=True, stderr=None
-    )
+    command = [sys.executable, "-m", *newer, "keras", "tensorflow"]
+    report = session.run(*command, external=True, silent=True, stderr=None)
     held_back = [found["metadata"]["name"] for found in json.loads(report)["install"]]
     if not held_back:
         session.log("The environment around nox holds the newest Keras and TensorFlow.")

@@ -1,4 +1,4 @@
-"""Check that docstrings render on the built site: `python .ci/site.py SITE`.
+"""Check that docstrings render on the built site: `python .ci/rendered.py SITE`.
 
 A section that the parser does not know becomes a box with run-together text, and the strict build
 does not notice. Doctest lines must stand in code, and no section header may stand in a paragraph.
