@@ -26,7 +26,7 @@ nox.options.sessions = ["lint", "tests"]
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Run the tests, or the ones that are named: `nox -s tests -- tests/layers -n 0`."""
+    """Run all tests or some of them: `nox -s tests -- tests/layers -n 0`."""
     session.run("pytest", *session.posargs)
 
 
@@ -51,6 +51,7 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports")
     session.run("python", "docs/packages.py", "--check")
+    session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
     session.notify("prose")
 
 
@@ -69,7 +70,7 @@ def pages() -> list[str]:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site and check it; `nox -s docs -- serve` shows it instead."""
+    """Build the site and check it, or show it with `nox -s docs -- serve`."""
     session.install(*PROJECT["optional-dependencies"]["docs"])
     if "serve" in session.posargs:
         session.run("mkdocs", "serve")

@@ -38,7 +38,7 @@ def markdown(source: str, first: int = 1) -> Iterator[Passage]:
         if not skipped:
             start = start if text else number
             line = ITEM.sub("", line[entry.end() :] if entry else line)
-            text += line.strip() + "\n"
+            text += line.strip().lstrip("> ") + "\n"
     if text:
         yield start, text
 
@@ -59,7 +59,7 @@ def python(source: str, strings: bool) -> Iterator[Passage]:
 
 
 def comments(source: str) -> Iterator[Passage]:
-    """Yield comments; consecutive lines are one passage."""
+    """Yield comments. Consecutive lines are one passage."""
     text, start, last = "", 0, 0
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and not TOOL_COMMENT.match(token.string):
@@ -73,7 +73,7 @@ def comments(source: str) -> Iterator[Passage]:
 
 
 def literals(node: ast.AST, left_out: set[int]) -> Iterator[Passage]:
-    """Yield string literals; a value that is formatted into one counts as a word."""
+    """Yield string literals, in which each formatted value is a word."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
         yield node.lineno, node.value
     elif isinstance(node, ast.JoinedStr):

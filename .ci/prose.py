@@ -1,7 +1,7 @@
 """Check sentences: `python .ci/prose.py [PATH ...]` prints `file:line: rule: sentence`.
 
-It checks pages, docstrings, comments and texts for the user. Its rules are those which codespell,
-proselint and ruff do not hold. CONTRIBUTING.md lists the rules that only a reader can check.
+It checks pages, docstrings, comments and texts for the user. Codespell, proselint and ruff
+hold other rules. CONTRIBUTING.md lists the rules that only a reader can check.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import passages
 MOST_WORDS = 25
 FOLDERS = ("siamese_verify", "examples", "benchmarks", "docs", "tests", ".ci")
 FIELD_WORDS = "use the word of docs/glossary.md"
-# What follows "takes" where it tells a duration.
+# A duration may follow the verb.
 DURATION = r"(?:\S+ ){0,4}(?:seconds?|minutes?|hours?|days?|time|long|longer|place|effect)\b"
 RULES: list[tuple[str, str]] = [
     (r";", "write two sentences instead of a semicolon"),
@@ -43,7 +43,7 @@ COMPILED = [
     (re.compile(pattern, re.IGNORECASE if pattern[0] != "^" else 0), advice)
     for pattern, advice in RULES
 ]
-# LFW's own pages speak of people, and the glossary says what an identity may be.
+# Pages on LFW use its word for identities, and the glossary lists kinds of identities.
 MAY_SAY_PEOPLE = re.compile(r"lfw|glossary|standin|traits")
 SENTENCE_END = re.compile(r"(?<!\bal\.)(?<!e\.g\.)(?<!i\.e\.)(?<=[.!?])[\"')\]]*\s+(?=[A-Z\"'(\[])")
 SPANS = re.compile(r"`+[^`]+`+|<?https?://[^\s)>]+>?|<[^<>\n]+>|!\[[^]]*\]\([^)]*\)")
@@ -81,7 +81,7 @@ def check(path: Path) -> Iterator[str]:
 
 
 def files(paths: list[Path]) -> Iterator[Path]:
-    """Yield the Markdown and Python files in folders; without folders, in the repository."""
+    """Yield the Markdown and Python files in paths, or in the repository if there are none."""
     for path in paths or [*Path().glob("*.md"), *Path().glob("*.py"), *map(Path, FOLDERS)]:
         yield from [path] if path.is_file() else sorted(path.rglob("*.[mp][dy]"))
 

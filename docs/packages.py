@@ -37,7 +37,7 @@ HEAD = (
 
 
 def read_imports(graph: grimp.ImportGraph) -> Imports:
-    """Map each package and top module to the ones that it imports."""
+    """Map each package or top module to its imports among them."""
     rooms = {room: graph.find_descendants(room) | {room} for room in graph.find_children(ROOT)}
     imported = {
         room: set[str]().union(*map(graph.find_modules_directly_imported_by, inside))

@@ -1,4 +1,4 @@
-"""Tests that the documentation names what is there."""
+"""Tests that the documentation names tests that exist."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_every_promise_names_a_test_that_is_there():
+def test_every_promise_names_a_test_that_exists():
     promises = re.findall(r"(test_\w+\.py)::(test_\w+)", (ROOT / "docs/guarantees.md").read_text())
     assert len(promises) > 20
     missing = [
