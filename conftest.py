@@ -28,7 +28,7 @@ def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def newcomer(drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Enter the folder where a reader tries the code, and end training after one epoch."""
+    """Where a reader tries the code; long training ends after one epoch of one step."""
     (tmp_path / "lfw").symlink_to(drawn_lfw / "lfw")
     images = sorted((drawn_lfw / "lfw" / "lfw2").glob("*/*"))
     for name, image in zip(("a.jpg", "b.jpg"), images, strict=False):
