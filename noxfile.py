@@ -17,8 +17,7 @@ CORE_TESTS = [
     *("tests/data", "tests/evaluation", "tests/layers", "tests/training", "tests/verification"),
     *("tests/test_model.py", "tests/test_scoring.py", "tests/test_old_files.py"),
 ]
-NEEDS_OWN_BACKEND = {"tests/data", "tests/evaluation", "tests/test_old_files.py"}
-SLOW_TESTS = ["tests/evaluation/test_dependence.py", "tests/training/test_replicas.py"]
+TENSORFLOW_OR_NUMPY = {"tests/data", "tests/evaluation", "tests/test_old_files.py"}
 LFW = Path("../shared/lfw").resolve()
 
 nox.options.sessions = ["lint", "tests"]
@@ -32,14 +31,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def slow(session: nox.Session) -> None:
-    """Run the tests that take minutes: coverage of the intervals, metrics on two replicas."""
-    session.run("pytest", "-m", "slow", *SLOW_TESTS, *session.posargs)
+    """Run the tests that take minutes, except for the training that `drawn` repeats."""
+    session.run("pytest", "-m", "slow", "-k", "not default_command", *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def jax(session: nox.Session) -> None:
     """Run the tests of models, losses, metrics and the verifier on Keras's JAX backend."""
-    chosen = [path for path in CORE_TESTS if path not in NEEDS_OWN_BACKEND]
+    chosen = [path for path in CORE_TESTS if path not in TENSORFLOW_OR_NUMPY]
     session.run("pytest", *chosen, *session.posargs, env={"KERAS_BACKEND": "jax"})
 
 
@@ -148,4 +147,4 @@ def test_bare(session: nox.Session, *requirements: str) -> None:
     """Run the core tests where only the runtime dependencies and the test tools are installed."""
     session.install("-e", ".[plot,test]", *requirements)
     session.run("pytest", "-W", "default", *CORE_TESTS)
-    session.run("pytest", "-W", "default", "-m", "slow", "tests/training/test_replicas.py")
+    session.run("pytest", "-W", "default", "-m", "slow", "tests/training")
