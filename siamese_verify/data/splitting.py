@@ -85,11 +85,10 @@ def divide_into_folds(pairs: Sequence[Pair], n_folds: int, rng: np.random.Genera
         identity: sum((_share(identity, pair) for pair in of), np.zeros(2))
         for identity, of in pairs_of.items()
     }
-    capacity = -(-len(pairs) // n_folds)
     pieces = [
         (piece, sum((shares[identity] for identity in piece), np.zeros(2)))
         for group in _connected_identities(pairs_of, rng)
-        for piece in _cut(group, shares, capacity)
+        for piece in _cut(group, shares, len(pairs) / n_folds)
     ]
     held = np.zeros((n_folds, 2))
     fold_of: dict[str, int] = {}
@@ -175,12 +174,12 @@ def _share(identity: str, pair: Pair) -> Counts:
     return np.eye(2)[pair.label] * (1.0 if is_alone else 0.5)
 
 
-def _cut(group: list[str], shares: Mapping[str, Counts], capacity: int) -> list[list[str]]:
-    """Cut a group of more than `capacity` pairs into neighbours that have about so many."""
+def _cut(group: list[str], shares: Mapping[str, Counts], size: float) -> list[list[str]]:
+    """Cut a group of more than `size` pairs into pieces of neighbours with about so many."""
     weights = np.array([shares[identity].sum() for identity in group])
-    if weights.sum() <= capacity:
+    if weights.sum() <= np.ceil(size):
         return [group]
-    piece_of = (np.cumsum(weights) - weights / 2) // capacity
+    piece_of = (np.cumsum(weights) - weights / 2) // size
     return [
         [identity for identity, piece in zip(group, piece_of, strict=True) if piece == number]
         for number in np.unique(piece_of)
