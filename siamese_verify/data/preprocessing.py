@@ -107,12 +107,22 @@ class Preprocessing:
 @functools.lru_cache(maxsize=16)
 def _decoder(preprocessing: Preprocessing) -> Any:
     """Build the graph, which is kept because building takes longer than decoding an image."""
+    decode = _graph_before_resizing(preprocessing.channels, preprocessing.max_pixels)
+    return tf.function(
+        lambda contents: preprocessing.crop_and_resize(decode(contents)),
+        [tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
 
-    def decode(contents: tf.Tensor) -> tf.Tensor:
-        image = decoding.decode(contents, preprocessing.channels, preprocessing.max_pixels)
-        return preprocessing.crop_and_resize(image)
 
-    return tf.function(decode, [tf.TensorSpec((), tf.string)], autograph=False)
+@functools.lru_cache(maxsize=16)
+def _graph_before_resizing(channels: int, max_pixels: int) -> Any:
+    """Build the part of the graph that takes longest to build, once for all sizes and crops."""
+    return tf.function(
+        lambda contents: decoding.decode(contents, channels, max_pixels),
+        [tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
 
 
 def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:

@@ -96,7 +96,7 @@ def test_images_may_come_in_any_order(folder: Path):
     assert order(made.batches(5)) == mixed
 
 
-def test_preprocessing_is_the_reports_unless_given(folder: Path):
+def test_images_are_grey_and_105_by_105_unless_given(folder: Path):
     two = [SAMPLES[0], SAMPLES[-1]]
     assert IdentityDataset(two, folder, verbose=False).images.shape == (2, 105, 105, 1)
     rgb = Preprocessing(SIZE, 3)

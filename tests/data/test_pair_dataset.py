@@ -107,7 +107,7 @@ def test_settings_are_passed_to_the_decoding(folder: Path):
         PairDataset.from_lfw(file, root, SIZE, max_pixels=119, verbose=False)
 
 
-def test_by_default_images_are_as_in_the_report(folder: Path):
+def test_by_default_images_are_grey_and_105_by_105(folder: Path):
     made = PairDataset(PAIRS[:1], folder / "lfw2", verbose=False)
     assert made.images.shape == (2, 105, 105, 1)
 
@@ -136,7 +136,7 @@ def test_images_gives_each_once_with_its_pixels(pairs: PairDataset):
 
 
 def test_an_empty_list_raises_an_error(folder: Path):
-    with pytest.raises(ValueError, match="`pairs` is empty"):
+    with pytest.raises(ValueError, match="at least one pair"):
         PairDataset(PairList([]), folder / "lfw2")
 
 
@@ -175,7 +175,7 @@ def test_a_data_set_works_from_a_memory_mapped_cache(
 
 
 @pytest.mark.parametrize("by", ["pair", "identity"])
-@pytest.mark.filterwarnings("ignore::siamese_verify.data.pairs.PairListWarning")
+@pytest.mark.filterwarnings("ignore::siamese_verify.data.samples.PairListWarning")
 def test_a_split_shares_pixels_and_follows_the_list(
     by: str, pairs: PairDataset, monkeypatch: pytest.MonkeyPatch
 ):
@@ -553,7 +553,7 @@ def test_keras_resumes_as_if_it_had_not_been_interrupted(pairs: PairDataset):
 
 
 @needs_lfw
-def test_the_reports_batches_of_real_images():
+def test_batches_of_real_images():
     listed = PairList.from_lfw(LFW / "pairsDevTrain.txt")
     some = PairDataset(listed.same[:70] + listed.different[:70], LFW / "lfw2", verbose=False)
     batches = some.batches(128, shuffle=True, buffer=1000)

@@ -111,7 +111,7 @@ def test_folds_are_whole_numbers(fold: object):
 
 
 @needs_lfw
-def test_counts_of_the_official_files_are_the_reports():
+def test_the_official_files_hold_the_published_counts():
     train, test = (PairList.from_lfw(LFW / f"pairsDev{name}.txt") for name in ("Train", "Test"))
     assert train.summary() == (2200, 1100, 1100, 2132, 3443)
     assert test.summary() == (1000, 500, 500, 963, 1549)

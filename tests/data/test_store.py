@@ -234,7 +234,9 @@ def test_an_unusable_image_leaves_nothing_in_the_cache(paths: list[Path], cache:
     assert list(cache.iterdir()) == []
 
 
-def test_every_image_decodes() -> None:
+@needs_lfw
+@pytest.mark.slow
+def test_every_real_image_decodes():
     paths = sorted((LFW / "lfw2").glob("*/*.jpg"))
     pixels = load_images(paths, Preprocessing(), verbose=False)
     assert pixels.shape == (8_234, 105, 105, 1)
