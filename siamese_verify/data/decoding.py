@@ -119,8 +119,8 @@ def _checks(contents: tf.Tensor, max_pixels: int) -> list[tf.Operation]:
     )
     n_pixels = _count_pixels(contents, header)
     is_gif, is_bmp = _starts_with(contents, _GIF), _starts_with(contents, _BMP)
-    whole = tf.cond(is_gif, lambda: _gif_is_whole(contents), lambda: True)
-    plain = tf.cond(is_bmp, lambda: _bmp_is_plain(contents, header), lambda: True)
+    whole = tf.cond(is_gif, lambda: _is_whole_gif(contents), lambda: True)
+    plain = tf.cond(is_bmp, lambda: _is_plain_bmp(contents, header), lambda: True)
     return [
         _assert(tf.strings.length(contents) > 0, ["the file is empty"]),
         _assert(n_pixels > 0, ["not a JPEG, PNG, BMP or GIF, or one without size"]),
@@ -151,13 +151,13 @@ def _count_pixels(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _gif_is_whole(contents: tf.Tensor) -> tf.Tensor:
+def _is_whole_gif(contents: tf.Tensor) -> tf.Tensor:
     """Tell whether the GIF has its trailer, since the decoder ignores missing later frames."""
     unpadded = tf.strings.regex_replace(contents, b"\\x00+$", b"")
     return tf.strings.substr(unpadded, -1, 1) == b";"
 
 
-def _bmp_is_plain(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
+def _is_plain_bmp(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
     """Tell whether the pixels are colours, since the decoder reads palette indices as grey."""
     bits, compression = header[28], header[30]
     padded = tf.strings.join([contents, b"\0" * 2048])

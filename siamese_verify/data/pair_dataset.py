@@ -116,8 +116,10 @@ class PairDataset:
             ValueError, FileNotFoundError, ImageError: See the class.
 
         Examples:
-            >>> PairDataset.from_lfw("lfw/pairsDevTest.txt", "lfw/lfw2", (64, 64), verbose=False)
-            PairDataset(PairList(500 same, 500 different), image_size=(64, 64))
+            >>> files = "lfw/pairsDevTest.txt", "lfw/lfw2"
+            >>> data = PairDataset.from_lfw(*files, image_size=(9, 8), verbose=False)
+            >>> data.images.shape[1:]
+            (9, 8, 1)
         """
         preprocessing = Preprocessing(image_size, channels, center_crop, max_pixels)
         pairs = PairList.from_lfw(pairs_file)

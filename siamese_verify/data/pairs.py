@@ -67,6 +67,7 @@ class PairList(PairSequence):
                 with itself.
 
         Examples:
+            >>> from pathlib import Path
             >>> _ = Path("pairs.txt").write_text("1\nAda\t1\t2\nAda\t1\tBob\t1\n")
             >>> PairList.from_lfw("pairs.txt")
             PairList(1 same, 1 different)

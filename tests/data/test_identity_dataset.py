@@ -119,6 +119,19 @@ def test_two_samples_of_one_path_raise_an_error(folder: Path):
         IdentityDataset([*SAMPLES, SAMPLES[1]], folder, verbose=False)
 
 
+def test_one_image_of_two_identities_raises_an_error(folder: Path):
+    with pytest.raises(ValueError, match=r"once.*Received: 1 repeated paths, such as 'Ada/0.png'"):
+        IdentityDataset([*SAMPLES, SAMPLES[0]._replace(identity="Bob")], folder)
+
+
+def test_samples_need_no_folder_of_their_identity(folder: Path, tmp_path: Path):
+    flat = [Sample(f"{i}.png", sample.identity) for i, sample in enumerate(SAMPLES)]
+    for sample, old in zip(flat, SAMPLES, strict=True):
+        (tmp_path / sample.path).symlink_to(folder / old.path)
+    made = IdentityDataset(flat, tmp_path, Preprocessing(SIZE), verbose=False)
+    assert order(made.batches(5)) == SAMPLES
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_identities_raise_an_error(count: int, folder: Path):
     with pytest.raises(ValueError, match=f"Received: {3 * count} images of {count} identities"):

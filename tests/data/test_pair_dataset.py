@@ -171,6 +171,25 @@ def test_a_data_set_works_from_a_memory_mapped_cache(
     assert greys(cached.split(0.25)[1].batches(16)) == greys(pairs.split(0.25)[1].batches(16))
 
 
+def test_samples_need_no_folder_of_their_identity(folder: Path, tmp_path: Path):
+    moved = {s: Sample(f"scans/{i}.png", s.identity) for i, s in enumerate(SAMPLES)}
+    (tmp_path / "scans").mkdir()
+    for sample, new in moved.items():
+        (tmp_path / new.path).symlink_to((folder / "lfw2" / sample.path).with_suffix(".png"))
+    flat = PairList(Pair(moved[left], moved[right], label) for left, right, label in PAIRS)
+    data = PairDataset(flat, tmp_path, Preprocessing(SIZE), verbose=False)
+    assert greys(data.batches(16)) == IN_ORDER
+    rest, part = data.split(0.25)
+    assert len(rest) + len(part) == N
+
+
+@pytest.mark.parametrize("path", ["/etc/1.png", "../lfw2/P0/P0_0001.png"])
+def test_a_path_out_of_the_root_raises_an_error(path: str, folder: Path):
+    outside = PairList([Pair(Sample(path, "P0"), SAMPLES[1], 1)])
+    with pytest.raises(ValueError, match="below `images_root`"):
+        PairDataset(outside, folder / "lfw2", verbose=False)
+
+
 # --- Splits
 
 
