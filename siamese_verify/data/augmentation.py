@@ -170,7 +170,7 @@ def _erase(images: tf.Tensor, side: tf.Tensor, centre: tf.Tensor, seed: tf.Tenso
         < side[:, axis, None] / 2
         for axis, size in enumerate(tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32)))
     )
-    # Noise is drawn for these pixels only, since drawing it takes most of the time.
+    # Noise is drawn for these pixels only, since drawing it would cost most of the time.
     pixels = tf.where(rows[:, :, None] & columns[:, None, :])
     noise = tf.random.stateless_uniform((tf.shape(pixels)[0], tf.shape(images)[3]), seed)
     return tf.tensor_scatter_nd_update(images, pixels, noise)

@@ -126,7 +126,7 @@ def _checks(contents: tf.Tensor, max_pixels: int) -> list[tf.Operation]:
         _assert(n_pixels > 0, ["not a JPEG, PNG, BMP or GIF, or one without size"]),
         _assert_within(n_pixels, max_pixels),
         _assert(whole, ["truncated: the GIF has no end"]),
-        _assert(plain, ["a BMP with a palette or compression; save it as PNG"]),
+        _assert(plain, ["a BMP with a palette or compression, which must be saved as PNG"]),
     ]
 
 

@@ -25,7 +25,7 @@ class IdentityDataset:
         samples: The images and their identities. Each image comes once.
         images_root: Folder that the samples' paths start from.
         preprocessing: How images are decoded. By default 105 x 105 pixels, grey.
-        cache: Folder in which the decoded pixels are kept for later runs; see `load_images`.
+        cache: Folder in which the decoded pixels are kept for later runs (see `load_images`).
         verbose: Whether to show the progress of decoding.
 
     Attributes:

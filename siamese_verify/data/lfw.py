@@ -57,7 +57,7 @@ def lfw_number(sample: Sample) -> int:
 
 
 def read_pairs(path: PathLike) -> tuple[list[Pair], npt.NDArray[np.int32] | None]:
-    """Read a pair file; see `PairList.from_lfw`.
+    """Read a pair file (see `PairList.from_lfw`).
 
     Returns:
         The pairs and, for a View 2 file, the fold of each.
@@ -80,7 +80,7 @@ def read_pairs(path: PathLike) -> tuple[list[Pair], npt.NDArray[np.int32] | None
 
 
 def format_pairs(pairs: Sequence[Pair], folds: npt.NDArray[np.int32] | None) -> str:
-    """Format pairs as the text of a pair file; see `PairList.to_lfw`."""
+    """Format pairs as the text of a pair file (see `PairList.to_lfw`)."""
     if not pairs:
         raise ValueError("A pair file must hold at least one pair. Received: an empty list")
     lines = [*_count_line([pair.label for pair in pairs], folds), *map(_format_pair, pairs)]
@@ -125,7 +125,7 @@ def _has_numbers(fields: list[str]) -> bool:
 def _parse_pair(path: PathLike, number: int, line: str) -> Pair:
     fields = _pair_fields(line)
     if len(fields) not in (3, 4):
-        raise PairFileError(path, number, line, f"{_A_PAIR}; got {len(fields)} fields")
+        raise PairFileError(path, number, line, f"{_A_PAIR}, got {len(fields)} fields")
     right_identity = fields[2] if len(fields) == 4 else fields[0]
     left = _parse_sample(path, number, line, fields[0], fields[1])
     right = _parse_sample(path, number, line, right_identity, fields[-1])
@@ -135,9 +135,9 @@ def _parse_pair(path: PathLike, number: int, line: str) -> Pair:
 def _parse_sample(path: PathLike, number: int, line: str, name: str, digits: str) -> Sample:
     if _UNSAFE_NAME.fullmatch(name):
         expected = "a name that is not a path: without separator, '..', drive or NUL byte"
-        raise PairFileError(path, number, line, f"{expected}; got {name!r}")
+        raise PairFileError(path, number, line, f"{expected}, got {name!r}")
     if not _NUMBER.fullmatch(digits) or int(digits) < 1:
-        raise PairFileError(path, number, line, f"an image number from 1; got {digits!r}")
+        raise PairFileError(path, number, line, f"an image number from 1, got {digits!r}")
     return lfw_sample(name, int(digits))
 
 
@@ -152,11 +152,11 @@ def _check_counts(
     same = sum(labels)
     if len(labels) != 2 * n_folds * n_same or (n_folds == 1 and same != n_same):
         got = f"{same:,} same and {len(labels) - same:,} different"
-        raise PairFileError(path, number, line, f"{expected}; got {got}")
+        raise PairFileError(path, number, line, f"{expected}, got {got}")
     for fold, same in enumerate(np.reshape(labels, (n_folds, -1)).sum(axis=1).tolist(), start=1):
         if same != n_same:
             got = f"{same:,} same and {2 * n_same - same:,} different in fold {fold}"
-            raise PairFileError(path, number, line, f"{expected}; got {got}")
+            raise PairFileError(path, number, line, f"{expected}, got {got}")
 
 
 def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:

@@ -29,7 +29,7 @@ class PairDataset:
         pairs: Who is compared with whom.
         images_root: Folder that the samples' paths start from.
         preprocessing: How images are decoded. By default 105 x 105 pixels, grey.
-        cache: Folder in which the decoded pixels are kept for later runs; see `load_images`.
+        cache: Folder in which the decoded pixels are kept for later runs (see `load_images`).
         verbose: Whether to show the progress of decoding.
 
     Attributes:
@@ -99,9 +99,9 @@ class PairDataset:
         """Read a pair file in LFW's format and decode the images that it names.
 
         Args:
-            pairs_file: Path of the pair file; see `PairList.from_lfw`.
+            pairs_file: Path of the pair file (see `PairList.from_lfw`).
             images_root: Folder that holds one folder of images for each identity.
-            image_size: Height and width of the result; see `Preprocessing`.
+            image_size: Height and width of the result (see `Preprocessing`).
             channels: 1 (grey) or 3 (RGB).
             center_crop: Height and width of the middle part to keep. By default all is kept.
             max_pixels: Largest number of pixels that a file may hold.
@@ -139,7 +139,7 @@ class PairDataset:
         Args:
             fraction: Share of the pairs to split off.
             seed: Seed of the draws. The same seed results in the same split.
-            by: `"pair"` or `"identity"`; see `PairList.split`.
+            by: `"pair"` or `"identity"` (see `PairList.split`).
 
         Returns:
             The rest and the part.

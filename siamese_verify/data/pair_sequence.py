@@ -18,7 +18,7 @@ from siamese_verify.files import PathLike
 
 
 class PairSequence(Sequence[Pair]):
-    """An immutable sequence of pairs, with what can be told of it; see `PairList`."""
+    """An immutable sequence of pairs, which knows their labels, identities and images."""
 
     def __init__(self, pairs: Iterable[Pair], folds: Iterable[int] | None = None):
         self._pairs = tuple(pairs)

@@ -192,6 +192,6 @@ class PairList(PairSequence):
             >>> PairList(same).in_folds(2).folds.tolist()
             [0, 0, 1, 1]
         """
-        folds = splitting.fold(self, n_folds, np.random.default_rng(seed))
+        folds = splitting.into_folds(self, n_folds, np.random.default_rng(seed))
         numbers = np.repeat(np.arange(n_folds), [len(fold) for fold in folds])
         return PairList((pair for fold in folds for pair in fold), numbers)

@@ -106,7 +106,7 @@ class Preprocessing:
 
 @functools.lru_cache(maxsize=16)
 def _decoder(preprocessing: Preprocessing) -> Any:
-    """Build the graph, which is kept because building takes longer than decoding an image."""
+    """Build the graph. It is kept, because building is slower than decoding an image."""
     decode = _graph_before_resizing(preprocessing.channels, preprocessing.max_pixels)
     return tf.function(
         lambda contents: preprocessing.crop_and_resize(decode(contents)),
@@ -117,7 +117,7 @@ def _decoder(preprocessing: Preprocessing) -> Any:
 
 @functools.lru_cache(maxsize=16)
 def _graph_before_resizing(channels: int, max_pixels: int) -> Any:
-    """Build the part of the graph that takes longest to build, once for all sizes and crops."""
+    """Build the graph up to resizing, which is the slow part, once for all sizes and crops."""
     return tf.function(
         lambda contents: decoding.decode(contents, channels, max_pixels),
         [tf.TensorSpec((), tf.string)],

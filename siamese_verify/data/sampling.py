@@ -19,7 +19,7 @@ TwoSamples = tuple[Sample, Sample]
 def draw_pairs(
     samples: SamplesByIdentity, size: int | None, rng: np.random.Generator
 ) -> list[Pair]:
-    """Draw `size / 2` same and then `size / 2` different pairs; see `PairList.sample`."""
+    """Draw `size / 2` same and then `size / 2` different pairs (see `PairList.sample`)."""
     n_same, n_different = _count_possible(samples)
     possible = 2 * min(n_same, n_different)
     if size is None:
@@ -36,7 +36,7 @@ def draw_pairs(
 
 
 def draw_folds(samples: SamplesByIdentity, size: int | None, n_folds: int, seed: int) -> list[Pair]:
-    """Draw equally many pairs in each fold, one fold after another; see `PairList.sample`."""
+    """Draw equally many pairs in each fold, one fold after another (see `PairList.sample`)."""
     n_folds = whole_number("n_folds", n_folds, 2)
     shuffled = np.random.default_rng(seed).permutation(list(samples))
     parts = [

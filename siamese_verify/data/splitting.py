@@ -22,7 +22,7 @@ Counts = npt.NDArray[Any]
 def split(
     pairs: Sequence[Pair], fraction: float, by: str, rng: np.random.Generator
 ) -> list[list[Pair]]:
-    """Split off a part of the pairs; see `PairList.split`.
+    """Split off a part of the pairs (see `PairList.split`).
 
     Returns:
         The rest and the part.
@@ -31,7 +31,7 @@ def split(
         raise ValueError(f"`fraction` must be between 0 and 1. Received: fraction={fraction}")
     if by not in ("pair", "identity"):
         raise ValueError(f"`by` must be 'pair' or 'identity'. Received: by={by!r}")
-    divide = divide_by_pair if by == "pair" else divide_by_identity
+    divide = _divide_by_pair if by == "pair" else _divide_by_identity
     rest, part = _listed(pairs, divide(pairs, fraction, rng), 2)
     if not rest or not part:
         raise ValueError(
@@ -43,10 +43,10 @@ def split(
     return [rest, part]
 
 
-def fold(pairs: Sequence[Pair], n_folds: int, rng: np.random.Generator) -> list[list[Pair]]:
-    """Divide the pairs into folds; see `PairList.in_folds`."""
+def into_folds(pairs: Sequence[Pair], n_folds: int, rng: np.random.Generator) -> list[list[Pair]]:
+    """Divide the pairs into folds (see `PairList.in_folds`)."""
     n_folds = whole_number("n_folds", n_folds, 2)
-    folds = _listed(pairs, divide_into_folds(pairs, n_folds, rng), n_folds)
+    folds = _listed(pairs, _divide_into_folds(pairs, n_folds, rng), n_folds)
     if not all(folds):
         raise ValueError(
             f"{folds.count([])} of {n_folds} folds would be empty, since no identity may be in "
@@ -57,7 +57,7 @@ def fold(pairs: Sequence[Pair], n_folds: int, rng: np.random.Generator) -> list[
     return folds
 
 
-def divide_by_pair(pairs: Sequence[Pair], fraction: float, rng: np.random.Generator) -> Parts:
+def _divide_by_pair(pairs: Sequence[Pair], fraction: float, rng: np.random.Generator) -> Parts:
     """Draw part 1 with `fraction` of the same and of the different pairs. The rest is part 0."""
     labels = np.array([pair.label for pair in pairs])
     parts = np.zeros(len(pairs), np.int32)
@@ -67,20 +67,20 @@ def divide_by_pair(pairs: Sequence[Pair], fraction: float, rng: np.random.Genera
     return parts
 
 
-def divide_by_identity(pairs: Sequence[Pair], fraction: float, rng: np.random.Generator) -> Parts:
+def _divide_by_identity(pairs: Sequence[Pair], fraction: float, rng: np.random.Generator) -> Parts:
     """Draw identities for part 1, whose pairs are about `fraction` of each label."""
     pairs_of = _pairs_of_identities(pairs)
     chosen = _choose_identities(pairs_of, fraction * _count_labels(pairs), rng)
     return _parts_of_pairs(pairs, {identity: int(identity in chosen) for identity in pairs_of})
 
 
-def divide_into_folds(pairs: Sequence[Pair], n_folds: int, rng: np.random.Generator) -> Parts:
+def _divide_into_folds(pairs: Sequence[Pair], n_folds: int, rng: np.random.Generator) -> Parts:
     """Draw identities for each fold, such that folds hold about equally many pairs of each label.
 
     Identities that pairs connect stay together, unless their pairs are too many for one fold.
     """
     pairs_of = _pairs_of_identities(pairs)
-    # Each identity counts for half of its pairs with others, whose other half it is.
+    # A pair of two identities counts half for each, so that shares sum to the number of pairs.
     shares = {
         identity: sum((_share(identity, pair) for pair in of), np.zeros(2))
         for identity, of in pairs_of.items()

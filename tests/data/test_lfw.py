@@ -217,7 +217,7 @@ BAD = [
     (HEAD + "Ada 1 x\n", 2, "Ada 1 x", A_NUMBER),
     (HEAD + "Ada x Bob 1\n", 2, "Ada x Bob 1", A_NUMBER),
     (HEAD + "Ada 1 Bob 1.5\n", 2, "Ada 1 Bob 1.5", A_NUMBER),
-    (HEAD + "Ada Lovelace\t1\tx\n", 2, "Ada Lovelace\t1\tx", A_NUMBER + "; got 'x'"),
+    (HEAD + "Ada Lovelace\t1\tx\n", 2, "Ada Lovelace\t1\tx", A_NUMBER + ", got 'x'"),
     (HEAD + "Ada 0 1\n", 2, "Ada 0 1", A_NUMBER),
     (HEAD + "Ada 1 -1\n", 2, "Ada 1 -1", A_NUMBER),
     (HEAD + "Ada 1 +1\n", 2, "Ada 1 +1", A_NUMBER),
@@ -235,12 +235,12 @@ BAD = [
     ("\u0662\n" + HEAD, 1, "\u0662", "a count of same pairs"),
     (f"{10**30}\n" + HEAD, 1, f"{10**30}", "a count of same pairs"),
     ("999999999 999999999\n" + HEAD, 1, "999999999 999999999", "got 1 same and 0 different"),
-    ("1\n" + HEAD, 1, "1", "1 same and 1 different pairs to follow; got 1 same and 0 diff"),
+    ("1\n" + HEAD, 1, "1", "1 same and 1 different pairs to follow, got 1 same and 0 diff"),
     ("\n1\nAda 1 2\nAda 1 3\n", 2, "1", "got 2 same and 0 different"),
     ("1\nAda 1 2\nAda 1 Bob 1\nAda 1 3\n", 1, "1", "got 2 same and 1 different"),
     (
         "2 1\nAda 1 2\nAda 1 3\nAda 1 Bob 1\nAda 2 Bob 1\n",
-        *(1, "2 1", "2 folds, in each 1 same and 1 different pairs to follow; got 2 same and"),
+        *(1, "2 1", "2 folds, in each 1 same and 1 different pairs to follow, got 2 same and"),
     ),
     (
         "2 1\nAda 1 2\nAda 1 Bob 1\nAda 1 3\nAda 2 3\n",
