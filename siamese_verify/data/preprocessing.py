@@ -152,7 +152,7 @@ def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:
     # The comparisons are false for NaN.
     if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise ValueError(
-            "Floating-point pixels must lie in [0, 1]. Divide them by 255. "
+            "Floating-point pixels must lie in [0, 1]. Divide pixels by 255. "
             f"Received: values from {array.min()} to {array.max()}"
         )
     return array.astype(np.float32)
