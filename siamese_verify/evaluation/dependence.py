@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.evaluation.clusters import Clusters
-from siamese_verify.evaluation.intervals import Bools, Floats, Z, student_quantile
+from siamese_verify.evaluation.intervals import Bools, Floats, student_quantile
 
 RULE_OF_30 = 30  # Errors from which a rate's own spread can be trusted (ISO/IEC 19795-1).
 SMALLEST_RATE = 1e-9  # A rate below counts as this one, so that its logarithm is finite.
@@ -35,6 +35,7 @@ class Kind:
     Attributes:
         n: Number of pairs of this kind.
         n_clusters: Number of distinct pairs of identities among them.
+        degrees: Degrees of freedom of a variance, one fewer than identities, or infinity.
         quantile: Half the width of a 95% interval in standard errors.
         has_few: Whether their identities are fewer than 30.
 
@@ -48,7 +49,8 @@ class Kind:
         self.chosen, self.clusters, self._scores = chosen, clusters, scores
         self.n, self.n_clusters = int(chosen.sum()), clusters.count(chosen)
         identities = clusters.count_identities(chosen)
-        self.quantile = Z if identities is None else student_quantile(identities - 1)
+        self.degrees = math.inf if identities is None else max(identities - 1, 1)
+        self.quantile = student_quantile(self.degrees)
         self.has_few = identities is not None and identities < RULE_OF_30
         ones = chosen.astype(np.float64)
         self._n_same = clusters.sum_same(ones, ones)  # ordered pairs of pairs

@@ -125,5 +125,22 @@ def student_quantile(degrees: float) -> float:
     return Z + sum(term / degrees**power for power, term in enumerate(terms, start=1))
 
 
+def student_p_value(t: float, degrees: float) -> float:
+    """Compute the two-sided p value of Student's t. Infinite degrees stand for the normal one.
+
+    References:
+        Abramowitz, Stegun, "Handbook of Mathematical Functions", 1964, formulas 26.7.3 and 26.7.4.
+    """
+    if math.isinf(degrees):
+        return math.erfc(abs(t) / math.sqrt(2))
+    angle, odd = math.atan2(abs(t), math.sqrt(degrees)), int(degrees) % 2
+    j = np.arange(1, (int(degrees) - odd) // 2)
+    factors = (2 * j / (2 * j + 1) if odd else (2 * j - 1) / (2 * j)) * math.cos(angle) ** 2
+    series = math.sin(angle) * (1 + float(np.cumprod(factors).sum()))
+    if odd:
+        series = 2 / math.pi * (angle + (math.cos(angle) * series if degrees > 1 else 0.0))
+    return min(max(1 - series, 0.0), 1.0)
+
+
 _ITERATIONS = 8  # The end settles to four digits in five.
 _STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706)

@@ -57,6 +57,11 @@ class Rate:
 class Joint:
     """Sum of two estimates, one of each kind of pairs, which share identities.
 
+    Attributes:
+        degrees: Degrees of freedom of the variance.
+        quantile: Half the width of a 95% interval in standard errors.
+        correlation: Correlation of the two estimates.
+
     Args:
         kinds: The two kinds of pairs.
         influence: What each pair adds to either estimate.
@@ -71,6 +76,7 @@ class Joint:
     ):
         one, other = kinds
         self._kinds, self.quantile = kinds, max(one.quantile, other.quantile)
+        self.degrees = min(one.degrees, other.degrees)
         self._deviations = [math.sqrt(variance) for variance in variances]
         self.correlation = 0.0
         if scale := math.prod(self._deviations):
