@@ -127,7 +127,7 @@ class Kind:
         # The sum of all values is 0, so that pairs without a common identity seem to disagree.
         shift = -sharing / counts[2] if counts[2] > 0 else 0.0
         for_same, for_sharing = (
-            (products / count - shift) / (1 - shift) if count > 0 else 0.0
+            (products / count - shift) / (1 - shift) if count > 0 and shift < 1 else 0.0
             for products, count in ((same - self.n, counts[0]), (sharing - same, counts[1]))
         )
         for_sharing = min(max(for_sharing, 0.0), 1.0)
