@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelled_scores import all_pairs
 from scipy import stats
@@ -115,6 +115,7 @@ integers = st.lists(
 ).filter(lambda pairs: len({label for *_, label in pairs}) == 2)
 
 
+@settings(max_examples=40)
 @given(integers, st.data())
 def test_any_comparison_is_antisymmetric_in_range_and_independent_of_the_order(pairs, data):
     a, b, labels = (np.array(values, float) for values in zip(*pairs, strict=True))
