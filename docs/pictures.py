@@ -69,7 +69,7 @@ def draw_thresholds(scores: np.ndarray, labels: np.ndarray) -> Figure:
 def probabilities(
     verifier: sv.Verifier, val: sv.PairDataset, scores: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return P(same) of test pairs by the score itself, a line over it, and a line over its logit."""
+    """Return P(same) of test pairs by the score itself, a line over it, and over its logit."""
     line = dataclasses.replace(
         verifier.calibration,
         **dict(zip(("slope", "intercept"), line_over(verifier, val), strict=True)),

@@ -45,8 +45,8 @@ def estimate_best_accuracy(pairs: ScoredPairs, threshold: float) -> Estimate:
     """
     is_genuine = pairs.genuine.chosen
     highest = estimate_accuracy(pairs, pairs.are_right(threshold))
-    # The accuracy of each tenth, at the best threshold of the rest, is too low by about as much as
-    # the accuracy at the best threshold of all is too high.
+    # At its own best threshold, the accuracy is too high. Deciding each tenth at the best threshold
+    # of the rest makes it too low by about as much.
     right = np.zeros_like(is_genuine)
     # Equal scores stay in one part, so that the order of the pairs does not matter.
     part = np.unique(pairs.scores, return_inverse=True)[1].ravel() % 10
@@ -70,7 +70,7 @@ def _right_rates(pairs: ScoredPairs, right: Bools) -> tuple[JointRate, float]:
     return joint, joint.cases(*centres)
 
 
-# How much better the best threshold looks than the true one, or than one beyond it, in 95% of
-# cases and in standard errors of the difference. Around its maximum, the accuracy tends to
+# In 95% of cases, the best threshold looks better than the true one, or than one beyond it, by at
+# most as many standard errors of the difference. Around its maximum, the accuracy tends to
 # W(t) - t**2 with a Brownian W (Kim, Pollard, "Cube root asymptotics", 1990).
 _CUBE_ROOT_QUANTILE = 1.55

@@ -67,7 +67,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Create a calibration from what `to_dict` returned."""
+        """Create a calibration from the result of `to_dict`."""
         rates = {name: Estimate(*values[name]) for name in ("far", "frr")}
         return cls(**{**values, **rates})
 

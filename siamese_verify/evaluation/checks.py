@@ -16,8 +16,8 @@ def check_labelled_scores(
     """Return finite scores in their own precision, and which pairs are genuine, each `(n,)`.
 
     Raises:
-        ValueError: If lengths differ, a shape is not `(n,)` or `(n, 1)`, a score is not a finite
-            number, or labels are not both 0 and 1.
+        ValueError: If lengths differ, a shape is not `(n,)` or `(n, 1)`, a score is not finite, or
+            labels are not both 0 and 1.
     """
     score, label = check_scores(scores), as_vector("labels", labels)
     if len(score) != len(label):

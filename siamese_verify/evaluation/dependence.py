@@ -57,7 +57,7 @@ class Kind:
         self._n_sharing = clusters.sum_sharing(ones, ones)
 
     def influence(self, values: npt.NDArray[np.generic]) -> Floats:
-        """Compute what each pair of this kind adds to the mean of `values`. Others add 0."""
+        """Compute the contribution of each pair to the mean of `values` among this kind."""
         mean = values[self.chosen].mean()
         influence: Floats = np.where(self.chosen, values - mean, 0.0) / self.n
         return influence

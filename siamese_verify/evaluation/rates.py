@@ -64,7 +64,7 @@ class Joint:
 
     Args:
         kinds: The two kinds of pairs.
-        influence: What each pair adds to either estimate.
+        influence: Contribution of each pair to either estimate.
         variances: Variance of either estimate.
     """
 
@@ -94,7 +94,7 @@ class Joint:
         return any(kind.has_few for kind in self._kinds)
 
     def logit_estimate(self, value: float) -> Estimate:
-        """Give `value`, the sum, an interval whose width shrinks towards 0 and 1.
+        """Return the sum `value` with an interval whose width shrinks towards 0 and 1.
 
         References:
             Qin, Hotilovac, "Comparison of non-parametric confidence intervals for the area under
@@ -139,6 +139,6 @@ class JointRate(Joint):
         return mean * (1 - mean) / self._variance_of_sum(deviations)
 
     def estimate(self, value: float, cases: Callable[[float], float]) -> Estimate:
-        """Give `value`, the mean, an interval from the number of cases for a true mean."""
+        """Return the mean `value` with its interval, from the number of cases for a true mean."""
         conservative = any(rate.is_conservative for rate in self._rates)
         return wilson_of_dependent(value, cases, self.quantile, conservative=conservative)

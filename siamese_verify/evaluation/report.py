@@ -55,8 +55,8 @@ def evaluate_scores(
         An `Evaluation`, which prints as a table.
 
     Raises:
-        ValueError: If lengths differ, a score is not finite, labels are not both 0 and 1,
-            `threshold` is NaN, or `identities` are not two for each pair.
+        ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1. Also
+            if `threshold` is NaN, or `identities` are not two for each pair.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -122,7 +122,7 @@ class Evaluation:
         )
 
     def among(self, chosen: npt.ArrayLike) -> Evaluation:
-        """Evaluate some of the pairs, such as those pairs of a group, at the same threshold.
+        """Evaluate some of the pairs, such as the pairs of a group, at the same threshold.
 
         Args:
             chosen: Which pairs, bool `(n,)`. Genuine and impostor pairs must be among them.

@@ -17,8 +17,8 @@ def best_threshold(
 ) -> float:
     """Find the threshold of the highest accuracy.
 
-    It lies halfway between the neighbouring scores. Of several equally good thresholds, the middle
-    one counts. Choose it on validation pairs, never on the pairs that are then reported.
+    It lies halfway between the neighbouring scores. If several thresholds are equally good, it is
+    the middle one. Choose it on validation pairs, never on the pairs that are then reported.
 
     Args:
         scores: Scores `(n,)`, higher is more alike.
