@@ -10,6 +10,7 @@ import numpy as np
 from siamese_verify.evaluation.clusters import Clusters
 from siamese_verify.evaluation.dependence import RULE_OF_30, Kind
 from siamese_verify.evaluation.intervals import (
+    STAR_NOTE,
     Bools,
     Estimate,
     Floats,
@@ -65,6 +66,8 @@ class Comparison:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        if any("*" in line for line in lines):
+            lines.append(STAR_NOTE)
         return "\n".join(lines)
 
 

@@ -142,5 +142,6 @@ def student_p_value(t: float, degrees: float) -> float:
     return min(max(1 - series, 0.0), 1.0)
 
 
+STAR_NOTE = "* conservative: too few identities or errors for a narrower interval"
 _ITERATIONS = 8  # The end settles to four digits in five.
 _STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706)

@@ -16,7 +16,7 @@ from siamese_verify.evaluation.accuracy import (
     estimate_best_threshold,
 )
 from siamese_verify.evaluation.checks import check_labelled_scores
-from siamese_verify.evaluation.intervals import Estimate, Identities, star
+from siamese_verify.evaluation.intervals import STAR_NOTE, Estimate, Identities, star
 from siamese_verify.evaluation.rates import Rate
 from siamese_verify.evaluation.roc_figures import (
     can_answer,
@@ -233,7 +233,7 @@ class Evaluation:
         }
         lines = [f"{name:<18}{value}" for name, value in rows.items()]
         if any(figure.conservative for figure in figures.values()):
-            lines.append("* conservative: too few identities or errors for a narrower interval")
+            lines.append(STAR_NOTE)
         return "\n".join(lines)
 
 

@@ -115,7 +115,7 @@ integers = st.lists(
 ).filter(lambda pairs: len({label for *_, label in pairs}) == 2)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(integers, st.data())
 def test_any_comparison_is_antisymmetric_in_range_and_independent_of_the_order(pairs, data):
     a, b, labels = (np.array(values, float) for values in zip(*pairs, strict=True))
@@ -223,6 +223,8 @@ def test_a_comparison_prints_as_a_table():
     assert auc.endswith("< 0.0001")
     assert str(comparison.accuracy_b) in accuracy
     assert counts.split()[-2:] == [f"{comparison.n_only_a}", f"{comparison.n_only_b}"]
+    few = np.arange(2050)[:, None] % [5, 7]
+    assert str(compare(labels, a, b, identities=few)).splitlines()[-1].startswith("* conservative")
 
 
 LABELS, SCORES = [1, 0, 1, 0], [0.9, 0.1, 0.8, 0.3]

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from labelled_scores import all_pairs, any_scores, draw_by_identity, draw_normal
 from scipy import stats
@@ -17,6 +17,7 @@ from siamese_verify.evaluation.report import EvaluationWarning
 FIGURES = ("accuracy", "far", "frr", "best_accuracy", "auc", "eer")
 
 
+@settings(deadline=None)
 @given(any_scores, st.floats(-2, 2))
 @example([(0.0, 1), (0.0, 0)], 0.0)
 @example([(1.0, 1), (0.0, 0)], 0.5)
@@ -34,6 +35,7 @@ def test_rates_and_accuracies_equal_scikit_learns(pairs, threshold):
     assert np.mean((scores >= report.best_threshold) == (labels == 1)) == max(every)
 
 
+@settings(deadline=None)
 @given(any_scores, st.data())
 def test_an_interval_holds_its_figure_and_stays_in_range(pairs, data):
     scores, labels = zip(*pairs, strict=True)
@@ -68,6 +70,7 @@ def test_few_identities_leave_a_perfect_auc_a_wide_interval():
     assert report.eer.high > 0.1
 
 
+@settings(deadline=None)
 @given(any_scores, st.data())
 def test_no_figure_depends_on_the_order_of_the_pairs(pairs, data):
     scores, labels = map(np.array, zip(*pairs, strict=True))
