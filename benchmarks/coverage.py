@@ -1,11 +1,11 @@
-"""How often 95% intervals hold the truth, by simulation. It writes docs/coverage.md.
+"""Count by simulation how often 95% intervals hold the truth, and write docs/coverage.md.
 
-    python benchmarks/coverage.py                       # what benchmarks/coverage.json lacks
-    python benchmarks/coverage.py --output new.json     # everything again, about an hour
+    python benchmarks/coverage.py                       # settings that coverage.json lacks
+    python benchmarks/coverage.py --output new.json     # all settings, about an hour
 
-Scores are normal, with an effect of each identity and, in half of the settings, of each pair of
-identities, so that all figures are known. Beside the library's interval stand the naive one, which
-takes pairs as independent, and a bootstrap over identities (on a tenth of the draws).
+Scores are normal, so that all figures are known. Each identity has an effect on them and, in half
+of the settings, each pair of identities has one too. The library's interval is compared with a
+naive interval, which treats pairs as independent, and with a bootstrap over identities.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ from siamese_verify.files import replacing
 Normal = NormalDist()
 KEPT = Path(__file__).with_name("coverage.json")
 DOCS = Path(__file__).parents[1] / "docs" / "coverage.md"
-MOST_PAIRS, GENUINE, IMPOSTOR = 20_000, 10, 25  # the last two of each identity, each two of them
-DISTANCE = 3.0  # of the genuine mean from the impostor mean, in standard deviations
+MAX_PAIRS = 20_000
+GENUINE, IMPOSTOR = 10, 25  # pairs of each identity, and of each two identities
+DISTANCE = 3.0  # from the impostor mean to the genuine mean, in standard deviations
 FARS = (0.1, 0.01, 0.001)
-# Shares of the variance of impostor scores: of identities, of pairs of identities.
+# Shares of the variance of impostor scores due to identities, and to pairs of identities.
 EFFECTS = {"identities": (0.3, 0.0), "identities and pairs": (0.1, 0.8)}
 COUNTS = (10, 20, 50, 200)
 REPLICATES = 200
 
 
-def truth(share_same: float) -> dict[str, float]:
-    """All figures, at the thresholds at which FAR is one of `FARS`."""
+def truth(genuine_share: float) -> dict[str, float]:
+    """Compute all true figures, at the thresholds where FAR is one of `FARS`."""
     figures = {"AUC": Normal.cdf(DISTANCE / 2**0.5), "EER": Normal.cdf(-DISTANCE / 2)}
     for far in FARS:
         threshold = Normal.inv_cdf(1 - far)
         frr = Normal.cdf(threshold - DISTANCE)
-        accuracy = 1 - share_same * frr - (1 - share_same) * far
+        accuracy = 1 - genuine_share * frr - (1 - genuine_share) * far
         figures |= {
             f"FAR {far:g}": far,
             f"FRR {far:g}": frr,
@@ -54,33 +55,36 @@ def truth(share_same: float) -> dict[str, float]:
 
 
 def draw(rng: np.random.Generator, n: int, effects: tuple[float, float]) -> tuple[Any, Any, Any]:
-    """Scores, labels and identities of all pairs of `n` identities."""
-    of_identity, of_pair = effects
+    """Draw scores, labels and identities of all pairs of `n` identities."""
+    identity_share, pair_share = effects
     a, b = np.triu_indices(n, 1)
-    times = max(1, min(IMPOSTOR, (MOST_PAIRS - GENUINE * n) // len(a)))
+    times = max(1, min(IMPOSTOR, (MAX_PAIRS - GENUINE * n) // len(a)))
     identity = rng.normal(size=n)
-    genuine = (identity + rng.normal(size=n)) / 2**0.5  # half of it tells of strangers too
-    genuine_scores = DISTANCE + mixed(rng, genuine, of_identity + of_pair / 2, GENUINE)
-    effect = (of_identity / 2) ** 0.5 * (identity[a] + identity[b])
-    effect += of_pair**0.5 * rng.normal(size=len(a))
-    share = of_identity + of_pair
+    genuine = (
+        identity + rng.normal(size=n)
+    ) / 2**0.5  # Half of the variance is shared with impostor pairs.
+    genuine_scores = DISTANCE + mixed(rng, genuine, identity_share + pair_share / 2, GENUINE)
+    effect = (identity_share / 2) ** 0.5 * (identity[a] + identity[b])
+    effect += pair_share**0.5 * rng.normal(size=len(a))
+    share = identity_share + pair_share
     scores = np.append(genuine_scores, mixed(rng, effect / share**0.5, share, times))
     everyone = np.arange(n)
     identities = np.concatenate(
         [np.repeat(np.stack(x, 1), k, 0) for x, k in (((everyone,) * 2, GENUINE), ((a, b), times))]
     )
     labels = np.repeat([1, 0], [GENUINE * n, times * len(a)])
-    chosen = rng.random(len(labels)).argsort()[:MOST_PAIRS]
+    chosen = rng.random(len(labels)).argsort()[:MAX_PAIRS]
     return scores[chosen], labels[chosen], identities[chosen]
 
 
 def mixed(rng: np.random.Generator, effect: Any, share: float, times: int) -> Any:
+    """Repeat each effect, and add noise, such that the effect makes `share` of the variance."""
     repeated = np.repeat(effect, times)
     return share**0.5 * repeated + (1 - share) ** 0.5 * rng.normal(size=len(repeated))
 
 
 def intervals(scores: Any, labels: Any, identities: Any) -> dict[str, tuple[float, float, bool]]:
-    """Low and high end of each figure, and whether it says that it is conservative."""
+    """Return both ends of each figure's interval, and whether it is conservative."""
     found = {}
     for far in FARS:
         report = evaluate_scores(scores, labels, Normal.inv_cdf(1 - far), identities)
@@ -98,7 +102,7 @@ def intervals(scores: Any, labels: Any, identities: Any) -> dict[str, tuple[floa
 def bootstrap(
     rng: np.random.Generator, scores: Any, labels: Any, identities: Any, n: int
 ) -> dict[str, tuple[float, float, bool]]:
-    """Percentiles over samples of identities, in which a pair counts as often as both its own."""
+    """Compute percentiles over samples of identities, in which pairs count as often as these."""
     order = np.argsort(-scores)
     scores, same, (a, b) = scores[order], labels[order] == 1, identities[order].T
     rows = []
@@ -131,7 +135,7 @@ def bootstrap(
 
 
 def measure(n: int, effects: str, draws: int, seed: int) -> dict[str, Any]:
-    """Coverage, mean width, and share of conservative intervals, by method and figure."""
+    """Measure coverage, mean width, and share of conservative intervals, by method and figure."""
     rng = np.random.default_rng([seed, n, list(EFFECTS).index(effects)])
     held: dict[str, dict[str, list[tuple[bool, float, bool]]]] = {}
     for i in range(draws):
@@ -156,39 +160,42 @@ def measure(n: int, effects: str, draws: int, seed: int) -> dict[str, Any]:
 PAGE = """\
 # Coverage of the intervals
 
-A 95% interval should hold the truth in 95 of 100 repetitions. This page counts, on simulated scores
-of which all figures are known. `python benchmarks/coverage.py` writes it.
+A 95% interval should hold the truth in 95 of 100 repetitions. This page counts how often it does.
+The scores are simulated, so that all true figures are known. `python benchmarks/coverage.py` writes
+this page.
 
 - Each draw has {genuine} genuine pairs for each identity, and up to {impostor} impostor pairs for
-  each two identities, at most {most:,} pairs in all. Genuine scores lie {distance:g} standard
-  deviations higher.
-- Impostor scores have an effect of each identity and, in the second table, of each pair of
-  identities. Genuine scores have an effect of each identity, which is correlated with the other.
+  each two identities. The total is at most {most:,} pairs.
+- Genuine scores lie {distance:g} standard deviations higher than impostor scores.
+- Each identity has an effect on the scores of its impostor pairs. In the second table, each pair of
+  identities has an effect too.
+- Each identity also has an effect on its genuine scores. The two effects are correlated.
 - FAR, FRR, accuracy and TAR are measured at FAR 0.1, 0.01 and 0.001.
-- `library` is what `evaluate_scores` gives. `naive` takes pairs as independent. `bootstrap` samples
-  identities {replicates} times. The last two are counted on a tenth of the draws.
-- Each cell shows the coverage and, in parentheses, the mean width of the interval. A star marks
-  intervals that say `conservative` in most draws: fewer than 30 identities, fewer than 30 distinct
-  pairs of identities with an error, or fewer than 30 errors expected at the FAR of a TAR. They may
-  hold the truth more often, because nothing narrower can be defended.
+- `library` is the interval of `evaluate_scores`. `naive` treats pairs as independent. `bootstrap`
+  samples identities {replicates} times. The last two are counted on a tenth of the draws.
+- Each cell shows the coverage and, in parentheses, the mean width of the interval.
+- A star marks intervals that are `conservative` in most draws. They may hold the truth more often,
+  because no narrower interval can be defended.
+- An interval is conservative in one of three cases: fewer than 30 identities, fewer than 30
+  distinct pairs of identities with an error, or fewer than 30 errors expected at the FAR of a TAR.
 """
 
 
 def page(results: list[dict[str, Any]]) -> Iterator[str]:
-    """The page in Markdown."""
+    """Yield the lines of the page."""
     yield PAGE.format(
         genuine=GENUINE,
         impostor=IMPOSTOR,
-        most=MOST_PAIRS,
+        most=MAX_PAIRS,
         distance=DISTANCE,
         replicates=REPLICATES,
     )
-    for effects, (of_identity, of_pair) in EFFECTS.items():
+    for effects, (identity_share, pair_share) in EFFECTS.items():
         chosen = [result for result in results if result["effects"] == effects]
         yield f"\n## Effects of {effects}\n"
         yield (
-            f"Identities make {of_identity:.0%} of the variance of impostor scores, pairs of "
-            f"identities {of_pair:.0%}. {chosen[0]['draws']:,} draws of each row.\n"
+            f"Identities make {identity_share:.0%} of the variance of impostor scores, and pairs "
+            f"of identities {pair_share:.0%}. Each row has {chosen[0]['draws']:,} draws.\n"
         )
         yield "| identities | figure | library | naive | bootstrap |"
         yield "|---|---|---|---|---|"
@@ -198,6 +205,7 @@ def page(results: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def cells(result: dict[str, Any], name: str) -> Iterator[str]:
+    """Yield coverage and mean width by each method."""
     for method in ("library", "naive", "bootstrap"):
         held, width, conservative = result[method][name]
         star = "\\*" if method == "library" and conservative > 0.5 else ""
@@ -208,9 +216,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=KEPT, help="JSON; what it holds is kept")
+    parser.add_argument("--draws", type=int, default=1000, help="draws of each setting")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
+    parser.add_argument(
+        "--output", type=Path, default=KEPT, help="JSON file, whose settings are kept"
+    )
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", EvaluationWarning)
     results = json.loads(arguments.output.read_text()) if arguments.output.exists() else []

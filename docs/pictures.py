@@ -1,9 +1,9 @@
-"""Draws the pictures of `concepts.md`, `verifier.md` and `lfw.md` from a run on drawn faces.
+"""Plot the pictures of `concepts.md`, `verifier.md` and `lfw.md` from a run on drawn faces.
 
 It also prints the Brier scores and log losses that `verifier.md` quotes.
 
-python examples/lfw/train.py
-python docs/pictures.py
+    python examples/lfw/train.py
+    python docs/pictures.py
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from siamese_verify.plots import plot_outcomes
 
 RUNS = Path("runs")
 IMAGES = Path(__file__).parent / "images"
-SAME, DIFFERENT = "tab:blue", "tab:orange"
+GENUINE, IMPOSTOR = "tab:blue", "tab:orange"
 
 
 def draw_pairs(pairs: sv.PairList, root: Path) -> Figure:
@@ -33,7 +33,7 @@ def draw_pairs(pairs: sv.PairList, root: Path) -> Figure:
         figure.subplots(2, 4).flat, data.indices, data.labels, strict=True
     ):
         axes.imshow(np.concatenate([data.images[left], data.images[right]], axis=1))
-        axes.set_title(f"{label}: {'same' if label else 'different'}", fontsize=9)
+        axes.set_title(f"{label}: {'genuine' if label else 'impostor'}", fontsize=9)
         axes.axis("off")
     return figure
 
@@ -42,7 +42,7 @@ def draw_scores(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Fig
     figure = Figure(figsize=(8, 3), layout="constrained")
     axes = figure.subplots()
     bins = np.linspace(0, 1, 41)
-    for label, name, colour in ((1, "same pairs", SAME), (0, "different pairs", DIFFERENT)):
+    for label, name, colour in ((1, "genuine pairs", GENUINE), (0, "impostor pairs", IMPOSTOR)):
         axes.hist(scores[labels == label], bins, alpha=0.7, color=colour, label=name)
     axes.axvline(threshold, color="black", linestyle="--", label="threshold from validation")
     axes.set(xlabel="score: higher is more alike", ylabel="test pairs")
@@ -52,14 +52,14 @@ def draw_scores(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Fig
 
 def draw_thresholds(scores: np.ndarray, labels: np.ndarray) -> Figure:
     thresholds = np.linspace(0, 1, 501)
-    same, different = (np.sort(scores[labels == label]) for label in (1, 0))
-    frr = np.searchsorted(same, thresholds) / len(same)
-    far = 1 - np.searchsorted(different, thresholds) / len(different)
+    genuine, impostor = (np.sort(scores[labels == label]) for label in (1, 0))
+    frr = np.searchsorted(genuine, thresholds) / len(genuine)
+    far = 1 - np.searchsorted(impostor, thresholds) / len(impostor)
     crossing = np.argmin(np.abs(far - frr))
     figure = Figure(figsize=(8, 3), layout="constrained")
     axes = figure.subplots()
-    axes.plot(thresholds, far, color=DIFFERENT, label="FAR: different pairs accepted")
-    axes.plot(thresholds, frr, color=SAME, label="FRR: same pairs rejected")
+    axes.plot(thresholds, far, color=IMPOSTOR, label="FAR: impostor pairs accepted")
+    axes.plot(thresholds, frr, color=GENUINE, label="FRR: genuine pairs rejected")
     axes.plot(thresholds[crossing], far[crossing], "ko", label="equal error rate")
     axes.set(xlabel="threshold on the score", ylabel="error rate", ylim=(0, 0.5))
     axes.legend()
@@ -69,7 +69,7 @@ def draw_thresholds(scores: np.ndarray, labels: np.ndarray) -> Figure:
 def probabilities(
     verifier: sv.Verifier, val: sv.PairDataset, scores: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """P(same) of test pairs: the score itself, a line over it, and a line over its logit."""
+    """Return P(same) of test pairs by the score itself, a line over it, and over its logit."""
     line = dataclasses.replace(
         verifier.calibration,
         **dict(zip(("slope", "intercept"), line_over(verifier, val), strict=True)),
@@ -85,9 +85,10 @@ def probabilities(
 
 
 def line_over(verifier: sv.Verifier, val: sv.PairDataset) -> tuple[float, float]:
-    """Slope and intercept of the log-odds over the score itself, as for scores of any range."""
+    """Fit slope and intercept of the log-odds over the score itself, as for any range of scores."""
     scores = verifier.model.score(val.images, val.indices)
-    # Scores beyond 1 have no logit: twice the score is of the same line, half as steep.
+    # Scores beyond 1 have no logit, so `calibrate` fits a line over them. Doubled scores have the
+    # same line at half the slope.
     line = calibrate(2 * scores + 1, val.labels, verifier.calibration.policy)
     return 2 * line.slope, line.intercept + line.slope
 
@@ -99,22 +100,22 @@ def draw_reliability(found: dict[str, np.ndarray], labels: np.ndarray) -> Figure
         figure.subplots(1, len(found), sharey=True), found.items(), strict=True
     ):
         part = np.clip(np.digitize(values, bins) - 1, 0, 9)
-        there = [i for i in range(10) if (part == i).sum() >= 5]
-        told = [values[part == i].mean() for i in there]
+        filled = [i for i in range(10) if (part == i).sum() >= 5]
+        predicted = [values[part == i].mean() for i in filled]
         axes.plot([0, 1], [0, 1], ":", color="gray")
-        axes.plot(told, [labels[part == i].mean() for i in there], "o-", color=SAME)
+        axes.plot(predicted, [labels[part == i].mean() for i in filled], "o-", color=GENUINE)
         brier, log_loss = losses(values, labels)
         axes.set(title=f"{name}\nBrier {brier:.3f}, log loss {log_loss:.3f}", xlabel="P(same)")
         print(f"{name}: Brier {brier:.4f}, log loss {log_loss:.4f}, {len(labels)} test pairs")
-    figure.axes[0].set_ylabel("share of same pairs")
+    figure.axes[0].set_ylabel("share of genuine pairs")
     return figure
 
 
 def losses(probability: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Brier score and log loss."""
+    """Compute Brier score and log loss."""
     inside = np.clip(probability, 1e-7, 1 - 1e-7)
-    of_truth = np.where(labels == 1, inside, 1 - inside)
-    return float(np.mean((probability - labels) ** 2)), float(-np.mean(np.log(of_truth)))
+    true_probability = np.where(labels == 1, inside, 1 - inside)
+    return float(np.mean((probability - labels) ** 2)), float(-np.mean(np.log(true_probability)))
 
 
 def main() -> None:
@@ -127,13 +128,13 @@ def main() -> None:
     scores = model.predict(test.batches(128), verbose=0).ravel()
     verifier = sv.Verifier.load(RUNS / "drawn" / "verifier.keras")
     own = verifier.model.score(test.images, test.indices)
-    told = probabilities(verifier, val, own)
+    found = probabilities(verifier, val, own)
     IMAGES.mkdir(exist_ok=True)
     for name, figure in {
         "pairs": draw_pairs(test.pairs, data / "lfw2"),
         "scores": draw_scores(scores, test.labels, threshold),
         "thresholds": draw_thresholds(scores, test.labels),
-        "reliability": draw_reliability(told, test.labels),
+        "reliability": draw_reliability(found, test.labels),
         "outcomes": plot_outcomes(test, scores, threshold),
     }.items():
         figure.savefig(IMAGES / f"{name}.png", dpi=90)

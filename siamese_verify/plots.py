@@ -1,4 +1,4 @@
-"""Pictures of a run. Needs matplotlib: `pip install siamese-verify[plot]`."""
+"""Plots of a run. They need matplotlib: `pip install siamese-verify[plot]`."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.evaluation.checks import check_scores
 from siamese_verify.evaluation.report import Evaluation
-from siamese_verify.evaluation.roc import checked_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_OUTCOMES = ("true positives", "true negatives", "false positives", "false negatives")
+_OUTCOMES = ("genuine accepted", "impostor rejected", "impostor accepted", "genuine rejected")
 
 
 def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Curves over the epochs, on training and validation pairs.
+    """Plot curves over the epochs, on training and validation pairs.
 
     Args:
-        history: A row for each epoch, with `epoch` and what there is of `loss`, `accuracy` and
-            `equal_error_rate`, each also with `val_` before it. The error rate is drawn where there
-            is no accuracy.
+        history: Rows, one for each epoch, with `epoch` and any of `loss`, `accuracy` and
+            `equal_error_rate`, each also with the prefix `val_`. The error rate is drawn where no
+            accuracy is known.
 
     Returns:
-        The figure; save it with its `savefig`.
+        The figure. Save it with `figure.savefig(path)`.
+
+    Examples:
+        >>> figure = plot_history([{"epoch": 1, "loss": 0.9}, {"epoch": 2, "loss": 0.7}])
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['loss', 'equal error rate']
     """
     from matplotlib.figure import Figure
 
@@ -49,34 +54,33 @@ def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
 def plot_outcomes(
     pairs: PairDataset, scores: npt.ArrayLike, threshold: float, count: int = 4
 ) -> Figure:
-    """The most confident pairs of each outcome: right and wrong, accepted and rejected.
+    """Plot the pairs of each outcome whose scores are farthest from the threshold.
 
     Args:
         pairs: The pairs.
-        scores: Their scores `(n,)`, higher is more alike.
-        threshold: Pairs that score as much or more are accepted as same.
-        count: The most pairs to show of each outcome.
+        scores: Scores of the pairs `(n,)`, higher is more alike.
+        threshold: Score from which a pair is accepted.
+        count: Highest number of pairs to show of each outcome.
 
     Returns:
-        The figure; a row for each outcome, the most confident first; names, score and threshold
-        under each.
+        The figure. Each row shows one outcome, with names, score and threshold under each pair.
 
     Raises:
-        ValueError: If there is not one score for each pair.
+        ValueError: If the numbers of scores and pairs differ.
     """
     from matplotlib.figure import Figure
 
-    score = checked_scores(scores)
+    score = check_scores(scores)
     if len(score) != len(pairs):
         raise ValueError(
             f"Each pair needs a score. Received: {len(score)} scores, {len(pairs)} pairs"
         )
-    accepted, same = score >= threshold, pairs.labels == 1
+    accepted, genuine = score >= threshold, pairs.labels == 1
     figure = Figure(figsize=(3.2 * count, 8), layout="constrained")
     grid = figure.subplots(4, count, squeeze=False)
     cases = ((True, True), (False, False), (True, False), (False, True))
-    for row, outcome, (accepts, is_same) in zip(grid, _OUTCOMES, cases, strict=True):
-        chosen = np.flatnonzero((accepted == accepts) & (same == is_same))
+    for row, outcome, (accepts, is_genuine) in zip(grid, _OUTCOMES, cases, strict=True):
+        chosen = np.flatnonzero((accepted == accepts) & (genuine == is_genuine))
         chosen = chosen[np.argsort(-np.abs(score[chosen] - threshold), kind="stable")]
         row[0].set_ylabel(f"{outcome}\n({len(chosen)} of {len(pairs)})")
         for axes in row:
@@ -86,22 +90,28 @@ def plot_outcomes(
             both = np.concatenate([left, right], axis=1).squeeze()
             axes.imshow(both, cmap="gray", vmin=0, vmax=255)
             pair = pairs.pairs[index]
-            names = (
-                pair.left.identity if is_same else f"{pair.left.identity}\n{pair.right.identity}"
+            identities = [pair.left.identity] + [pair.right.identity] * (not is_genuine)
+            names = "\n".join(identities)
+            axes.set_xlabel(
+                f"{names}\nscore {score[index]:.3f}, threshold {threshold:.3f}", fontsize=8
             )
-            figures = f"score {score[index]:.3f}, threshold {threshold:.3f}"
-            axes.set_xlabel(f"{names}\n{figures}", fontsize=8)
     return figure
 
 
 def plot_roc(report: Evaluation) -> Figure:
-    """The ROC curve, with the verifier's threshold on it.
+    """Plot the ROC curve, with the operating point at the verifier's threshold.
 
     Args:
-        report: What `Verifier.evaluate` or `evaluate_scores` gave.
+        report: Evaluation from `Verifier.evaluate` or `evaluate_scores`.
 
     Returns:
-        The figure; save it with its `savefig`.
+        The figure. Save it with `figure.savefig(path)`.
+
+    Examples:
+        >>> from siamese_verify import evaluate_scores
+        >>> report = evaluate_scores([0.9, 0.7, 0.3, 0.1], [1, 1, 0, 0], threshold=0.5)
+        >>> plot_roc(report).axes[0].get_xlabel()
+        'false accept rate'
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Tests of the pictures of a run."""
+"""Tests of the plots of a run."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SIZE = (6, 5)
 
 
 def make_dataset(folder, channels=1, suffix=".png"):
-    """Three identities of two random images, each compared with each."""
+    """Make three identities of two random images, each image paired with each other."""
     rng = np.random.default_rng(0)
     samples = [
         lfw_sample(identity, number) for identity in ("Ada", "Bob", "Cyd") for number in (1, 2)
@@ -20,7 +20,7 @@ def make_dataset(folder, channels=1, suffix=".png"):
     for sample in samples:
         path = (folder / sample.path).with_suffix(suffix)
         path.parent.mkdir(exist_ok=True)
-        # From 50 to 199: neither black nor white.
+        # Values from 50 to 199 are neither black nor white.
         Image.fromarray(rng.integers(50, 200, (*SIZE, 3), np.uint8)).save(path)
     pairs = [
         Pair(left, right, int(left.identity == right.identity))
@@ -64,14 +64,14 @@ def test_history_shows_curves_of_loss_and_accuracy(tmp_path):
 
 
 def drawn(history):
-    """Of each picture, what it is of and the points of each of its curves."""
+    """Map the name of each plot to the points of its curves."""
     return {
         axes.get_ylabel(): {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
         for axes in plot_history(history).axes
     }
 
 
-def test_where_there_is_no_accuracy_the_equal_error_rate_is_drawn():
+def test_without_accuracy_the_equal_error_rate_is_drawn():
     rows = [
         {"epoch": 3, "loss": 0.9, "val_equal_error_rate": 0.4, "equal_error_rate": 0.3},
         {"epoch": 4, "loss": 0.5, "val_equal_error_rate": 0.2, "equal_error_rate": 0.1},
@@ -82,7 +82,7 @@ def test_where_there_is_no_accuracy_the_equal_error_rate_is_drawn():
     assert drawn(with_accuracy)["accuracy"] == {"training": [[3, 0.5], [4, 0.5]]}
 
 
-def test_what_is_not_there_is_not_drawn():
+def test_unknown_values_are_not_drawn():
     rows = [{"epoch": 1, "val_loss": 1.0, "seconds": 2.0}]
     assert drawn(rows) == {"loss": {"validation": [[1, 1.0]]}, "equal error rate": {}}
     assert drawn([]) == {"loss": {}, "equal error rate": {}}
@@ -92,13 +92,13 @@ def test_what_is_not_there_is_not_drawn():
 
 
 def outcomes(figure, count):
-    """For each row its label, and what stands under each picture that is shown."""
+    """Map the label of each row to the captions of the pairs that it shows."""
     rows = np.reshape(figure.axes, (4, count))
     return {row[0].get_ylabel(): [axes.get_xlabel() for axes in row if axes.images] for row in rows}
 
 
 def test_the_most_confident_pairs_of_each_outcome_are_shown(pairs, tmp_path):
-    scores = np.full(len(pairs), 0.4)  # all rejected, but for what follows
+    scores = np.full(len(pairs), 0.4)  # All pairs are rejected, except for the next ones.
     same, different = np.flatnonzero(pairs.labels == 1), np.flatnonzero(pairs.labels == 0)
     assert (len(same), len(different)) == (3, 12)
     scores[same] = [0.7, 0.9, 0.1]
@@ -113,10 +113,10 @@ def test_the_most_confident_pairs_of_each_outcome_are_shown(pairs, tmp_path):
 
     figure = plot_outcomes(pairs, scores, threshold=0.5, count=2)
     assert outcomes(figure, 2) == {
-        "true positives\n(2 of 15)": [caption(same[1]), caption(same[0])],
-        "true negatives\n(9 of 15)": [caption(different[4]), caption(different[5])],
-        "false positives\n(3 of 15)": [caption(different[1]), caption(different[2])],
-        "false negatives\n(1 of 15)": [caption(same[2])],
+        "genuine accepted\n(2 of 15)": [caption(same[1]), caption(same[0])],
+        "impostor rejected\n(9 of 15)": [caption(different[4]), caption(different[5])],
+        "impostor accepted\n(3 of 15)": [caption(different[1]), caption(different[2])],
+        "genuine rejected\n(1 of 15)": [caption(same[2])],
     }
     assert_saved(figure, tmp_path / "outcomes.png")
 
@@ -124,10 +124,10 @@ def test_the_most_confident_pairs_of_each_outcome_are_shown(pairs, tmp_path):
 def test_a_score_at_the_threshold_is_accepted(pairs):
     labels = list(outcomes(plot_outcomes(pairs, np.full(15, 0.5), threshold=0.5), 4))
     assert labels == [
-        "true positives\n(3 of 15)",
-        "true negatives\n(0 of 15)",
-        "false positives\n(12 of 15)",
-        "false negatives\n(0 of 15)",
+        "genuine accepted\n(3 of 15)",
+        "impostor rejected\n(0 of 15)",
+        "impostor accepted\n(12 of 15)",
+        "genuine rejected\n(0 of 15)",
     ]
 
 
@@ -144,17 +144,17 @@ def test_left_and_right_are_shown_side_by_side_in_their_own_grey_or_colour(
     expected = np.concatenate([left, right], axis=1)
     np.testing.assert_array_equal(np.reshape(shown.get_array(), expected.shape), expected)
     if channels == 1:
-        # Black is 0 and white is 255, not the darkest and lightest pixel of each pair.
+        # Grey is not stretched to the darkest and lightest pixel of each pair.
         assert (shown.get_cmap().name, shown.get_clim()) == ("gray", (0, 255))
     assert_saved(figure, tmp_path / "outcomes.png")
 
 
-def test_scores_may_be_a_column_as_predict_gives_them(pairs):
+def test_scores_may_be_a_column_as_from_predict(pairs):
     figure = plot_outcomes(pairs, np.linspace(0, 1, 15)[:, None], threshold=0.5, count=3)
     assert len(figure.axes) == 12
 
 
 @pytest.mark.parametrize("n_scores", [0, 14, 16])
-def test_a_score_for_each_pair_is_needed(pairs, n_scores):
+def test_a_number_of_scores_other_than_of_pairs_raises(pairs, n_scores):
     with pytest.raises(ValueError, match=f"Received: {n_scores} scores, 15 pairs"):
         plot_outcomes(pairs, np.zeros(n_scores), threshold=0.5)

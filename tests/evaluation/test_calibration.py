@@ -1,4 +1,4 @@
-"""Tests of thresholds with evidence, and of probabilities, against SciPy and scikit-learn."""
+"""Tests of calibrated thresholds and of probabilities, against SciPy and scikit-learn."""
 
 import json
 import warnings
@@ -35,7 +35,7 @@ def test_the_evidence_is_measured_at_the_threshold_of_the_policy():
 
 
 @pytest.mark.parametrize(("n_same", "prior"), [(200, 0.5), (300, 0.5), (200, 0.1)])
-def test_probabilities_are_those_of_the_most_likely_line(n_same, prior):
+def test_probabilities_follow_the_most_likely_line(n_same, prior):
     scores, labels = draw(n_same)
     calibration = calibrate(scores, labels, prior=prior)
     share = np.where(labels == 1, prior / n_same, (1 - prior) / 200)
@@ -51,7 +51,7 @@ def test_probabilities_are_those_of_the_most_likely_line(n_same, prior):
     assert [calibration.slope, calibration.intercept] == pytest.approx(expected, abs=1e-3)
 
 
-def test_probabilities_are_those_of_normally_distributed_scores():
+def test_probabilities_of_normal_scores_follow_bayes_rule():
     calibration = calibrate(*draw(50_000, 50_000), prior=0.2)
     for score in (-1.0, 1.0, 3.0):
         same, different = stats.norm.pdf(score - 2), stats.norm.pdf(score)
@@ -62,7 +62,9 @@ def test_probabilities_are_those_of_normally_distributed_scores():
 def test_a_score_that_is_a_probability_stays_what_it_is():
     rng = np.random.default_rng(0)
     scores = special.expit(rng.normal(0, 2, 40_000))
-    labels = (rng.random(len(scores)) < scores).astype(int)  # of all that score 0.3, 0.3 are same
+    labels = (rng.random(len(scores)) < scores).astype(
+        int
+    )  # A share of 0.3 of the pairs that score 0.3 is genuine.
     calibration = calibrate(scores, labels, prior=labels.mean())
     assert calibration.on_logit
     for score in (0.01, 0.1, 0.3, 0.7, 0.99):
@@ -71,7 +73,7 @@ def test_a_score_that_is_a_probability_stays_what_it_is():
     assert 1 - 1e-4 < calibration.probability(1) <= 1
 
 
-def test_probabilities_on_the_logit_are_those_of_scikit_learn():
+def test_probabilities_on_the_logit_equal_scikit_learns():
     rng = np.random.default_rng(0)
     labels = np.repeat([1, 0], 2000)
     scores = special.expit(3 * rng.normal(labels - 0.3))  # far too sure
@@ -89,11 +91,11 @@ def test_probabilities_on_the_logit_are_those_of_scikit_learn():
     assert after < before
 
 
-def test_scores_beyond_0_and_1_have_a_line_of_their_own():
+def test_scores_beyond_0_and_1_have_a_line_over_the_score():
     assert not calibrate(*draw()).on_logit
 
 
-def test_a_calibration_of_before_is_a_line_over_the_score():
+def test_a_calibration_from_an_older_file_is_a_line_over_the_score():
     values = calibrate(*draw()).to_dict()
     del values["on_logit"]
     again = Calibration.from_dict(values)
@@ -103,11 +105,11 @@ def test_a_calibration_of_before_is_a_line_over_the_score():
 @pytest.mark.parametrize(
     ("scores", "match"),
     [
-        (-draw()[0], "higher for same pairs: change the sign of distances"),
+        (-draw()[0], "higher for genuine pairs: change the sign of distances"),
         (np.full(400, 0.3), "all 400 are 0.3. The network may have collapsed"),
         (
             np.random.default_rng(1).normal(size=400),
-            "or the model does not tell same from different pairs",
+            "or the model does not tell genuine from impostor pairs",
         ),
     ],
 )
@@ -121,21 +123,21 @@ def test_scores_that_tell_nothing_are_warned_of(scores, match):
     }
 
 
-def test_a_threshold_that_decides_nothing_is_warned_of():
+def test_a_threshold_that_decides_nothing_warns():
     scores = np.append(np.linspace(0, 1, 200), np.full(200, 1.0))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         calibrate(scores, np.repeat([1, 0], 200), "far=0.1")
-    assert "rejects all same pairs (FRR 1)" in str(caught[-1].message)
+    assert "rejects all genuine pairs (FRR 1)" in str(caught[-1].message)
 
 
-def test_good_scores_are_not_warned_of():
+def test_good_scores_do_not_warn():
     with warnings.catch_warnings(action="error"):
         calibrate(*draw())
 
 
 @given(labelled(few_values))
-def test_any_pairs_give_probabilities_that_rise_where_scores_tell(pairs):
+def test_probabilities_of_any_pairs_rise_as_the_means_do(pairs):
     scores, labels = map(np.array, zip(*pairs, strict=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CalibrationWarning)
@@ -147,7 +149,7 @@ def test_any_pairs_give_probabilities_that_rise_where_scores_tell(pairs):
     assert np.sign(np.round(high - low, 6)) == np.sign(np.round(means[0] - means[1], 6))
 
 
-def test_it_survives_json():
+def test_a_calibration_survives_json():
     calibration = calibrate(*draw())
     again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
     assert again == calibration
@@ -157,17 +159,21 @@ def test_it_survives_json():
 @pytest.mark.parametrize(
     ("sizes", "policy", "match"),
     [
-        ((131, 13), "max_accuracy", "takes 100 pairs of either kind.*131 same and 13 different"),
-        ((400, 200), "eer", "Half of the validation pairs should be.*400 same and 200 different"),
-        ((200, 200), "far=0.01", "far=0.01 takes 381 different pairs.*200 same and 200 different"),
+        ((131, 13), "max_accuracy", "needs 100 pairs of either kind.*131 genuine and 13 impostor"),
+        ((400, 200), "eer", "Half of the validation pairs should be.*400 genuine and 200 impostor"),
+        (
+            (200, 200),
+            "far=0.01",
+            "'far=0.01' needs 381 impostor pairs.*200 genuine and 200",
+        ),
     ],
 )
-def test_pairs_that_make_a_threshold_uncertain_are_warned_of(sizes, policy, match):
+def test_pairs_that_make_a_threshold_uncertain_warn(sizes, policy, match):
     with pytest.warns(CalibrationWarning, match=match):
         calibrate(*draw(*sizes), policy)
 
 
 @pytest.mark.parametrize("prior", [0, 1, np.nan])
-def test_a_prior_out_of_range_is_refused_whatever_the_policy(prior):
+def test_a_prior_out_of_range_raises_for_any_policy(prior):
     with pytest.raises(ValueError, match=f"Received: prior={prior}"):
         calibrate(*draw(), "eer", prior)

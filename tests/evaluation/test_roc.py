@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from labelled_scores import few_values, labelled
 from sklearn import metrics
 
-from siamese_verify.evaluation.roc import roc_curve
+from siamese_verify.evaluation.roc import placements, roc_curve
 
 
 @given(labelled(few_values) | labelled(st.floats(-1e3, 1e3)))
-def test_the_roc_curve_is_that_of_scikit_learn(pairs):
+def test_the_roc_curve_equals_scikit_learns(pairs):
     scores, labels = zip(*pairs, strict=True)
     curve = roc_curve(scores, labels)
     expected = metrics.roc_curve(labels, scores, drop_intermediate=False)
@@ -21,20 +21,25 @@ def test_the_roc_curve_is_that_of_scikit_learn(pairs):
     assert curve.auc == pytest.approx(metrics.roc_auc_score(labels, scores))
 
 
-def test_scores_of_bfloat16_are_taken_as_they_are():
+def test_scores_may_be_bfloat16():
     scores = tf.constant([0.9, 0.7, 0.3, 0.1], tf.bfloat16).numpy()
     curve = roc_curve(scores, [1, 0, 1, 0])
     assert curve.auc == 0.75
     assert curve.thresholds[1:].tolist() == scores.astype(np.float64).tolist()
 
 
-def test_a_roc_curve_needs_both_labels():
-    with pytest.raises(ValueError, match="both must occur"):
-        roc_curve([0.1, 0.2], [1, 1])
+@given(labelled(few_values))
+def test_placements_are_shares_of_the_other_kind(pairs):
+    scores, labels = map(np.array, zip(*pairs, strict=True))
+    found = placements(scores, labels == 1)
+    for placed, (score, label) in zip(found, pairs, strict=True):
+        others = scores[labels != label]
+        above = np.mean((score > others) + 0.5 * (score == others))
+        assert placed == pytest.approx(above if label else 1 - above)
 
 
 @given(labelled(few_values))
-def test_the_det_curve_is_that_of_scikit_learn(pairs):
+def test_the_det_curve_equals_scikit_learns(pairs):
     scores, labels = zip(*pairs, strict=True)
     curve = roc_curve(scores, labels)
     far, frr, _ = metrics.det_curve(labels, scores)
