@@ -1,4 +1,4 @@
-"""Tests of `BatchNormalization`, against Keras's own."""
+"""Tests of `FastBatchNormalization`, against Keras's own."""
 
 import inspect
 
@@ -8,11 +8,11 @@ import pytest
 from gradients import value_and_gradients
 from keras import ops
 
-from siamese_verify.layers.fast.batch_norm import BatchNormalization
+from siamese_verify.layers.fast.batch_norm import FastBatchNormalization
 
 
 def pair_of_layers(shape, **arguments):
-    layers = BatchNormalization(**arguments), keras.layers.BatchNormalization(**arguments)
+    layers = FastBatchNormalization(**arguments), keras.layers.BatchNormalization(**arguments)
     rng = np.random.default_rng(1)
     for layer in layers:
         layer.build((None, *shape))
@@ -44,7 +44,7 @@ def test_output_gradients_and_statistics_are_those_of_keras(shape, shift, argume
 
 def test_many_values_lose_no_digits():
     # In float32, a single sum over two million squares is wrong by 5e-4.
-    fast = BatchNormalization(momentum=0)
+    fast = FastBatchNormalization(momentum=0)
     x = np.random.default_rng(0).random((64, 180, 180, 2), np.float32)
     fast(x, training=True)
     mean, variance = (f(x, axis=(0, 1, 2), dtype=np.float64) for f in (np.mean, np.var))
@@ -66,7 +66,9 @@ RENORM = "renorm" in inspect.signature(keras.layers.BatchNormalization).paramete
     ],
 )
 def test_with_other_settings_it_is_keras_too(arguments):
-    layers = [each(**arguments) for each in (BatchNormalization, keras.layers.BatchNormalization)]
+    layers = [
+        each(**arguments) for each in (FastBatchNormalization, keras.layers.BatchNormalization)
+    ]
     x = np.random.default_rng(0).normal(1, 2, (8, 4, 4, 3)).astype(np.float32)
     for _ in range(2):
         fast, slow = (ops.convert_to_numpy(layer(x, training=True)) for layer in layers)
@@ -82,7 +84,7 @@ def test_masked_steps_do_not_count():
     )
     fast, slow = (
         ops.convert_to_numpy(layer()(x, training=True, mask=mask))
-        for layer in (BatchNormalization, keras.layers.BatchNormalization)
+        for layer in (FastBatchNormalization, keras.layers.BatchNormalization)
     )
     np.testing.assert_allclose(fast, slow, atol=1e-5)
 
@@ -106,7 +108,7 @@ def test_constant_images_give_beta():
 
 
 def test_half_precision_is_kept():
-    layer = BatchNormalization(dtype="mixed_float16")
+    layer = FastBatchNormalization(dtype="mixed_float16")
     output = layer(np.ones((2, 4, 4, 3), np.float16), training=True)
     assert ops.convert_to_numpy(output).dtype == np.float16
 
@@ -128,6 +130,6 @@ def test_double_precision_is_kept():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_weights_in_half_precision_are_normalised_as_by_keras(dtype):
     x = np.random.default_rng(0).normal(3.0, 2.0, (4, 5, 5, 3)).astype(np.float32)
-    ours, theirs = BatchNormalization(dtype=dtype), keras.layers.BatchNormalization(dtype=dtype)
+    ours, theirs = FastBatchNormalization(dtype=dtype), keras.layers.BatchNormalization(dtype=dtype)
     outputs = [ops.cast(layer(x, training=True), "float32") for layer in (ours, theirs)]
     np.testing.assert_array_equal(*map(ops.convert_to_numpy, outputs))
