@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from keras import ops
 
 from siamese_verify import CosineClassifier, MarginSoftmaxLoss
+from siamese_verify.testing.gradients import value_and_gradients
 
 
 def made(classes=5, size=8):

@@ -5,10 +5,10 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from keras import ops
 
 from siamese_verify.layers.fast.batch_norm import FastBatchNormalization
+from siamese_verify.testing.gradients import value_and_gradients
 
 
 def pair_of_layers(shape, **arguments):

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from keras import ops
 
 from siamese_verify.layers.fast.l2 import FastL2
+from siamese_verify.testing.gradients import value_and_gradients
 
 
 class Penalised(keras.layers.Layer):

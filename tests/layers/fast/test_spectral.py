@@ -5,12 +5,12 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras import ops
 
 from siamese_verify import ConvBlock, ConvTower, SiameseModel, SpectralConv2D, WeightedL1Head
+from siamese_verify.testing.gradients import value_and_gradients
 
 
 def assert_close(actual, expected):
