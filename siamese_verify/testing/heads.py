@@ -99,10 +99,13 @@ def _symmetry(case: _Case) -> None:
 
 
 def _itself(case: _Case) -> None:
-    left, others = case.embeddings(20), case.embeddings(20, 20, seed=1)
-    with given("20 embeddings, each compared with itself and with 20 others"):
+    left = case.embeddings(20)
+    steps = np.geomspace(1e-3, 1, 20, dtype=np.float32)[:, None]
+    others = left[:, None] + steps * case.embeddings(20, 20, seed=1)
+    with given("20 embeddings, each compared with itself and with 20 others, near and far"):
         itself, other = case.scores(left, left), case.scores(left[:, None], others)[..., 0]
-        require(other <= itself, f"{other.max()} for another, {itself.min()} for itself")
+        rounding = 1e-6 * np.abs(itself)
+        require(other <= itself + rounding, f"{other.max()} for another, {itself.min()} for itself")
 
 
 def _direction(case: _Case) -> None:

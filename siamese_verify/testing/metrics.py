@@ -67,7 +67,7 @@ def check_metric(
         >>> check_metric(EqualErrorRate())
     """
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 43)
+    labels = rng.integers(0, 2, 23)
     # Many scores are equal, and half precision holds each of them.
     scores = np.round(rng.beta(2 + 2 * labels, 4 - 2 * labels) * 64).astype(np.float32) / 64
     rules = dict(RULES)
@@ -96,7 +96,7 @@ def _batches(case: _Case) -> None:
         expected = case.expected()
         require(expected.shape == (), f"a result of shape {expected.shape}")
         require(np.isfinite(expected), f"{expected}")
-    for size in (1, 2, 10):
+    for size in (1, 10):
         with given(f"{n} pairs in batches of {size}"):
             parts = np.split(np.arange(n), np.arange(size, n, size))
             require_close(case.in_parts(parts), expected)
@@ -167,8 +167,8 @@ def _replicas(case: _Case) -> None:
 
 
 RULES: dict[str, Callable[[_Case], None]] = {
-    "The result is one finite number, for any batches and order.": _batches,
     "A reset forgets all pairs.": _reset,
+    "The result is one finite number, for any batches and order.": _batches,
     "Labels and scores may be vectors or columns, of any number type.": _types,
     "A pair of weight w counts as w pairs.": _weights,
     "A score or label that is not a number, or a label 2, makes the result NaN.": _wrong_values,

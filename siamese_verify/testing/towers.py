@@ -139,6 +139,6 @@ RULES: dict[str, Callable[[_Case], None]] = {
     "The embedding depends on the image.": _dependence,
     "Outside of training, embeddings repeat and weights stay.": _inference,
     "Each trainable weight has a finite gradient.": _gradients,
-    "Embeddings are nearly the same in every precision.": _precision,
     "A saved tower loads and embeds as before.": _saving,
+    "Embeddings are nearly the same in every precision.": _precision,
 }

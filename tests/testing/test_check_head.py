@@ -92,6 +92,9 @@ class Forgetful(Head):
         super().__init__(**kwargs)
         self.factor = factor
 
+    def get_config(self):
+        return {**super().get_config()}  # Keras fills in arguments where this is not overridden.
+
     def score(self, inputs):
         return -self.factor * distance(inputs)
 

@@ -94,11 +94,10 @@ def _normalize(
         upstream = arguments[0] if upstream is None else upstream
         n = ops.cast(ops.size(x) // x.shape[-1], x.dtype)
         for_beta = _channel_sums(upstream)
-        with_x = _channel_sums(upstream * x)
-        for_gamma = (with_x - mean * for_beta) * inverse_deviation
-        of_x = -scale * inverse_deviation * for_gamma / n
-        constant = -scale * for_beta / n - of_x * mean
-        for_x = upstream * scale + (x * of_x + constant)
+        centred = x - mean
+        for_gamma = _channel_sums(upstream * centred) * inverse_deviation
+        factor = -scale * inverse_deviation * for_gamma / n
+        for_x = upstream * scale + (centred * factor - scale * for_beta / n)
         none = ops.zeros_like(mean)
         return for_x, for_gamma, for_beta, none, none
 

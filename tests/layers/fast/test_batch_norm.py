@@ -42,6 +42,29 @@ def test_output_gradients_and_statistics_are_those_of_keras(shape, shift, argume
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("deviations", [0, 1_000, 10_000])
+def test_a_mean_of_thousands_of_deviations_loses_no_digits(deviations):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(16, 12, 12, 4)) + deviations).astype(np.float32)
+    direction = rng.normal(size=x.shape).astype(np.float32)
+    layer = FastBatchNormalization(momentum=0)
+    layer.build(x.shape)
+    output, to_x, to_gamma, to_beta = value_and_gradients(layer, x, direction, training=True)
+    exact, slope = x.astype(np.float64), direction.astype(np.float64)
+    inverse = 1 / np.sqrt(exact.var((0, 1, 2)) + layer.epsilon)
+    expected = (exact - exact.mean((0, 1, 2))) * inverse
+    for_gamma, for_beta = (slope * expected).sum((0, 1, 2)), slope.sum((0, 1, 2))
+    n = x.size / 4
+    for_x = inverse * (slope - for_beta / n - expected * for_gamma / n)
+    # In float32, a value of so many deviations is itself rounded by half of this.
+    rounding = 1e-6 + np.spacing(np.float32(deviations))
+    np.testing.assert_allclose(output, expected, atol=3 * rounding)
+    np.testing.assert_allclose(output.std((0, 1, 2)), 1, atol=1e-3)
+    np.testing.assert_allclose(to_x, for_x, atol=3 * rounding)
+    np.testing.assert_allclose(to_gamma, for_gamma, atol=3 * rounding * np.sqrt(n))
+    np.testing.assert_allclose(to_beta, for_beta, atol=1e-3)
+
+
 def test_many_values_lose_no_digits():
     # In float32, a single sum over two million squares is wrong by 5e-4.
     fast = FastBatchNormalization(momentum=0)
@@ -90,7 +113,7 @@ def test_masked_steps_do_not_count():
 
 
 @pytest.mark.parametrize("trainable", [True, False])
-def test_in_inference_or_frozen_it_takes_the_moving_statistics(trainable):
+def test_in_inference_or_frozen_it_uses_the_moving_statistics(trainable):
     fast, slow = pair_of_layers((4, 4, 3))
     fast.trainable = slow.trainable = trainable
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
@@ -107,7 +130,7 @@ def test_constant_images_give_beta():
     np.testing.assert_allclose(output, np.broadcast_to(beta, output.shape), atol=1e-3)
 
 
-def test_half_precision_is_kept():
+def test_half_precision_stays():
     layer = FastBatchNormalization(dtype="mixed_float16")
     output = layer(np.ones((2, 4, 4, 3), np.float16), training=True)
     assert ops.convert_to_numpy(output).dtype == np.float16
@@ -116,7 +139,7 @@ def test_half_precision_is_kept():
 @pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="JAX has none unless told at the start"
 )
-def test_double_precision_is_kept():
+def test_double_precision_stays():
     layers = pair_of_layers((9, 5), dtype="float64")
     x = np.random.default_rng(0).normal(3.0, 1.0, (8, 9, 5))
     outputs = [layer(ops.convert_to_tensor(x, "float64"), training=True) for layer in layers]
