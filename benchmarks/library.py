@@ -19,7 +19,7 @@ class Contender:
         for layer in (*tower.layers, self.model.head):
             if f"{layer.name}/kernel" in weights:
                 layer.set_weights([weights[f"{layer.name}/{part}"] for part in ("kernel", "bias")])
-        optimizer = sv.Adam(LEARNING_RATE)
+        optimizer = sv.FusedAdam(LEARNING_RATE)
         self.model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
 
     def loss(self, left: np.ndarray, right: np.ndarray, labels: np.ndarray) -> float:

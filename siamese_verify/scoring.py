@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.layers.heads import CosineHead
+from siamese_verify.layers.heads.cosine import CosineHead
 
 Floats = npt.NDArray[np.float32]
 

@@ -115,7 +115,7 @@ def build_optimizer(settings: argparse.Namespace, steps: int) -> keras.optimizer
             rate, settings.momentum, nesterov=settings.schedule == "cosine", **options
         )
     else:
-        optimizer = sv.Adam(rate, **options)
+        optimizer = sv.FusedAdam(rate, **options)
     if settings.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
     return optimizer

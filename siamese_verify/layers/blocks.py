@@ -1,4 +1,4 @@
-"""The blocks that a `ConvTower` is made of."""
+"""`ConvBlock` and `ResidualBlock`, of which a `ConvTower` is made."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 from keras import layers
 
 from siamese_verify.checks import check_dropout, check_l2, whole_number
-from siamese_verify.layers.fast.batch_norm import BatchNormalization
-from siamese_verify.layers.fast.l2 import L2
+from siamese_verify.layers.fast.batch_norm import FastBatchNormalization
+from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.fast.spectral import METHODS, Method, SpectralConv2D
 
 Padding = Literal["valid", "same"]
@@ -17,9 +17,7 @@ Padding = Literal["valid", "same"]
 
 @dataclasses.dataclass(frozen=True)
 class ConvBlock:
-    """One block of a `ConvTower`: convolution, batch norm, max pooling, dropout, in this order.
-
-    ReLU follows the convolution.
+    """Block of a `ConvTower`: convolution, ReLU, batch norm, max pooling, dropout, in this order.
 
     Args:
         filters: Channels of the output.
@@ -28,13 +26,13 @@ class ConvBlock:
         batch_norm: Whether batch norm follows the ReLU.
         dropout: Share of the values dropped in training, in [0, 1); 0 for none.
         l2: L2 penalty on the kernel; 0 for none.
-        method: How the convolution is computed, `"direct"` or `"spectral"`; by default as costs
-            less. See `SpectralConv2D`.
-        stride: Of the convolution; one above 1 is computed directly.
-        padding: Of the convolution: `"valid"` for none, or `"same"`.
+        method: Method of the convolution, `"direct"` or `"spectral"`, or `"auto"` for the cheaper
+            of the two. See `SpectralConv2D`.
+        stride: Stride of the convolution. A stride above 1 is computed directly.
+        padding: Padding of the convolution: `"valid"` for none, or `"same"`.
 
     Raises:
-        ValueError: If an argument is out of range, or a stride above 1 is to be spectral.
+        ValueError: If an argument is out of range, or `method` is spectral with a stride above 1.
 
     Examples:
         >>> ConvBlock(64, kernel_size=10).pool_size
@@ -59,7 +57,8 @@ class ConvBlock:
             raise ValueError(f"`method` must be one of {METHODS}. Received: method={self.method!r}")
         if self.stride > 1 and self.method not in ("auto", "direct"):
             raise ValueError(
-                "With a stride above 1, `method` must be 'auto' or 'direct'. "
+                "A convolution with a stride above 1 cannot be spectral. Set `method` to 'auto' "
+                "or 'direct'. "
                 f"Received: method={self.method!r}, stride={self.stride}"
             )
         if self.padding not in ("valid", "same"):
@@ -68,7 +67,9 @@ class ConvBlock:
             )
 
     def output_size(self, size: int) -> int:
-        """The height of the output from that of the input, or the width; below 1 if none is left.
+        """Return the height (or width) of the output for a height (or width) of the input.
+
+        The result is below 1 where nothing is left of the image.
 
         Examples:
             >>> ConvBlock(64, kernel_size=10).output_size(105)
@@ -78,11 +79,11 @@ class ConvBlock:
         return ((size - kernel_size) // self.stride + 1) // self.pool_size
 
     def apply(self, x: Any, index: int, dtype: str) -> Any:
-        """Adds the block's layers to the symbolic tensor `x`, named by the block's `index`."""
+        """Add the block's layers to the symbolic tensor `x`, named by the block's `index`."""
         arguments = {
             "padding": self.padding,
             "activation": "relu",
-            "kernel_regularizer": L2(self.l2) if self.l2 else None,
+            "kernel_regularizer": FastL2(self.l2) if self.l2 else None,
             "data_format": "channels_last",  # whatever Keras's default
             "dtype": dtype,
             "name": f"conv_{index}",
@@ -93,7 +94,7 @@ class ConvBlock:
             conv = layers.Conv2D(self.filters, self.kernel_size, self.stride, **arguments)
         x = conv(x)
         if self.batch_norm:
-            x = BatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
+            x = FastBatchNormalization(dtype=dtype, name=f"batch_norm_{index}")(x)
         if self.pool_size > 1:
             x = layers.MaxPooling2D(
                 self.pool_size,
@@ -108,11 +109,11 @@ class ConvBlock:
 
 @dataclasses.dataclass(frozen=True)
 class ResidualBlock:
-    """One block of a `ConvTower`: two 3 x 3 convolutions, whose result is added to their input.
+    """Block of a `ConvTower`: two 3 x 3 convolutions, whose result is added to their input.
 
-    Batch norm follows each convolution; ReLU the first one, and the sum. Where the block changes
-    the shape, the input passes average pooling, a 1 x 1 convolution and batch norm before it is
-    added, so that a stride skips none of it.
+    Batch norm follows each convolution. ReLU follows the first convolution and the sum. Where the
+    block changes the shape, the input passes average pooling, a 1 x 1 convolution and batch norm
+    before it is added. Thanks to the pooling, a stride skips no pixel.
 
     Args:
         filters: Channels of the output.
@@ -143,7 +144,7 @@ class ResidualBlock:
         check_dropout(self.dropout)
 
     def output_size(self, size: int) -> int:
-        """The height of the output from that of the input, or the width.
+        """Return the height (or width) of the output for a height (or width) of the input.
 
         Examples:
             >>> ResidualBlock(64, stride=2).output_size(105)
@@ -152,7 +153,7 @@ class ResidualBlock:
         return (size - 1) // self.stride + 1
 
     def apply(self, x: Any, index: int, dtype: str) -> Any:
-        """Adds the block's layers to the symbolic tensor `x`, named by the block's `index`."""
+        """Add the block's layers to the symbolic tensor `x`, named by the block's `index`."""
 
         def name(layer: str) -> str:
             return f"block_{index}_{layer}"
@@ -169,7 +170,7 @@ class ResidualBlock:
                 dtype=dtype,
                 name=name(f"conv_{part}"),
             )(x)
-            return BatchNormalization(dtype=dtype, name=name(f"batch_norm_{part}"))(x)
+            return FastBatchNormalization(dtype=dtype, name=name(f"batch_norm_{part}"))(x)
 
         shortcut = x
         if self.stride > 1:
@@ -197,15 +198,17 @@ _TYPES: dict[str, type[Block]] = {"ConvBlock": ConvBlock, "ResidualBlock": Resid
 
 
 def block_to_fields(block: Block) -> dict[str, Any]:
-    """The fields of a block, and its `type`."""
+    """Return the fields of a block and its `type`."""
     return {"type": type(block).__name__, **dataclasses.asdict(block)}
 
 
 def block_from_fields(fields: dict[str, Any]) -> Block:
-    """The block of these fields; without `type`, as in files of earlier versions, a `ConvBlock`.
+    """Return the block of these fields.
+
+    Without `type`, as in files of earlier versions, it is a `ConvBlock`.
 
     Raises:
-        ValueError: If there is no block of this type.
+        ValueError: If `type` names no block.
     """
     name = fields.get("type", "ConvBlock")
     if name not in _TYPES:

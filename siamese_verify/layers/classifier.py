@@ -1,4 +1,4 @@
-"""`CosineClassifier`: embeddings trained by telling the identities in labelled images apart."""
+"""`CosineClassifier`: trains a tower to classify the identities in labelled images."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from siamese_verify.tensors import Tensor
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class CosineClassifier(keras.layers.Layer):
-    """The cosine between an embedding and the direction of each class.
+    """Cosine between an embedding and the direction of each class.
 
-    With `MarginSoftmaxLoss`, it trains a tower on labelled images, one class for each identity,
-    and is thrown away afterwards: the tower embeds identities that are in no class. Neither the length
-    of an embedding nor that of a direction counts, so that the angles learned here are those that
-    `CosineHead` compares. In mixed precision, give it `dtype="float32"`, as any last layer.
+    With `MarginSoftmaxLoss`, it trains a tower on labelled images, one class for each identity.
+    Afterwards it is not needed, because the tower embeds identities of no class too. Only the
+    directions of embeddings and classes count. The angles learned here are therefore the angles
+    that `CosineHead` compares. In mixed precision, pass `dtype="float32"`, as for any last layer.
 
     Args:
         classes: Number of classes, at least 2.
-        **kwargs: Keras's own, such as `name`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Input shape:
         `(batch, size)`; the size must be known.
@@ -57,8 +57,8 @@ class CosineClassifier(keras.layers.Layer):
 
     @override
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        # Rows must begin short. Only their direction counts, and Adam's step, whose size is that
-        # of the learning rate, turns a long row but little: training takes much longer.
+        # Rows must begin short. Only their direction counts, and a step of Adam, as long as the
+        # learning rate, hardly turns a long row. Training would last much longer.
         self.directions = self.add_weight(
             name="directions", shape=(self.classes, input_shape[-1]), initializer="glorot_uniform"
         )

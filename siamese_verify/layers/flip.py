@@ -1,4 +1,4 @@
-"""Embeddings that do not change when an image is mirrored."""
+"""`FlipAverage`: embeddings that do not change when an image is mirrored."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from siamese_verify.layers.unit_length import UnitLength
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class FlipAverage(keras.Model):
-    """The tower's embedding of an image and that of its mirror image, as one.
+    """Average of a tower's embeddings of an image and of its mirror image.
 
-    For a trained tower, to verify with: `u(u(tower(x)) + u(tower(mirrored x)))`, where `u` scales
-    to length 1. It costs twice the time. Its head is a `CosineHead`, or another that was trained on
-    embeddings of length 1. The weights are the tower's own, no copies.
+    Wrap a trained tower in it to verify: `u(u(tower(x)) + u(tower(mirrored x)))`, where `u` scales
+    to length 1. An embedding costs twice the time. The head is a `CosineHead`, or another head that
+    was trained on embeddings of length 1. The weights are shared with the tower.
 
     Args:
-        tower: A built tower, such as a `ConvTower`.
-        **kwargs: Keras's own, such as `name`.
+        tower: Built tower, such as a `ConvTower`.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
+
+    Attributes:
+        tower: The tower.
 
     Input shape:
-        `(batch, height, width, channels)`, as of the tower.
+        `(batch, height, width, channels)`, the tower's.
 
     Output shape:
-        `(batch, size)`, as of the tower.
+        `(batch, size)`, float32.
 
     Raises:
         ValueError: If the tower is not built.
@@ -43,11 +46,12 @@ class FlipAverage(keras.Model):
     def __init__(self, tower: keras.Model, **kwargs: Any):
         if not (tower.built and hasattr(tower, "input_shape")):
             raise ValueError(
-                "The tower must be built, and know the shape of its images, as functional and "
-                f"sequential models do. Received: tower={tower.name!r}"
+                "FlipAverage needs a built tower that knows the shape of its images. Functional "
+                "and sequential models with an Input do. "
+                f"Received: tower={tower.name!r}"
             )
         images = keras.Input(tower.input_shape[1:], name="image")
-        # One batch, as the images of a pair.
+        # The image and its mirror image pass the tower in one batch, as the images of a pair.
         both = ops.concatenate([images, ops.flip(images, axis=2)])
         unit_length = UnitLength(dtype="float32", name="unit_length")
         embedding, mirrored = ops.split(unit_length(tower(both)), 2)

@@ -1,4 +1,4 @@
-"""Several towers in one, each of which sees more or less of the image."""
+"""`MultiCropTower`: several towers in one, which see crops of different size."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ from siamese_verify.layers.unit_length import UnitLength
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class MultiCropTower(keras.Model):
-    """Towers that see more or less of the centre of an image, their embeddings side by side.
+    """Towers that see crops of different size, their embeddings concatenated.
 
-    One sees the face in its surroundings, another eyes, nose and mouth. What they get wrong
-    differs, so that together they are better than one tower of their size. Each embedding is scaled
-    to length 1, so that a `CosineHead` gives the mean of their cosines.
+    One tower sees the face in its surroundings, another sees eyes, nose and mouth. Their errors
+    differ, so together they are better than one tower of their size. Each embedding is scaled to
+    length 1, so that the score of a `CosineHead` is the mean of the towers' cosines.
 
-    Train each with a loss of its own, since a joint one is content with the best of them:
-    `keras.Model(tower.inputs, [CosineClassifier(n)(x) for x in tower.embeddings])`, compiled with a
-    list of losses, one for each, on batches mapped by `lambda x, y: (x, (y,) * len(tower.towers))`.
+    Train each tower with its own loss, because a joint loss is satisfied by the best tower:
+
+    - the model: `keras.Model(tower.inputs, [CosineClassifier(n)(x) for x in tower.embeddings])`,
+      compiled with a list of losses, one for each tower
+    - the batches: mapped by `lambda x, y: (x, (y,) * len(tower.towers))`
 
     Args:
-        towers: Built towers, each of another name.
-        crops: Of each tower the share of height and width that it sees, in (0, 1]. That part is
-            resized to what the tower takes.
+        towers: Built towers with different names.
+        crops: Share of height and width that each tower sees, in (0, 1]. The crop is the centre of
+            the image. It is resized to the tower's input.
         image_size: Height and width of an image.
-        **kwargs: Keras's own, such as `name`.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Attributes:
         towers: The towers.
-        embeddings: The symbolic embedding of each, `(batch, size)`, not scaled.
+        embeddings: Symbolic embedding of each tower, `(batch, size)`, before scaling.
 
     Input shape:
         `(batch, height, width, channels)`.
 
     Output shape:
-        `(batch, size)`, the sum of the towers' embedding sizes.
+        `(batch, size)`, float32. The size is the sum of the towers' embedding sizes.
 
     Raises:
-        ValueError: If there is no tower, one is not built, they differ in channels, or there is not
-            one crop for each, in (0, 1].
+        ValueError: If there is no tower, a tower is not built, the towers differ in channels, or
+            `crops` does not hold a share in (0, 1] for each tower.
 
     Examples:
         >>> towers = [ConvTower([ConvBlock(8, 3)], (16, 16, 1), 32, name=name) for name in "ab"]
@@ -67,7 +69,8 @@ class MultiCropTower(keras.Model):
         shapes: list[Any] = [getattr(tower, "input_shape", None) for tower in towers]
         if not shapes or None in shapes or len({shape[-1] for shape in shapes}) > 1:
             raise ValueError(
-                "`towers` must be one or more built towers, for images of as many channels. "
+                "`towers` must be one or more built towers, for images of the same number of "
+                "channels. "
                 f"Received: towers of the input shapes {shapes}"
             )
         if len(crops) != len(towers) or not all(0 < crop <= 1 for crop in crops):
@@ -106,9 +109,9 @@ class MultiCropTower(keras.Model):
 
 
 def _centre(images: Any, share: float, size: tuple[int, int]) -> Any:
-    """The centre of images, of a share of their height and width, at another size."""
-    # Not by Keras's layers for it: `Resizing` is in training mode by default, and would put all
-    # that follows into it.
+    """Crop the centre of images to a share of their height and width, and resize it."""
+    # Keras's layer `Resizing` is in training mode by default and would put all later layers into
+    # it, so these are plain operations.
     parts = [slice(0, None)]
     for n in images.shape[1:3]:
         kept = max(1, round(share * n))

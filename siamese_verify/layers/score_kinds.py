@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import keras
 
-# Which kinds of score, the `score_kind` of a head, fit what a loss needs.
+# What a head returns: its attribute `score_kind`. A head without the attribute fits any loss.
+ScoreKind: TypeAlias = Literal["probability", "negative distance", "cosine"]
+# The kinds of score that fit what a loss needs.
 _FITTING_KINDS = {
     "a probability": ("probability",),
     "a negative distance": ("negative distance",),
@@ -32,9 +34,12 @@ def check_loss_fits(head: keras.layers.Layer, loss: Any) -> None:
     """Raise a `ValueError` if a head and a loss contradict each other.
 
     Args:
-        head: A head. Without an attribute `score_kind`, or with None there, it fits any loss.
-        loss: As for `compile`: a name, a function, a `keras.losses.Loss`, None, or a list or dict
-            of these. A loss that is not known here fits any head.
+        head: Head, with its attribute `score_kind`. Without it, or with None, any loss fits.
+        loss: Loss as for `compile`: a name, a function, a `keras.losses.Loss`, None, or a list or
+            dict of these. A loss that is not known here fits any head.
+
+    Raises:
+        ValueError: If the head returns another kind of score than the loss needs.
     """
     kind = getattr(head, "score_kind", None)
     if kind is None:
@@ -45,17 +50,18 @@ def check_loss_fits(head: keras.layers.Layer, loss: Any) -> None:
             name = one if isinstance(one, str) else getattr(one, "__name__", type(one).__name__)
             raise ValueError(
                 f"{type(head).__name__} and the loss {name} contradict each other: the head "
-                f"returns a {kind}, the loss needs {needs}. Training would run without an error "
-                f"and learn nothing or the reverse. These fit: {_PAIRS_THAT_FIT}."
+                f"returns a {kind}, the loss needs {needs}. Training would run without an error, "
+                f"and learn nothing or the reverse. These fit: {_PAIRS_THAT_FIT}. "
+                f"Received: loss={name}"
             )
 
 
 def _needs(loss: Any) -> str | None:
-    """What a loss needs as a score; None where that is not known."""
+    """Return the score that a loss needs, or None where that is not known."""
     if isinstance(loss, str):
         try:
             loss = keras.losses.get(loss)
-        except ValueError:  # Keras tells of unknown names.
+        except ValueError:  # Keras raises its own error for an unknown name.
             return None
     needs = getattr(loss, "score_needed", None)
     # A loss class of Keras wraps its function.

@@ -1,4 +1,4 @@
-"""The network that turns one image into an embedding."""
+"""`ConvTower`: the network that turns an image into an embedding."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from siamese_verify.checks import check_dropout, check_l2, is_whole_number, whol
 from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields
 from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
-from siamese_verify.layers.fast.l2 import L2
+from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.fast.spectral import Method, SpectralConv2D
 from siamese_verify.layers.unit_length import UnitLength
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class ConvTower(keras.Model):
-    """Convolutional blocks, then one dense layer: from an image to its embedding.
+    """Convolutional network from an image to its embedding: blocks, then one dense layer.
 
     Args:
-        blocks: The blocks, in order; each a `ConvBlock` or a `ResidualBlock`, or its fields as a
-            dictionary, with its class's name as `"type"` if that is not `"ConvBlock"`.
+        blocks: Blocks in order, each a `ConvBlock` or a `ResidualBlock`. A block can also be a
+            dictionary of its fields, whose `"type"` is the name of its class (by default
+            `"ConvBlock"`).
         input_shape: Height, width and channels of an image.
         embedding_size: Length of an embedding.
-        activation: Of the dense layer, such as `"sigmoid"`; None for none.
+        activation: Activation of the dense layer, such as `"sigmoid"`; None for none.
         l2: L2 penalty on the kernel of the dense layer; 0 for none.
         normalize: Whether embeddings are scaled to length 1.
-        name: Of the model.
-        dtype: Of the layers, such as `"mixed_bfloat16"`; by default Keras's global policy.
+        name: Name of the model.
+        dtype: Precision of the layers, such as `"mixed_bfloat16"`; by default Keras's global
+            policy.
         dropout: Share of the dense layer's inputs dropped in training, in [0, 1); 0 for none.
 
     Input shape:
@@ -78,7 +80,7 @@ class ConvTower(keras.Model):
         x = layers.Dense(
             embedding_size,
             activation=activation,
-            kernel_regularizer=L2(l2) if l2 else None,
+            kernel_regularizer=FastL2(l2) if l2 else None,
             dtype=dtype,
             name="embedding",
         )(x)
@@ -107,16 +109,15 @@ class ConvTower(keras.Model):
         embedding_l2: float | None = None,
         method: Method = "auto",
     ) -> Self:
-        """The network of Koch et al. 2015, as the report on LFW uses it.
+        """Make the network of Koch et al. (2015), with batch norm and dropout if asked for.
 
         Args:
             batch_norm: Whether batch norm follows each convolution.
             dropout: Share of the values dropped after each pooling.
             l2: L2 penalty on every kernel.
             input_shape: Height, width and channels of an image.
-            embedding_l2: L2 penalty on the kernel of the dense layer; by default `l2`. The losses
-                that the report gives can only be reached without a penalty there.
-            method: How convolutions are computed; see `ConvBlock`.
+            embedding_l2: L2 penalty on the kernel of the dense layer; by default `l2`.
+            method: Method of the convolutions, as for `ConvBlock`.
 
         Returns:
             A tower of 38,947,648 parameters for 105 x 105 grey images, or 38,949,952 (1,152 of
@@ -147,15 +148,15 @@ class ConvTower(keras.Model):
         dropout: float = 0.4,
         name: str = "residual",
     ) -> Self:
-        """A small residual network: one convolution of stride 2, then residual blocks.
+        """Make a small residual network: one convolution of stride 2, then residual blocks.
 
         Args:
             input_shape: Height, width and channels of an image.
             embedding_size: Length of an embedding.
-            filters: Channels of each `ResidualBlock`, which halves height and width. The
-                convolution before them has as many as the first.
+            filters: Channels of each `ResidualBlock`, which halves height and width. The first
+                convolution has as many channels as the first block.
             dropout: Share of the dense layer's inputs dropped in training.
-            name: Of the model.
+            name: Name of the model.
 
         Returns:
             A tower of 2,051,328 parameters (2,816 of them not trainable) for 80 x 80 grey images.
@@ -183,7 +184,7 @@ class ConvTower(keras.Model):
     def summary(
         self, *args: Any, print_fn: Callable[[str], None] | None = None, **kwargs: Any
     ) -> None:
-        """Keras's own, and how each `SpectralConv2D` is computed."""
+        """Print Keras's summary and the method of each `SpectralConv2D`."""
         super().summary(*args, print_fn=print_fn, **kwargs)
         methods = [
             f"{layer.name} {'spectral' if layer.spectral else 'direct'}"
@@ -220,5 +221,6 @@ def _check_size(blocks: list[Block], input_shape: tuple[int, int, int]) -> None:
         if min(sizes) < 1:
             raise ValueError(
                 f"Images are too small: nothing is left of them after block {index}, {block}. "
+                "Use larger images, or fewer or smaller blocks. "
                 f"Received: input_shape={input_shape}"
             )

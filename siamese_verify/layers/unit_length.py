@@ -1,4 +1,4 @@
-"""Vectors brought to length 1."""
+"""`unit_length`: vectors scaled to length 1."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from siamese_verify.tensors import Tensor
 
 
 def unit_length(x: Tensor) -> Tensor:
-    """Scales vectors along the last axis to length 1; one of zeros stays.
+    """Scale vectors along the last axis to length 1. A vector of zeros stays.
 
-    Unlike `keras.ops.normalize`, it has a finite gradient at zero on every backend: there, JAX
-    gives NaN, and one black image would spoil all weights. Squares are summed in float32 at least:
-    float16 holds none above 65,504.
+    Unlike `keras.ops.normalize`, its gradient at zero is finite on every backend. On JAX that
+    gradient is NaN, and one black image would spoil all weights. Squares are summed in float32 at
+    least, because float16 holds no value above 65,504.
     """
     squared = ops.sum(ops.square(at_least_float32(x)), axis=-1, keepdims=True)
     scaled = at_least_float32(x) * ops.rsqrt(ops.where(squared > 0, squared, 1.0))
@@ -22,13 +22,13 @@ def unit_length(x: Tensor) -> Tensor:
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision as float32, and all else as it is."""
+    """Cast half precision to float32. Other types stay."""
     return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class UnitLength(keras.layers.Layer):
-    """`unit_length` as a layer."""
+    """Layer that applies `unit_length`."""
 
     @override
     def call(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
-from siamese_verify.layers.heads import CosineHead
+from siamese_verify.layers.heads.cosine import CosineHead
 from siamese_verify.scoring import Floats, GalleryScorer, unit_length
 
 

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from keras import ops
 
 from siamese_verify import CosineClassifier, MarginSoftmaxLoss
+from siamese_verify.testing.gradients import value_and_gradients
 
 
 def made(classes=5, size=8):
@@ -19,7 +19,7 @@ def embeddings(n=6, size=8):
     return np.random.default_rng(0).normal(size=(n, size)).astype(np.float32)
 
 
-def test_it_gives_the_cosine_to_each_direction():
+def test_the_output_is_the_cosine_to_each_direction():
     layer, x = made(), embeddings()
     directions = ops.convert_to_numpy(layer.directions)
     lengths = np.outer(np.linalg.norm(x, axis=1), np.linalg.norm(directions, axis=1))
@@ -69,7 +69,7 @@ def test_it_trains_a_tower_which_then_knows_the_classes():
 
 
 @pytest.mark.parametrize("classes", [1, 0, -3, 2.5, float("nan"), float("inf")])
-def test_fewer_than_two_classes_are_refused(classes):
+def test_fewer_than_two_classes_raise_an_error(classes):
     with pytest.raises(ValueError, match=f"`classes`.*Received: classes={classes}"):
         CosineClassifier(classes)
 

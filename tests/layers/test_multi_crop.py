@@ -13,6 +13,7 @@ from siamese_verify import (
     MultiCropTower,
     SiameseModel,
 )
+from siamese_verify.testing import check_tower
 
 RNG = np.random.default_rng(0)
 
@@ -37,11 +38,12 @@ def unit(x: np.ndarray) -> np.ndarray:
 def test_each_tower_sees_the_centre_and_embeddings_stand_side_by_side(
     towers: list[ConvTower],
 ) -> None:
-    images = RNG.random((5, 11, 10, 1), np.float32)
-    found = MultiCropTower(towers, CROPS, SIZE).predict(images, verbose=0)
-    large = unit(towers[0].predict(images, verbose=0))
-    small = unit(towers[1].predict(images[:, 1:9, 1:8], verbose=0))
-    np.testing.assert_allclose(found, np.concatenate([large, small], axis=1), atol=1e-5)
+    def side_by_side(images: np.ndarray) -> np.ndarray:
+        large = unit(towers[0].predict(images, verbose=0))
+        small = unit(towers[1].predict(images[:, 1:9, 1:8], verbose=0))
+        return np.concatenate([large, small], axis=1)
+
+    check_tower(MultiCropTower(towers, CROPS, SIZE), side_by_side)
 
 
 def test_the_cosine_of_two_is_the_mean_of_the_towers_cosines(towers: list[ConvTower]) -> None:
@@ -77,8 +79,8 @@ def test_it_comes_back_from_a_file_with_its_mirror_images(
     assert [t.name for t in loaded.tower.tower.towers] == ["large", "small"]
 
 
-def test_a_part_is_resized_to_what_its_tower_takes(towers: list[ConvTower]) -> None:
-    # Of a slope, the centre is a slope of half the rise, whatever its size.
+def test_a_crop_is_resized_to_the_input_of_its_tower(towers: list[ConvTower]) -> None:
+    # The centre of a slope is a slope of half the rise, whatever its size.
     slope = np.tile(np.linspace(0, 1, 40, dtype=np.float32)[None, :, None, None], (1, 1, 28, 1))
     pixels = keras.Sequential([keras.Input((10, 7, 1)), keras.layers.Flatten()])
     seen = MultiCropTower([pixels], (0.5,), (40, 28)).predict(slope, verbose=0)
@@ -101,14 +103,14 @@ def test_called_it_embeds_as_it_predicts_and_learns_nothing(flip: bool) -> None:
 
 
 @pytest.mark.parametrize("crops", [(1.0,), (1.0, 0.0), (1.0, 1.1), (1.0, float("nan"))])
-def test_crops_that_are_no_shares_are_refused(
+def test_crops_that_are_not_shares_raise_an_error(
     towers: list[ConvTower], crops: tuple[float, ...]
 ) -> None:
     with pytest.raises(ValueError, match="Received: crops="):
         MultiCropTower(towers, crops, SIZE)
 
 
-def test_no_towers_unbuilt_ones_and_other_channels_are_refused() -> None:
+def test_no_towers_unbuilt_towers_and_other_channels_raise_an_error() -> None:
     colour = ConvTower([ConvBlock(4, 3)], (8, 8, 3), 4, name="colour")
     for wrong in ([], [keras.Sequential([keras.layers.Dense(2)])], [tower(8, 8, 4, "a"), colour]):
         with pytest.raises(ValueError, match="Received: towers of the input shapes"):

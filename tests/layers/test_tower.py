@@ -1,4 +1,4 @@
-"""Tests of `ConvTower`: the report's network, and any other."""
+"""Tests of `ConvTower`: the network of Koch et al. (2015), and any other."""
 
 import itertools
 import json
@@ -9,9 +9,10 @@ import pytest
 from keras import ops
 
 from siamese_verify import ConvBlock, ConvTower, MultiCropTower
+from siamese_verify.testing import check_tower
 
-# The report's table: kind, output shape, parameters.
-REPORT = [
+# The published table: kind, output shape, parameters.
+PUBLISHED = [
     ("Conv2D", (96, 96, 64), 6_464),
     ("BatchNormalization", (96, 96, 64), 256),
     ("MaxPooling2D", (48, 48, 64), 0),
@@ -68,14 +69,14 @@ def base():
     return ConvTower.koch2015()
 
 
-# --- The report's network
+# --- The network of Koch et al. (2015)
 
 
-def test_koch2015_is_the_reports_table_in_its_order(koch):
-    assert rows(koch) == REPORT
+def test_koch2015_has_the_published_layers_in_order(koch):
+    assert rows(koch) == PUBLISHED
 
 
-def test_koch2015_has_the_reports_totals(koch):
+def test_koch2015_has_the_published_parameter_counts(koch):
     assert koch.count_params() == 38_949_952
     assert sum(np.prod(weight.shape) for weight in koch.trainable_weights) == 38_948_800
     assert sum(np.prod(weight.shape) for weight in koch.non_trainable_weights) == 1_152
@@ -83,11 +84,13 @@ def test_koch2015_has_the_reports_totals(koch):
 
 def test_the_base_network_is_the_same_without_batch_norm_and_dropout(base):
     assert base.count_params() == 38_947_648
-    assert rows(base) == [row for row in REPORT if row[0] not in ("BatchNormalization", "Dropout")]
+    assert rows(base) == [
+        row for row in PUBLISHED if row[0] not in ("BatchNormalization", "Dropout")
+    ]
 
 
-def test_each_layer_is_fed_by_the_one_before(koch):
-    # The report's listing builds dropout layers that nothing goes through.
+def test_each_layer_gets_the_output_of_the_layer_before(koch):
+    # A published listing builds dropout layers that nothing passes through.
     for before, after in itertools.pairwise(koch.layers):
         assert after.input is before.output, after.name
 
@@ -97,7 +100,7 @@ def test_relu_comes_before_batch_norm_and_the_embedding_is_a_sigmoid(koch):
     assert activations == ["relu"] * 4 + ["sigmoid"]
 
 
-def test_every_kernel_and_nothing_else_has_the_penalty_of_the_report(koch):
+def test_every_kernel_and_nothing_else_has_the_penalty(koch):
     kernels = [layer.kernel for layer in koch.layers if hasattr(layer, "kernel")]
     assert len(kernels) == len(koch.losses) == 5
     squares = sum(np.square(ops.convert_to_numpy(k), dtype=np.float64).sum() for k in kernels)
@@ -116,7 +119,7 @@ def test_the_summary_shows_every_layer_and_the_totals(koch, monkeypatch):
     lines = []
     koch.summary(print_fn=lines.append)
     shown = "\n".join(lines)
-    for layer, (_, shape, parameters) in zip(koch.layers[1:], REPORT, strict=True):
+    for layer, (_, shape, parameters) in zip(koch.layers[1:], PUBLISHED, strict=True):
         assert f"{layer.name} ({type(layer).__name__})" in shown
         assert f"(None, {', '.join(map(str, shape))})" in shown
         assert f"{parameters:,}" in shown
@@ -134,7 +137,7 @@ def test_the_penalty_of_the_embedding_can_be_set_apart():
     assert penalties == [pytest.approx(0.01)] * 4 + [None]
 
 
-def test_koch2015_takes_images_down_to_65_pixels():
+def test_koch2015_accepts_images_down_to_65_pixels():
     with pytest.raises(ValueError, match="after block 4"):
         ConvTower.koch2015(input_shape=(64, 65, 1))
 
@@ -180,7 +183,7 @@ def test_a_block_may_be_given_as_its_fields():
         ("tanh", np.tanh),
     ],
 )
-def test_the_embedding_has_the_activation_asked_for(activation, formula):
+def test_the_embedding_has_the_activation_of_the_argument(activation, formula):
     images = random_images(5, 4, 3, 1)
     linear = ConvTower([], (4, 3, 1), 2, activation=None)
     tower = ConvTower([], (4, 3, 1), 2, activation=activation)
@@ -227,12 +230,12 @@ def test_dropout_acts_in_training_only():
         ([ConvBlock(1, 9, 2, padding="same")] * 3, (7, 9, 1), 3),
     ],
 )
-def test_images_too_small_are_refused_with_the_block_that_leaves_nothing(blocks, shape, index):
+def test_images_too_small_raise_an_error_that_names_the_block(blocks, shape, index):
     with pytest.raises(ValueError, match=rf"too small.*block {index}.*input_shape=\({shape[0]}, "):
         ConvTower(blocks, shape)
 
 
-def test_images_just_large_enough_are_taken():
+def test_images_just_large_enough_are_embedded():
     tower = ConvTower([ConvBlock(1, 3), ConvBlock(1, 3)], (10, 10, 1), 2)
     assert embed(tower, random_images(1, 10, 10, 1)).shape == (1, 2)
 
@@ -293,13 +296,13 @@ def test_dropout_before_the_embedding_acts_in_training_only():
         {"l2": float("inf")},
     ],
 )
-def test_a_block_refuses_what_is_out_of_range(wrong):
+def test_a_block_out_of_range_raises_an_error(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value!r}"):
         ConvBlock(**{"filters": 8, "kernel_size": 3, **wrong})
 
 
-def test_a_block_takes_the_integers_of_numpy():
+def test_a_block_accepts_the_integers_of_numpy():
     fields = {"filters": 8, "kernel_size": 3, "pool_size": 2, "stride": 1}
     block = ConvBlock(**{name: np.int64(n) for name, n in fields.items()})
     tower = ConvTower([block], (9, 9, 1), 4)
@@ -327,13 +330,22 @@ def test_the_order_of_a_blocks_arguments_stays():
 
 
 @pytest.mark.parametrize("wrong", [{"embedding_size": 0}, {"l2": -0.1}, {"dropout": 1.0}])
-def test_a_tower_refuses_what_is_out_of_range(wrong):
+def test_a_tower_out_of_range_raises_an_error(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value}"):
         small_tower(**wrong)
 
 
 # --- Configuration and files
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"normalize": True, "activation": None, "l2": 0.1, "dropout": 0.5}]
+)
+def test_a_tower_keeps_the_rules(arguments):
+    tower = small_tower(**arguments)
+    embed(tower, random_images(3, 12, 10, 2), training=True)  # Moves batch norm's statistics.
+    check_tower(tower)
 
 
 @pytest.mark.parametrize(
@@ -361,18 +373,9 @@ def test_a_configuration_of_earlier_versions_makes_the_same_tower():
     assert ConvTower.from_config(old).get_config() == config
 
 
-def test_a_block_of_a_type_that_is_not_there_is_refused():
+def test_a_block_of_an_unknown_type_raises_an_error():
     with pytest.raises(ValueError, match=r"'ResidualBlock'.*Received: type='Other'"):
         ConvTower([{"type": "Other", "filters": 4}])
-
-
-def test_a_saved_tower_gives_the_same_embeddings(tmp_path):
-    tower, images = small_tower(), random_images(3, 12, 10, 2)
-    embed(tower, images, training=True)  # moves the statistics of batch norm
-    tower.save(tmp_path / "tower.keras")
-    loaded = keras.saving.load_model(tmp_path / "tower.keras")
-    assert type(loaded) is ConvTower
-    np.testing.assert_array_equal(embed(loaded, images), embed(tower, images))
 
 
 @pytest.mark.parametrize("frozen", [{"conv_1"}, {"conv_1", "batch_norm_1", "conv_2", "embedding"}])

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
 from siamese_verify import MarginSoftmaxLoss, SupervisedContrastiveLoss
+from siamese_verify.testing.gradients import value_and_gradients
 
 LOSSES = [MarginSoftmaxLoss, SupervisedContrastiveLoss]
 every_loss = pytest.mark.parametrize("loss_class", LOSSES)

@@ -1,4 +1,4 @@
-"""Tests of `Adam`, against Keras's own, and of averaged weights."""
+"""Tests of averaged weights."""
 
 import keras
 import numpy as np
@@ -7,65 +7,6 @@ from keras import ops
 
 import siamese_verify as sv
 from siamese_verify.training.optimizers import averaged_weights
-
-
-def weights_after(optimizer, gradients):
-    variable = keras.Variable(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
-    optimizer.build([variable])
-    for gradient in gradients:
-        optimizer.apply([ops.convert_to_tensor(gradient)], [variable])
-    return [ops.convert_to_numpy(v) for v in (variable, *optimizer.variables)]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"learning_rate": 0.01},
-        {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1},
-        {"learning_rate": 0.01, "amsgrad": True},
-        {"learning_rate": 0.01, "weight_decay": 0.1, "clipnorm": 0.5},
-        {"learning_rate": 0.01, "use_ema": True, "ema_overwrite_frequency": 3},
-        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
-    ],
-)
-def test_weights_and_state_are_those_of_keras(arguments):
-    gradients = np.random.default_rng(0).normal(size=(7, 3, 4)).astype(np.float32)
-    results = [weights_after(c(**arguments), gradients) for c in (sv.Adam, keras.optimizers.Adam)]
-    for actual, expected in zip(*results, strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=5e-6)
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow only")
-def test_sparse_gradients_are_taken():
-    import tensorflow as tf
-
-    def trained(optimizer):
-        table = keras.Variable(np.ones((4, 2), np.float32))
-        optimizer.build([table])
-        rows = tf.IndexedSlices(tf.constant([[1.0, -2.0]]), tf.constant([2]), tf.constant([4, 2]))
-        optimizer.apply([rows], [table])
-        return ops.convert_to_numpy(table)
-
-    expected = trained(keras.optimizers.Adam(0.1))
-    np.testing.assert_allclose(trained(sv.Adam(0.1)), expected, rtol=1e-6)
-
-
-def test_training_goes_on_from_a_file_as_if_not_interrupted(tmp_path):
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(8, 5)).astype(np.float32), rng.normal(size=(8, 1)).astype(np.float32)
-    model = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(1)])
-    model.compile(sv.Adam(0.1), "mse")
-    model.fit(x, y, epochs=2, shuffle=False, verbose=0)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(loaded.optimizer) is sv.Adam
-    for m in (model, loaded):
-        m.fit(x, y, epochs=2, shuffle=False, verbose=0)
-    for actual, expected in zip(loaded.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(actual, expected)
-
-
-# --- Averaged weights
 
 MOMENTUM = 0.7
 
@@ -106,7 +47,7 @@ def with_average(kind, **arguments):
     "optimizer",
     [
         with_average(keras.optimizers.SGD, momentum=0.5),
-        with_average(sv.Adam),
+        with_average(sv.FusedAdam),
         # What Keras makes of it with the policy mixed_float16.
         keras.optimizers.LossScaleOptimizer(with_average(keras.optimizers.SGD), initial_scale=8.0),
     ],
@@ -135,8 +76,8 @@ def test_what_is_computed_within_is_computed_with_averages():
 
 
 def test_training_goes_on_as_if_weights_had_not_been_averaged():
-    _, _, weights = trained(with_average(sv.Adam), steps=6)
-    interrupted, data, _ = trained(with_average(sv.Adam), steps=4)
+    _, _, weights = trained(with_average(sv.FusedAdam), steps=6)
+    interrupted, data, _ = trained(with_average(sv.FusedAdam), steps=4)
     for _ in range(2):
         with averaged_weights(interrupted):
             interrupted.evaluate(*data, verbose=0)
@@ -177,7 +118,7 @@ def test_a_layer_frozen_after_training_does_not_shift_the_averages():
 
 
 def test_without_averages_nothing_changes():
-    model, _, weights = trained(sv.Adam(0.1))
+    model, _, weights = trained(sv.FusedAdam(0.1))
     with averaged_weights(model):
         assert_equal(model.trainable_variables, weights[-1])
     assert_equal(model.trainable_variables, weights[-1])
@@ -187,7 +128,7 @@ def test_a_model_without_a_step_has_no_averages():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="not compiled"), averaged_weights(model):
         pass
-    model.compile(sv.Adam(0.1, use_ema=True), "mse")
+    model.compile(sv.FusedAdam(0.1, use_ema=True), "mse")
     with pytest.raises(ValueError, match="no step made"), averaged_weights(model):
         pass
     model.optimizer.build(model.trainable_variables)  # as in a model from a file

@@ -70,7 +70,7 @@ def test_any_element_of_any_weight_counts(reads: int) -> None:
 
 @pytest.mark.parametrize(
     ("optimizer", "jit_compile"),
-    [(keras.optimizers.Adam, False), (keras.optimizers.SGD, True), (sv.Adam, False)],
+    [(keras.optimizers.Adam, False), (keras.optimizers.SGD, True), (sv.FusedAdam, False)],
 )
 def test_training_is_noticed(optimizer: type, jit_compile: bool) -> None:
     model = build()

@@ -1,4 +1,4 @@
-"""`L2`, with one pass over the weights forward and one backward."""
+"""`FastL2`: the L2 penalty with one pass over the weights forward and one backward."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from typing_extensions import override
 from siamese_verify.tensors import Tensor
 
 
-@keras.saving.register_keras_serializable(package="siamese_verify")
-class L2(keras.regularizers.L2):
-    """`keras.regularizers.L2`, with the gradient given in closed form.
+# Files of before this class was renamed know it as "siamese_verify>L2".
+@keras.saving.register_keras_serializable(package="siamese_verify", name="L2")
+class FastL2(keras.regularizers.L2):
+    """`keras.regularizers.L2` with its gradient in closed form.
 
-    Derived operation by operation, the gradient takes several passes over all weights, which for
-    a large dense layer is a tenth of a small batch's time.
+    TensorFlow derives the gradient operation by operation, which costs several passes over all
+    weights. The values are the same. `docs/performance.md` states the time saved.
 
     Args:
         l2: Factor of the sum of squares.
 
     Examples:
-        >>> float(L2(0.5)(np.array([1.0, 2.0], np.float32)))
+        >>> float(FastL2(0.5)(np.array([1.0, 2.0], np.float32)))
         2.5
     """
 
     @override
     def __call__(self, x: Tensor) -> Tensor:
-        # Copied, since TensorFlow wants no variables in a function that has a gradient of its own.
+        # TensorFlow allows no variables in a function with a gradient of its own, hence the copy.
         return self.l2 * _sum_of_squares(ops.copy(x))
 
 

@@ -1,12 +1,12 @@
-"""Tests of `L2`, against Keras's own."""
+"""Tests of `FastL2`, against Keras's own."""
 
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from keras import ops
 
-from siamese_verify.layers.fast.l2 import L2
+from siamese_verify.layers.fast.l2 import FastL2
+from siamese_verify.testing.gradients import value_and_gradients
 
 
 class Penalised(keras.layers.Layer):
@@ -27,7 +27,7 @@ class Penalised(keras.layers.Layer):
 @pytest.mark.parametrize("factor", [0.0, 0.5, 0.001])
 def test_value_and_gradient_are_those_of_keras(factor):
     zero, direction = np.zeros((1,), np.float32), np.full((1,), 3.0, np.float32)
-    layers = [Penalised(L2(factor)), Penalised(keras.regularizers.L2(factor))]
+    layers = [Penalised(FastL2(factor)), Penalised(keras.regularizers.L2(factor))]
     for layer in layers:
         layer.build(zero.shape)
     results = (value_and_gradients(layer, zero, direction) for layer in layers)
@@ -36,9 +36,11 @@ def test_value_and_gradient_are_those_of_keras(factor):
 
 
 def test_it_is_saved_with_a_layer(tmp_path):
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, kernel_regularizer=L2(0.1))])
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2, kernel_regularizer=FastL2(0.1))]
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(loaded.layers[-1].kernel_regularizer) is L2
+    assert type(loaded.layers[-1].kernel_regularizer) is FastL2
     kernel = ops.convert_to_numpy(model.layers[-1].kernel)
     assert float(loaded.losses[0]) == pytest.approx(0.1 * np.square(kernel).sum(), rel=1e-6)

@@ -5,16 +5,16 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from gradients import value_and_gradients
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras import ops
 
 from siamese_verify import ConvBlock, ConvTower, SiameseModel, SpectralConv2D, WeightedL1Head
+from siamese_verify.testing.gradients import value_and_gradients
 
 
 def assert_close(actual, expected):
-    """To the accuracy of float32: errors are small beside the largest value."""
+    """To the accuracy of float32: errors are small compared with the largest value."""
     scale = np.abs(expected).max() or 1.0
     np.testing.assert_allclose(actual / scale, expected / scale, atol=1e-5)
 
@@ -36,7 +36,7 @@ kernels = st.tuples(st.integers(1, 9), st.integers(1, 9))
 small = st.integers(1, 4)
 
 
-# JAX compiles anew for each shape.
+# JAX compiles for each shape.
 @settings(max_examples=40 if keras.backend.backend() == "tensorflow" else 4, deadline=None)
 @given(sizes, kernels, small, small, small, st.sampled_from(["valid", "same"]))
 @example((48, 48), (7, 7), 3, 5, 2, "valid")
@@ -44,7 +44,7 @@ small = st.integers(1, 4)
 @example((5, 5), (5, 5), 1, 1, 1, "valid")
 @example((2, 2), (9, 8), 1, 1, 1, "same")
 @example((1, 1), (1, 1), 1, 1, 1, "valid")
-def test_output_and_gradients_are_those_of_conv2d(size, kernel, channels, filters, batch, padding):
+def test_output_and_gradients_equal_conv2ds(size, kernel, channels, filters, batch, padding):
     if padding == "valid":
         kernel = tuple(map(min, kernel, size))
     spectral, direct = pair_of_layers(
@@ -69,7 +69,7 @@ def test_output_and_gradients_are_those_of_conv2d(size, kernel, channels, filter
         {"kernel_regularizer": keras.regularizers.L2(0.1), "bias_initializer": "ones"},
     ],
 )
-def test_it_takes_what_conv2d_takes(arguments):
+def test_it_accepts_the_arguments_of_conv2d(arguments):
     spectral, direct = pair_of_layers((8, 9, 2), filters=3, kernel_size=4, **arguments)
     images = np.random.default_rng(0).normal(size=(2, 8, 9, 2)).astype(np.float32)
     assert_close(ops.convert_to_numpy(spectral(images)), ops.convert_to_numpy(direct(images)))
@@ -114,12 +114,12 @@ def test_half_precision_is_computed_in_full():
         ({"method": "fast"}, "method='fast'"),
     ],
 )
-def test_what_it_cannot_do_is_refused(wrong, match):
+def test_unsupported_arguments_raise_an_error(wrong, match):
     with pytest.raises(ValueError, match=f"Received: {match}"):
         SpectralConv2D(**{"filters": 3, "kernel_size": 3, **wrong})
 
 
-def test_images_of_unknown_size_are_refused_or_computed_directly():
+def test_images_of_unknown_size_raise_an_error_or_are_computed_directly():
     with pytest.raises(ValueError, match="height and width"):
         SpectralConv2D(3, 3).build((None, None, 8, 1))
     layer = SpectralConv2D(3, 3, method="auto")
@@ -134,8 +134,8 @@ def spectral_layers(tower):
     return [layer.spectral for layer in tower.layers if isinstance(layer, SpectralConv2D)]
 
 
-def test_a_tower_takes_the_method_that_costs_less():
-    # In the report's network, the first convolution has one channel only.
+def test_a_tower_uses_the_method_that_costs_less():
+    # The first convolution of this network has only one channel.
     assert spectral_layers(ConvTower.koch2015()) == [False, True, True, True]
     small = ConvTower([ConvBlock(16, 3), ConvBlock(32, 3), ConvBlock(64, 3)], (48, 48, 1))
     assert spectral_layers(small) == [False, False, False]
