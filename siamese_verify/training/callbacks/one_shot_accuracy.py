@@ -1,0 +1,115 @@
+"""`OneShotAccuracy`: how often an identity is recognized among N, after each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
+
+from siamese_verify.checks import is_whole, whole
+from siamese_verify.data.samples import Sample
+from siamese_verify.model import SiameseModel
+
+Logs = dict[str, Any] | None
+
+
+class OneShotAccuracy(keras.callbacks.Callback):
+    """Adds `val_one_shot_accuracy`: how often an identity is recognised among N from one image.
+
+    In each trial, a probe is compared with one image of each of `n_way` identities, of whom one
+    is the probe's; it counts if that one has the highest score, alone. The trials are the same in
+    each epoch. The paper stops training on this signal, on identities not in training:
+    `keras.callbacks.EarlyStopping("val_one_shot_accuracy", mode="max", patience=20)`, after this
+    callback in the list.
+
+    Args:
+        images: Images `(n, height, width, channels)`, uint8, or floats in [0, 1], such as
+            `validation.distinct_images()` gives.
+        identities: Who is on each of them: names, or `Sample`s, as `images()` gives too.
+        n_way: Number of identities in a trial, at least 2.
+        trials: Number of trials.
+        seed: Of the trials.
+
+    Raises:
+        ValueError: If an argument is out of range, there are fewer than `n_way` identities, or nobody
+            has two images.
+
+    Examples:
+        >>> images, identities = np.zeros((6, 16, 16, 1), np.uint8), ["Ada", "Ada", "Bob"] * 2
+        >>> one_shot = OneShotAccuracy(images, identities, n_way=2, trials=10)
+        >>> one_shot.trials.shape  # of each trial the probe, its match, then the others
+        (10, 3)
+
+    Reference:
+        Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition",
+        2015, sections 3.2 (320 trials for validation) and 4.3.
+    """
+
+    def __init__(
+        self,
+        images: npt.NDArray[Any],
+        identities: Sequence[str | Sample],
+        n_way: int = 20,
+        trials: int = 320,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if len(images) != len(identities):
+            raise ValueError(
+                "`identities` must name who is on each of `images`. "
+                f"Received: {len(images)} images, {len(identities)} identities"
+            )
+        trials = whole("trials", trials)
+        self.images = images
+        names = [who.identity if isinstance(who, Sample) else who for who in identities]
+        self.trials = _draw_trials(names, n_way, trials, np.random.default_rng(seed))
+
+    @override
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        if not isinstance(model, SiameseModel):
+            raise TypeError(
+                "OneShotAccuracy goes with the training of a SiameseModel. "
+                f"Received: model of {type(model).__name__}"
+            )
+
+    @override
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["val_one_shot_accuracy"] = self.accuracy(self.model)
+
+    def accuracy(self, model: Any) -> float:
+        """The one-shot accuracy of a `SiameseModel`, in [0, 1]."""
+        embeddings = model.embed(self.images)
+        probes, gallery = embeddings[self.trials[:, :1]], embeddings[self.trials[:, 1:]]
+        scores = keras.ops.convert_to_numpy(model.head((probes, gallery)))[..., 0]
+        return float(np.mean(scores[:, 0] > scores[:, 1:].max(axis=1)))
+
+
+def _draw_trials(
+    identities: Sequence[str], n_way: int, trials: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Rows of `[probe, match, other, other, ...]`, indices of images."""
+    samples = {
+        identity: np.flatnonzero(np.array(identities) == identity)
+        for identity in sorted(set(identities))
+    }
+    several = [identity for identity, indices in samples.items() if len(indices) > 1]
+    if not is_whole(n_way, 2) or n_way > len(samples) or not several:
+        raise ValueError(
+            "`n_way` must be a whole number, from 2 to the number of identities, of whom one or more "
+            f"must have two images. Received: n_way={n_way}, {len(samples)} identities, "
+            f"{len(several)} of them with two images or more."
+        )
+    rows = np.empty((trials, n_way + 1), np.int64)
+    for row in rows:
+        identity = several[rng.integers(len(several))]
+        row[:2] = rng.choice(samples[identity], 2, replace=False)
+        others = [other for other in samples if other != identity]
+        chosen = rng.choice(len(others), n_way - 1, replace=False)
+        row[2:] = [rng.choice(samples[others[i]]) for i in chosen]
+    return rows
