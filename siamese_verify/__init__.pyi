@@ -32,12 +32,16 @@ from siamese_verify.training.callbacks.epoch_seconds import EpochSeconds as Epoc
 from siamese_verify.training.callbacks.koch2015_schedule import Koch2015Schedule as Koch2015Schedule
 from siamese_verify.training.callbacks.one_shot_accuracy import OneShotAccuracy as OneShotAccuracy
 from siamese_verify.training.callbacks.pair_evaluation import PairEvaluation as PairEvaluation
-from siamese_verify.training.losses import ContrastiveLoss as ContrastiveLoss
-from siamese_verify.training.losses import MarginSoftmaxLoss as MarginSoftmaxLoss
-from siamese_verify.training.losses import SupervisedContrastiveLoss as SupervisedContrastiveLoss
-from siamese_verify.training.metrics import BestThresholdAccuracy as BestThresholdAccuracy
-from siamese_verify.training.metrics import EqualErrorRate as EqualErrorRate
-from siamese_verify.training.metrics import TrueAcceptRate as TrueAcceptRate
+from siamese_verify.training.losses.pairs import ContrastiveLoss as ContrastiveLoss
+from siamese_verify.training.losses.identities import MarginSoftmaxLoss as MarginSoftmaxLoss
+from siamese_verify.training.losses.identities import (
+    SupervisedContrastiveLoss as SupervisedContrastiveLoss,
+)
+from siamese_verify.training.metrics.best_threshold_accuracy import (
+    BestThresholdAccuracy as BestThresholdAccuracy,
+)
+from siamese_verify.training.metrics.equal_error_rate import EqualErrorRate as EqualErrorRate
+from siamese_verify.training.metrics.true_accept_rate import TrueAcceptRate as TrueAcceptRate
 from siamese_verify.training.optimizers import Adam as Adam
 from siamese_verify.training.resuming.resumable import Resumable as Resumable
 from siamese_verify.verification.card import model_card as model_card

@@ -3,6 +3,7 @@
 Arguments: folder of the images, folder of the run, moment at which to be killed (or "never").
 """
 
+import functools
 import os
 import signal
 import sys
@@ -33,8 +34,9 @@ def write_images(folder):
             path.write_bytes(tf.io.encode_png(pixels).numpy())
 
 
-def data(images, kind="pairs", seed=3):
-    """Return training batches, validation batches and the validation pairs."""
+@functools.cache
+def datasets(images):
+    """Return labelled images, training pairs and validation pairs."""
     dataset = sv.IdentityDataset.from_folder(
         images, preprocessing=sv.Preprocessing(SIZE), verbose=False
     )
@@ -49,6 +51,12 @@ def data(images, kind="pairs", seed=3):
         sv.PairDataset(sv.PairList(part), images, sv.Preprocessing(SIZE), verbose=False)
         for part in (pairs[:40], pairs[40:])
     )
+    return dataset, train, validation
+
+
+def data(images, kind="pairs", seed=3):
+    """Return training batches, validation batches and the validation pairs."""
+    dataset, train, validation = datasets(images)
     batches = {
         "pairs": lambda: train.batches(16, shuffle=True, seed=seed, augment=True),
         "images of pairs": lambda: train.image_batches(16, seed=seed, augment=True),
@@ -93,18 +101,17 @@ def callbacks(folder, validation, model):
         keras.callbacks.ModelCheckpoint(
             folder / "epoch-{epoch}.weights.h5", save_weights_only=True
         ),
-        keras.callbacks.EarlyStopping(
-            "val_auc", mode="max", patience=3, restore_best_weights=True
-        ),
+        keras.callbacks.EarlyStopping("val_auc", mode="max", patience=3, restore_best_weights=True),
     ]
 
 
 class Interruption(keras.callbacks.Callback):
-    """Interrupt a run at a moment of epoch 2."""
+    """Interrupt a run at a moment of an epoch."""
 
-    def __init__(self, moment, interrupt):
+    def __init__(self, moment, interrupt, epoch=2):
         super().__init__()
         self.moment = moment
+        self.chosen = epoch
         self.interrupt = interrupt
         self.epoch = None
 
@@ -129,14 +136,13 @@ class Interruption(keras.callbacks.Callback):
         pass
 
     def _interrupt_if(self, moment):
-        if self.epoch == 2 and moment == self.moment:
+        if self.epoch == self.chosen and moment == self.moment:
             self.interrupt()
 
 
-def run(images, folder, model=None, wrap=sv.Resumable, interruption=None, epochs=EPOCHS):
+def run(images, folder, model, wrap=sv.Resumable, interruption=None, epochs=EPOCHS):
     """Train, and return the model and its history."""
     batches, validation_batches, validation = data(images)
-    model = model or siamese_model()
     inner = callbacks(folder, validation, model)
     inner.append(interruption or Interruption("never", None))
     history = model.fit(
@@ -170,8 +176,13 @@ def main():
     warnings.simplefilter("ignore")
     keras.utils.set_random_seed(0)
     if moment == "while the state is written":
-        run(images, folder, interruption=Interruption(MOMENTS[-1], kill_while_writing))
-    run(images, folder, interruption=Interruption(moment, kill))
+        run(
+            images,
+            folder,
+            siamese_model(),
+            interruption=Interruption(MOMENTS[-1], kill_while_writing),
+        )
+    run(images, folder, siamese_model(), interruption=Interruption(moment, kill))
 
 
 if __name__ == "__main__":

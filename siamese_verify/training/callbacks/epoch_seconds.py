@@ -12,11 +12,11 @@ Logs = dict[str, Any] | None
 
 
 class EpochSeconds(keras.callbacks.Callback):
-    """Adds `seconds`, the wall-clock time of each epoch with its validation, to logs and history.
+    """Callback that adds each epoch's time, with its validation, to the logs as `seconds`.
 
     Examples:
         >>> EpochSeconds()  # doctest: +ELLIPSIS
-        <siamese_verify.training.callbacks.EpochSeconds object at ...>
+        <siamese_verify.training.callbacks.epoch_seconds.EpochSeconds object at ...>
     """
 
     @override

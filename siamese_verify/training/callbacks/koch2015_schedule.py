@@ -14,15 +14,16 @@ Logs = dict[str, Any] | None
 
 
 class Koch2015Schedule(keras.callbacks.Callback):
-    """The paper's schedule for SGD: learning rate down by 1% an epoch, momentum rising linearly.
+    """Learning rate that falls by 1% in each epoch, and momentum that rises linearly.
 
-    The learning rate is multiplied at the start of each epoch but the first, and kept in the
-    optimizer, so that a resumed run goes on with it. The momentum follows from the epoch.
+    At the start of each epoch but the first, the learning rate is multiplied by `decay`. The
+    optimizer keeps it, so that a resumed run goes on with it. The momentum follows from the number
+    of the epoch.
 
     Args:
-        epochs: Number of epochs over which momentum rises; afterwards it stays.
-        momentum: The momentum in the end, in (0, 1]. The paper chooses it for each layer.
-        initial_momentum: The momentum in the first epoch, in (0, 1].
+        epochs: Number of epochs in which the momentum rises. Afterwards it stays.
+        momentum: Final momentum, in (0, 1]. The paper chooses it for each layer.
+        initial_momentum: Momentum of the first epoch, in (0, 1].
         decay: Factor on the learning rate, in (0, 1].
 
     Raises:
@@ -61,7 +62,7 @@ class Koch2015Schedule(keras.callbacks.Callback):
         self.decay = decay
 
     def momentum_at(self, epoch: int) -> float:
-        """The momentum in an epoch, counted from 0."""
+        """Return the momentum of an epoch, counted from 0."""
         risen = min(epoch / self.epochs, 1.0)
         return self.initial_momentum + risen * (self.momentum - self.initial_momentum)
 
@@ -86,7 +87,7 @@ class Koch2015Schedule(keras.callbacks.Callback):
             optimizer.learning_rate = float(optimizer.learning_rate) * self.decay
         momentum = self.momentum_at(epoch)
         if momentum != optimizer.momentum:
-            # Keras bakes the momentum into the compiled training step, which is made anew.
+            # The compiled training step holds the old momentum as a constant.
             optimizer.momentum = momentum
             self.model.make_train_function(force=True)
 

@@ -18,30 +18,36 @@ Logs = dict[str, Any] | None
 
 
 class OneShotAccuracy(keras.callbacks.Callback):
-    """Adds `val_one_shot_accuracy`: how often an identity is recognised among N from one image.
+    """Callback that adds how often an identity is recognized among N, from one image of each.
 
-    In each trial, a probe is compared with one image of each of `n_way` identities, of whom one
-    is the probe's; it counts if that one has the highest score, alone. The trials are the same in
-    each epoch. The paper stops training on this signal, on identities not in training:
+    In each trial, a probe is compared with one image of each of `n_way` identities. One of them is
+    the identity of the probe. The trial succeeds if this identity alone has the highest score. The
+    trials are the same in each epoch, and their share of successes is `val_one_shot_accuracy`.
+
+    The paper stops training on this figure, for identities that are not in training:
     `keras.callbacks.EarlyStopping("val_one_shot_accuracy", mode="max", patience=20)`, after this
     callback in the list.
 
+    It measures the weights that the model has. To measure averages of an optimizer with
+    `use_ema=True`, put `AveragedWeights` before it.
+
     Args:
-        images: Images `(n, height, width, channels)`, uint8, or floats in [0, 1], such as
-            `validation.distinct_images()` gives.
-        identities: Who is on each of them: names, or `Sample`s, as `images()` gives too.
+        images: Images `(n, height, width, channels)`, uint8 or floats in [0, 1], such as from
+            `validation.distinct_images()`.
+        identities: Identity of each image, as names or `Sample`s.
         n_way: Number of identities in a trial, at least 2.
         trials: Number of trials.
-        seed: Of the trials.
+        seed: Seed of the trials.
 
     Raises:
-        ValueError: If an argument is out of range, there are fewer than `n_way` identities, or nobody
-            has two images.
+        TypeError: If the model in training is not a `SiameseModel`.
+        ValueError: If an argument is out of range, if there are fewer than `n_way` identities, or
+            if no identity has two images.
 
     Examples:
         >>> images, identities = np.zeros((6, 16, 16, 1), np.uint8), ["Ada", "Ada", "Bob"] * 2
         >>> one_shot = OneShotAccuracy(images, identities, n_way=2, trials=10)
-        >>> one_shot.trials.shape  # of each trial the probe, its match, then the others
+        >>> one_shot.trials.shape  # the probe, its match, then an image of another identity
         (10, 3)
 
     Reference:
@@ -60,7 +66,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
         super().__init__()
         if len(images) != len(identities):
             raise ValueError(
-                "`identities` must name who is on each of `images`. "
+                "`identities` must name the identity of each of `images`. "
                 f"Received: {len(images)} images, {len(identities)} identities"
             )
         trials = whole("trials", trials)
@@ -73,7 +79,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
         super().set_model(model)
         if not isinstance(model, SiameseModel):
             raise TypeError(
-                "OneShotAccuracy goes with the training of a SiameseModel. "
+                "OneShotAccuracy measures a SiameseModel in training, not another model. "
                 f"Received: model of {type(model).__name__}"
             )
 
@@ -83,7 +89,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
             logs["val_one_shot_accuracy"] = self.accuracy(self.model)
 
     def accuracy(self, model: Any) -> float:
-        """The one-shot accuracy of a `SiameseModel`, in [0, 1]."""
+        """Return the one-shot accuracy of a `SiameseModel`, in [0, 1]."""
         embeddings = model.embed(self.images)
         probes, gallery = embeddings[self.trials[:, :1]], embeddings[self.trials[:, 1:]]
         scores = keras.ops.convert_to_numpy(model.head((probes, gallery)))[..., 0]
@@ -93,7 +99,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
 def _draw_trials(
     identities: Sequence[str], n_way: int, trials: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Rows of `[probe, match, other, other, ...]`, indices of images."""
+    """Return rows of `[probe, match, other, other, ...]`, as indices of images."""
     samples = {
         identity: np.flatnonzero(np.array(identities) == identity)
         for identity in sorted(set(identities))
@@ -101,9 +107,9 @@ def _draw_trials(
     several = [identity for identity, indices in samples.items() if len(indices) > 1]
     if not is_whole(n_way, 2) or n_way > len(samples) or not several:
         raise ValueError(
-            "`n_way` must be a whole number, from 2 to the number of identities, of whom one or more "
-            f"must have two images. Received: n_way={n_way}, {len(samples)} identities, "
-            f"{len(several)} of them with two images or more."
+            "`n_way` must be a whole number from 2 to the number of identities, and at least one "
+            f"identity must have two images. Received: n_way={n_way}, {len(samples)} identities, "
+            f"{len(several)} of them with two images or more"
         )
     rows = np.empty((trials, n_way + 1), np.int64)
     for row in rows:

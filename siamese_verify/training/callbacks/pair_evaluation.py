@@ -17,22 +17,25 @@ Logs = dict[str, Any] | None
 
 
 class PairEvaluation(keras.callbacks.Callback):
-    """Adds to the logs how well a tower verifies, whatever it is being trained with.
+    """Callback that adds to the logs how well a tower verifies, with whatever loss it is trained.
 
-    A classifier of identities says nothing of identities it does not know. After each epoch, this scores
-    pairs, with the averaged weights if the optimizer keeps them, and adds `val_auc`,
-    `val_equal_error_rate` and `val_best_threshold_accuracy`. Other callbacks can watch these, after
-    this one in the list, such as `keras.callbacks.EarlyStopping("val_auc", mode="max")`. Where
-    weights have become NaN or infinite, so are these.
+    The loss of a classifier says nothing about identities that are not in training. After each
+    epoch, this callback scores pairs and adds `val_auc`, `val_equal_error_rate` and
+    `val_best_threshold_accuracy`. Callbacks after it in the list can watch these figures, such as
+    `keras.callbacks.EarlyStopping("val_auc", mode="max")`. The figures are NaN where scores are
+    NaN or infinite.
+
+    It measures the weights that the model has, as Keras's validation does. To measure and keep
+    averages of an optimizer with `use_ema=True`, put `AveragedWeights` before it.
 
     Args:
-        model: The tower that is being trained, with the head by which pairs are to be scored.
-        pairs: Validation pairs, both same and different ones.
+        model: Model of the tower in training and of the head that scores the pairs.
+        pairs: Validation pairs, genuine and impostor ones.
 
     Raises:
         TypeError: If `model` is not a `SiameseModel`.
-        ValueError: If all pairs are same or all are different, the tower takes images of another
-            shape, or `model` has no weights of the model that is being trained.
+        ValueError: If all pairs have the same label, if the tower needs images of another shape,
+            or if `model` shares no weights with the model in training.
 
     Examples:
         >>> pairs = PairDataset.from_lfw(
@@ -48,16 +51,17 @@ class PairEvaluation(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(model, SiameseModel):
             raise TypeError(
-                "PairEvaluation scores pairs with a SiameseModel, such as "
-                f"SiameseModel(tower, CosineHead()). Received: model of {type(model).__name__}"
+                "PairEvaluation needs a SiameseModel, such as SiameseModel(tower, CosineHead()). "
+                f"Received: model of {type(model).__name__}"
             )
         if len(labels := set(pairs.labels.tolist())) < 2:
             raise ValueError(
-                "PairEvaluation needs same pairs (label 1) and different ones (label 0). "
+                "PairEvaluation needs genuine pairs (label 1) and impostor pairs (label 0). "
                 f"Received: {len(pairs.labels):,} pairs, with labels {labels or 'of none'}"
             )
-        model.build(((None, *pairs.preprocessing.shape),) * 2)  # Fails where they do not fit.
-        # Keras's callbacks have an attribute `model`, which is the one in training.
+        # This raises an error if the tower needs images of another shape.
+        model.build(((None, *pairs.preprocessing.shape),) * 2)
+        # The attribute `model` of a callback is the model in training.
         self.verification_model = model
         self.pairs = pairs
 
@@ -67,8 +71,9 @@ class PairEvaluation(keras.callbacks.Callback):
         trained = set(map(id, model.weights))
         if not any(id(weight) in trained for weight in self.verification_model.weights):
             raise ValueError(
-                "PairEvaluation's model must be made of the tower that is being trained: it has "
-                f"no weights of {model.name!r}. Received: model={self.verification_model.name!r}"
+                "PairEvaluation's model must be made of the tower that is being trained, but it "
+                f"shares no weights with {model.name!r}. "
+                f"Received: model={self.verification_model.name!r}"
             )
 
     @override
@@ -77,7 +82,7 @@ class PairEvaluation(keras.callbacks.Callback):
             logs.update(self.measure())
 
     def measure(self) -> dict[str, float]:
-        """The figures, with the weights as they are."""
+        """Return the figures of the current weights."""
         scores = self.verification_model.score(self.pairs.images, self.pairs.indices)
         names = ("val_auc", "val_equal_error_rate", "val_best_threshold_accuracy")
         if not np.isfinite(scores).all():

@@ -84,5 +84,6 @@ def _rewrite(logger: keras.callbacks.CSVLogger, rows: str) -> None:
     logger.csv_file.close()
     with replacing(logger.filename) as unfinished:
         unfinished.write_bytes(rows.encode())
-    logger.csv_file = Path(logger.filename).open("a", newline="")
+    # The logger closes it at the end of training.
+    logger.csv_file = Path(logger.filename).open("a", newline="")  # noqa: SIM115
     logger.append_header = not rows
