@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import warnings
 from typing import Any
 
@@ -15,12 +14,11 @@ _IN_USE = -1
 class DataPlace:
     """Place in the data sets of the batches that a run of `fit` draws.
 
-    A callback does not see the data that `fit` uses. So this watches all datasets that `batches`
-    or `image_batches` has made, and tells from their counters which ones are in use.
+    A callback does not see the data that `fit` uses. So this class watches all datasets that
+    `batches` or `image_batches` has made. Their counters tell which datasets are in use.
     """
 
     def __init__(self) -> None:
-        gc.collect()  # A dataset that only a cycle of references holds is not in use.
         self._streams = live_streams()
         self._starts = [stream.next_epoch for stream in self._streams]
         self._epochs: list[int] | None = None
