@@ -14,7 +14,7 @@ from networks import Networks
 
 import siamese_verify as sv
 from siamese_verify.files import replacing
-from siamese_verify.training.optimizers import averaged_weights
+from siamese_verify.training.averages import averaged_weights
 
 Row = dict[str, float]
 

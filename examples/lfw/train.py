@@ -49,11 +49,11 @@ from standin import write_standin
 from traits import groups
 
 import siamese_verify as sv
+from siamese_verify import EpochSeconds, Koch2015Schedule, PairEvaluation
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning
 from siamese_verify.evaluation.thresholds import tar_name
 from siamese_verify.files import replacing
-from siamese_verify.training.callbacks import EpochSeconds, Koch2015Schedule, PairEvaluation
-from siamese_verify.training.optimizers import averaged_weights
+from siamese_verify.training.averages import averaged_weights
 
 NOT_LFW = """\
 These are not images: the faces are drawn, so that you can try the whole thing in minutes.
