@@ -212,7 +212,7 @@ def test_what_a_model_warns_of_when_it_is_loaded_is_one_line(
         (["inspect", "nowhere.txt"], "nowhere.txt"),
         (["verify", "nowhere.keras", "a.jpg", "b.jpg"], "nowhere.keras"),
         (["verify", "MODEL", "nowhere.jpg", "b.jpg"], "nowhere.jpg"),
-        (["verify", "PAIRS", "a.jpg", "b.jpg"], "A verifier's file ends in .keras"),
+        (["verify", "PAIRS", "a.jpg", "b.jpg"], "The path of a verifier must end in .keras"),
         (["identify", "MODEL", "a.jpg", "--gallery", "nowhere"], "nowhere"),
         (["export", "MODEL", "model.pb"], "model.pb"),
     ],

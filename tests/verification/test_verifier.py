@@ -191,9 +191,9 @@ def test_any_keras_model_with_a_head_will_do(
     embedding = keras.Sequential(
         [keras.Input((*SIZE, 1)), keras.layers.Flatten(), keras.layers.Dense(8)]
     )
-    with pytest.raises(ValueError, match="`head` goes with an embedding model"):
+    with pytest.raises(ValueError, match="An embedding model requires `head`"):
         sv.Verifier(embedding, pairs.preprocessing)
-    with pytest.raises(ValueError, match="`head` goes with an embedding model"):
+    with pytest.raises(ValueError, match="An embedding model requires `head`"):
         sv.Verifier(build(), pairs.preprocessing, head=sv.CosineHead())
     verifier = sv.Verifier(embedding, pairs.preprocessing, head=sv.CosineHead())
     with warnings.catch_warnings():
@@ -209,12 +209,12 @@ def test_any_keras_model_with_a_head_will_do(
     "wrong", [sv.Preprocessing(SIZE, channels=3), sv.Preprocessing((SIZE[0] + 2, SIZE[1]))]
 )
 def test_preprocessing_must_give_what_the_model_takes(wrong: sv.Preprocessing) -> None:
-    with pytest.raises(ValueError, match=r"`preprocessing` must give images as .*Received: Prep"):
+    with pytest.raises(ValueError, match=r"`preprocessing` must return images of the shape .*Received: preproc"):
         sv.Verifier(build(), wrong)
 
 
 def test_a_head_is_a_layer_and_preprocessing_a_preprocessing() -> None:
-    with pytest.raises(TypeError, match=r"`head` must be a layer.*Received: 'cosine'"):
+    with pytest.raises(TypeError, match=r"`head` must be a layer.*Received: head='cosine'"):
         sv.Verifier(build().tower, sv.Preprocessing(SIZE), head="cosine")
     with pytest.raises(TypeError, match=r"`preprocessing` must be .*Received: "):
         sv.Verifier(build(), SIZE)
@@ -303,7 +303,7 @@ def rewritten(saved: Path, path: Path, member: str, change: object) -> Path:
 
 def test_a_newer_file_is_refused(saved: Path, tmp_path: Path) -> None:
     path = rewritten(saved, tmp_path / "x.keras", "verifier.json", lambda x: {**x, "format": 99})
-    with pytest.raises(VerifierFileError, match=r"newer siamese-verify \(format 99"):
+    with pytest.raises(VerifierFileError, match=r"newer siamese-verify.*Received: format=99"):
         sv.Verifier.load(path)
 
 
@@ -320,11 +320,11 @@ def test_a_model_that_is_no_verifier_is_refused(tmp_path: Path) -> None:
         ({"class_name": "__lambda__", "config": {}}, "holds code"),
         ({"module": "os", "class_name": "function", "config": "system"}, "not registered"),
         ({"module": "keras.layers", "class_name": "TFSMLayer", "config": {}}, "holds code"),
-        ({"module": "keras.utils", "class_name": "function", "config": "get_file"}, "no part of"),
-        ({"module": "keras.models", "class_name": "function", "config": "load_model"}, "no part"),
-        ({"module": "keras", "class_name": "function", "config": "utils.get_file"}, "no part of"),
-        ({"module": "keras.src.saving", "class_name": "function", "config": "load"}, "no part of"),
-        ({"module": "keras", "class_name": "layers.Lambda", "config": {}}, "no part of"),
+        ({"module": "keras.utils", "class_name": "function", "config": "get_file"}, "not part of"),
+        ({"module": "keras.models", "class_name": "function", "config": "load_model"}, "not part"),
+        ({"module": "keras", "class_name": "function", "config": "utils.get_file"}, "not part of"),
+        ({"module": "keras.src.saving", "class_name": "function", "config": "load"}, "not part of"),
+        ({"module": "keras", "class_name": "layers.Lambda", "config": {}}, "not part of"),
         (
             {
                 "module": "keras_hub.x",
@@ -337,7 +337,7 @@ def test_a_model_that_is_no_verifier_is_refused(tmp_path: Path) -> None:
         ({"module": None, "class_name": "Own", "config": {}}, "'Own', which is not registered"),
         ({"class_name": "__typespec__", "config": [], "spec_name": "X"}, "holds code"),
         ({"module": 3, "class_name": "Layer", "config": {}}, "not registered"),
-        ({"module": "keras.models", "class_name": "load_model", "config": {}}, "no part of"),
+        ({"module": "keras.models", "class_name": "load_model", "config": {}}, "not part of"),
         ({"module": "keras.layers", "class_name": "Nothing", "config": {}}, "loaded by Keras"),
         ({"module": "evil", "class_name": "Layer", "registered_name": "evil>Layer"}, "evil>Layer"),
     ],
@@ -390,7 +390,7 @@ def test_a_file_of_another_ending_is_not_read(saved: Path, tmp_path: Path) -> No
     # Keras would read one that ends in .h5 as HDF5, which may stand before the checked archive.
     path = tmp_path / "faces.h5"
     path.write_bytes(saved.read_bytes())
-    with pytest.raises(VerifierFileError, match=r"ends in \.keras"):
+    with pytest.raises(VerifierFileError, match=r"must end in \.keras"):
         sv.Verifier.load(path)
 
 
@@ -418,7 +418,7 @@ def test_a_file_with_damaged_settings_is_refused(
 def test_a_file_of_another_name_is_refused(
     verifier: sv.Verifier, tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(ValueError, match=r"ends in \.keras"):
+    with pytest.raises(ValueError, match=r"must end in \.keras"):
         verifier.save(tmp_path / name)
 
 
@@ -559,15 +559,15 @@ def test_damaged_and_newer_galleries_are_refused(tmp_path: Path) -> None:
         Gallery.load(path)
     kept = {"model": "", "names": ["Ada"], "embeddings": np.zeros((1, 4))}
     np.savez(path, format=9, **kept)
-    with pytest.raises(GalleryError, match=r"newer siamese-verify \(format 9"):
+    with pytest.raises(GalleryError, match=r"newer siamese-verify.*Received: format=9"):
         Gallery.load(path)
     for reference in (np.zeros(3), np.zeros((4, 1)), np.float32(0)):
         np.savez(path, format=1, reference=reference, **kept)
-        with pytest.raises(GalleryError, match=r"is no gallery: 1 names, embeddings \(1, 4\)"):
+        with pytest.raises(GalleryError, match=r"is not a gallery.*1 names, embeddings \(1, 4\)"):
             Gallery.load(path)
     with pytest.raises(FileNotFoundError):
         Gallery.load(tmp_path / "none.npz")
-    with pytest.raises(ValueError, match=r"ends in \.npz"):
+    with pytest.raises(ValueError, match=r"must end in \.npz"):
         gallery.save(tmp_path / "identities.txt")
 
 
@@ -641,7 +641,7 @@ def test_a_model_trained_since_enrolls_nobody(
 def test_a_pair_is_two_images(verifier: sv.Verifier, paths: list[tuple[Path, Path]]) -> None:
     (one, other), *_ = paths
     for wrong in ((one,), (one, other, one), (one, other, one, other), one, "ab"):
-        with pytest.raises(TypeError, match=r"A pair is two images\. Received: pair 1"):
+        with pytest.raises(TypeError, match=r"A pair must be two images\. Received: pairs\[1\]="):
             verifier.verify_many([(one, other), wrong])
     pixels = np.zeros((3, 2, *SIZE, 1), np.uint8)
     assert len(verifier.verify_many(pixels)) == 3

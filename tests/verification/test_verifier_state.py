@@ -18,7 +18,7 @@ import siamese_verify as sv
 from siamese_verify.evaluation.calibration import CalibrationWarning, calibrate
 from siamese_verify.verification import file, fingerprint
 from siamese_verify.verification.file import VerifierFileError
-from siamese_verify.verification.fingerprint import first_gallery_digest
+from siamese_verify.verification.fingerprint import digest_of_format_1
 from siamese_verify.verification.gallery import GalleryError
 
 pytestmark = [
@@ -347,7 +347,7 @@ def test_a_file_of_format_1_is_bound_to_its_weights(tmp_path: Path) -> None:
 def test_a_gallery_of_format_1_is_read_where_it_fits(tmp_path: Path) -> None:
     verifier = make()
     gallery, path = verifier.gallery, tmp_path / "old.npz"
-    digest = first_gallery_digest(verifier.model, PREPROCESSING)
+    digest = digest_of_format_1(verifier.model, PREPROCESSING)
     np.savez(
         path, format=1, model=digest, reference=gallery.reference, names=np.array(gallery.names),
         embeddings=gallery.embeddings,
@@ -373,7 +373,7 @@ def test_the_digest_of_format_1_is_what_it_was() -> None:
     for variable in model.weights:
         variable.assign(np.ones(variable.shape, np.float32))
     digests = [
-        first_gallery_digest(model, p) for p in (PREPROCESSING, sv.Preprocessing(SIZE, 1, (9, 9)))
+        digest_of_format_1(model, p) for p in (PREPROCESSING, sv.Preprocessing(SIZE, 1, (9, 9)))
     ]
     assert digests == [
         "c86d5694a7ab8ecda78f64c9031e4df2cd90650480ae5b7b185a2a2d48170ed0",
