@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from siamese_verify.evaluation.intervals import Bools, Estimate, Floats
 from siamese_verify.evaluation.report import Evaluation, evaluate_scores, pairs_for_far
 from siamese_verify.evaluation.thresholds import choose_threshold, parse_policy
+from siamese_verify.user_warnings import warn_user
 
 
 class CalibrationWarning(UserWarning):
@@ -119,7 +119,7 @@ def calibrate(
     threshold = choose_threshold(scores, labels, policy, prior)
     report = evaluate_scores(scores, labels, threshold, identities)
     for doubt in _doubts(report, policy):
-        warnings.warn(doubt, CalibrationWarning, stacklevel=2)
+        warn_user(doubt, CalibrationWarning)
     # Sorted, so that not even rounding depends on the order of the pairs.
     order = np.lexsort([report.is_same, report.scores])
     score, is_same = report.scores[order].astype(np.float64), report.is_same[order]
