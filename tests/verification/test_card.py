@@ -88,7 +88,10 @@ def test_each_figure_stands_with_its_interval(verifier: sv.Verifier, report: Eva
 
 @pytest.mark.parametrize(
     ("policy", "chosen"),
-    [("eer", "`eer`"), ("max_accuracy", "`max_accuracy` for 25% same pairs in use")],
+    [
+        ("eer", "`eer` chose this threshold"),
+        ("max_accuracy", "`max_accuracy` chose this threshold for 25% same pairs in use"),
+    ],
 )
 def test_texts_stand_as_they_were_given_and_the_threshold_with_its_evidence(
     policy: str, chosen: str
@@ -101,19 +104,19 @@ def test_texts_stand_as_they_were_given_and_the_threshold_with_its_evidence(
     for title, key in (("Data", "data"), ("Recipe", "recipe"), ("Intended use", "intended_use")):
         assert found[title] == TEXTS[key]
     assert found["Threshold"] == (
-        f"Pairs that score {verifier.threshold:.4f} or more are accepted as same. The threshold "
-        f"was chosen by {chosen}, on 120 same and 130 different validation "
-        f"pairs, where FAR is {verifier.calibration.far} and FRR {verifier.calibration.frr}."
+        f"Pairs that score {verifier.threshold:.4f} or more are accepted as same. The policy "
+        f"{chosen}, on 120 same and 130 different validation pairs. "
+        f"On them, FAR is {verifier.calibration.far} and FRR {verifier.calibration.frr}."
     )
 
 
 @pytest.mark.parametrize(
     ("preprocessing", "seen"),
     [
-        (sv.Preprocessing((6, 5)), "it sees the whole, at 6 x 5 pixels, in grey."),
+        (sv.Preprocessing((6, 5)), "The model sees the whole image, at 6 x 5 pixels, in grey."),
         (
             sv.Preprocessing((6, 5), 3, (8, 7)),
-            "it sees the central 8 x 7 pixels, at 6 x 5 pixels, in colour.",
+            "The model sees the central 8 x 7 pixels, at 6 x 5 pixels, in colour.",
         ),
     ],
 )
@@ -123,8 +126,9 @@ def test_the_model_is_described(preprocessing: sv.Preprocessing, seen: str, repo
     card = sv.model_card(verifier, report, **TEXTS)
     parameters = 6 * 5 * preprocessing.channels * 4 + 4
     assert sections(card)["The model"] == (
-        f"`small`, {parameters} parameters, gives embeddings of 4 numbers; `CosineHead` scores two "
-        f"of them, higher is more alike. Of each image {seen} "
+        f"The tower `small` has {parameters} parameters and returns embeddings of 4 numbers. "
+        "The head `CosineHead` scores two of them: higher is more alike. "
+        f"{seen} "
         f"Its fingerprint is `{verifier.fingerprint}`."
     )
 
@@ -161,7 +165,7 @@ def test_a_tower_may_be_a_model_of_ones_own(report: Evaluation):
             return self.dense(self.flatten(images))
 
     card = sv.model_card(make_verifier(tower=Tower()), report, **TEXTS)
-    assert "217 parameters, gives embeddings of 7 numbers" in card
+    assert "217 parameters and returns embeddings of 7 numbers" in card
 
 
 # --- Groups
@@ -261,7 +265,9 @@ def test_a_group_must_be_a_bool_for_each_pair(
 def test_each_text_is_needed(
     argument: str, text: str | None, verifier: sv.Verifier, report: Evaluation
 ):
-    with pytest.raises(ValueError, match=f"`{argument}` must be a text. Received: {argument}="):
+    with pytest.raises(
+        ValueError, match=f"`{argument}` must be a text that is not empty. Received: {argument}="
+    ):
         sv.model_card(verifier, report, **{**TEXTS, argument: text})
 
 

@@ -78,7 +78,7 @@ def test_faiss_says_where_it_found_fewer():
 
 
 def test_faiss_is_for_cosines():
-    with pytest.raises(ValueError, match="use ExactIndex for other heads"):
+    with pytest.raises(ValueError, match="Use ExactIndex for other heads"):
         FaissIndex(sv.EuclideanHead(), np.zeros((10, 4), np.float32))
 
 
@@ -95,5 +95,5 @@ def test_embeddings_that_are_not_finite_are_refused(index, wrong):
     gallery[7, 1] = wrong
     if index is FaissIndex:
         pytest.importorskip("faiss")
-    with pytest.raises(ValueError, match=r"finite\. Received: 1 that are not, first number 7"):
+    with pytest.raises(ValueError, match=r"finite\. Received: 1 that are not, the first in row 7"):
         index(sv.CosineHead(), gallery)

@@ -209,7 +209,9 @@ def test_any_keras_model_with_a_head_will_do(
     "wrong", [sv.Preprocessing(SIZE, channels=3), sv.Preprocessing((SIZE[0] + 2, SIZE[1]))]
 )
 def test_preprocessing_must_give_what_the_model_takes(wrong: sv.Preprocessing) -> None:
-    with pytest.raises(ValueError, match=r"`preprocessing` must return images of the shape .*Received: preproc"):
+    with pytest.raises(
+        ValueError, match=r"`preprocessing` must return images of the shape .*Received: preproc"
+    ):
         sv.Verifier(build(), wrong)
 
 
