@@ -53,6 +53,7 @@ def model_card(
             or a group is not a bool for each pair.
 
     Examples:
+        >>> import warnings
         >>> pairs = PairDataset.from_lfw(
         ...     "lfw/pairsDevTest.txt", "lfw/lfw2", (16, 16), verbose=False
         ... )

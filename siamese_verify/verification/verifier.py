@@ -47,6 +47,7 @@ class Verifier(Identifier):
         TypeError: If `head` is not a layer, or `preprocessing` not a `Preprocessing`.
 
     Examples:
+        >>> import warnings
         >>> data = PairDataset.from_lfw(
         ...     "lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16), verbose=False
         ... )

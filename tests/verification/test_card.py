@@ -134,7 +134,7 @@ def test_the_model_is_described(preprocessing: sv.Preprocessing, seen: str, repo
 
 
 @pytest.mark.parametrize("unconstrained", [False, True])
-def test_a_head_that_may_reject_an_image_and_itself_is_told(
+def test_the_card_says_if_the_head_is_unconstrained(
     unconstrained: bool, report: Evaluation
 ):
     head = sv.WeightedL1Head(unconstrained=unconstrained)
@@ -143,7 +143,7 @@ def test_a_head_that_may_reject_an_image_and_itself_is_told(
     assert told == unconstrained
 
 
-def test_a_model_that_has_changed_since_it_was_calibrated_gets_no_card(report: Evaluation):
+def test_a_model_that_has_changed_since_calibration_raises(report: Evaluation):
     verifier = make_verifier()
     weight = verifier.model.weights[0]
     weight.assign(2 * weight)
@@ -151,7 +151,7 @@ def test_a_model_that_has_changed_since_it_was_calibrated_gets_no_card(report: E
         sv.model_card(verifier, report, **TEXTS)
 
 
-def test_a_tower_may_be_a_model_of_ones_own(report: Evaluation):
+def test_the_tower_may_be_any_keras_model(report: Evaluation):
     class Tower(keras.Model):
         def __init__(self):
             super().__init__()
@@ -271,13 +271,13 @@ def test_each_text_is_needed(
         sv.model_card(verifier, report, **{**TEXTS, argument: text})
 
 
-def test_a_report_at_another_threshold_is_refused(verifier: sv.Verifier, report: Evaluation):
+def test_a_report_at_another_threshold_raises(verifier: sv.Verifier, report: Evaluation):
     other = sv.evaluate_scores(SCORES, IS_SAME, verifier.threshold + 0.1)
     with pytest.raises(ValueError, match=rf"report.threshold={other.threshold}, not "):
         sv.model_card(verifier, other, **TEXTS)
 
 
-def test_an_uncalibrated_verifier_is_refused(report: Evaluation):
+def test_an_uncalibrated_verifier_raises(report: Evaluation):
     verifier = make_verifier()
     verifier.calibration = None
     with pytest.raises(RuntimeError, match="calibrate"):

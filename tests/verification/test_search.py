@@ -29,7 +29,7 @@ def draw(seed, m, n):
 
 @pytest.mark.parametrize("head", [sv.CosineHead(), sv.EuclideanHead()])
 @given(seed=st.integers(0, 99), m=st.integers(0, 7), n=st.integers(1, 60), k=st.integers(1, 9))
-def test_exact_search_gives_what_sorting_gives(head, seed, m, n, k):
+def test_exact_search_agrees_with_sorting(head, seed, m, n, k):
     probes, gallery = draw(seed, m, n)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "_BLOCK_BYTES", 4 * 256 * 7)  # many small blocks
@@ -68,7 +68,7 @@ def test_faiss_is_exact_where_all_are_candidates(n, size):
     np.testing.assert_allclose(found.scores, exact.scores, atol=1e-6)
 
 
-def test_faiss_says_where_it_found_fewer():
+def test_faiss_marks_where_it_found_fewer():
     pytest.importorskip("faiss")
     gallery = np.random.default_rng(0).normal(size=(4000, 1)).astype(np.float32)  # 1 and -1
     found = FaissIndex(sv.CosineHead(), gallery).search(gallery[:1], 4000)
@@ -77,20 +77,20 @@ def test_faiss_says_where_it_found_fewer():
     np.testing.assert_array_equal(found.scores[0] == -np.inf, missing)
 
 
-def test_faiss_is_for_cosines():
+def test_faiss_with_another_head_raises():
     with pytest.raises(ValueError, match="Use ExactIndex for other heads"):
         FaissIndex(sv.EuclideanHead(), np.zeros((10, 4), np.float32))
 
 
 @pytest.mark.parametrize("k", [0, -1])
-def test_k_below_one_is_refused(k):
+def test_k_below_one_raises(k):
     with pytest.raises(ValueError, match=f"Received: k={k}"):
         ExactIndex(sv.CosineHead(), np.zeros((10, 4), np.float32)).search(np.zeros((1, 4)), k)
 
 
 @pytest.mark.parametrize("index", [ExactIndex, FaissIndex])
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_embeddings_that_are_not_finite_are_refused(index, wrong):
+def test_embeddings_that_are_not_finite_raise(index, wrong):
     _, gallery = draw(0, 1, 10)
     gallery[7, 1] = wrong
     if index is FaissIndex:
