@@ -265,14 +265,16 @@ def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"(default: {default})" in said
 
 
-def test_the_command_prints_only_its_answer(model: str, drawn: Path, data: sv.PairDataset) -> None:
-    command = [sys.executable, "-m", "siamese_verify.cli", "verify", model]
-    command += data.pairs.paths(drawn / "lfw2")[0]
+def test_a_fresh_process_prints_only_its_answer_which_has_the_same_bits(
+    model: str, drawn: Path, data: sv.PairDataset
+) -> None:
+    pair = data.pairs.paths(drawn / "lfw2")[0]
+    decision = sv.Verifier.load(model).verify(*pair)
+    command = [sys.executable, "-m", "siamese_verify.cli", "verify", model, *pair, "--json"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode in (0, 1)
+    assert result.returncode == (0 if decision else 1)
     assert result.stderr == ""
-    assert result.stdout.startswith(("same: ", "different: "))
-    assert len(result.stdout.splitlines()) == 2
+    assert json.loads(result.stdout) == json.loads(json.dumps(decision.to_dict()))
 
 
 @pytest.mark.parametrize("collects", [True, False])

@@ -134,9 +134,7 @@ def test_the_model_is_described(preprocessing: sv.Preprocessing, seen: str, repo
 
 
 @pytest.mark.parametrize("unconstrained", [False, True])
-def test_the_card_says_if_the_head_is_unconstrained(
-    unconstrained: bool, report: Evaluation
-):
+def test_the_card_says_if_the_head_is_unconstrained(unconstrained: bool, report: Evaluation):
     head = sv.WeightedL1Head(unconstrained=unconstrained)
     card = sv.model_card(make_verifier(head=head), report, **TEXTS)
     told = "a larger distance may raise a score" in sections(card)["The model"]

@@ -29,15 +29,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> sv.PairDataset:
     return draw_pairs(tmp_path_factory.mktemp("pairs") / "images", "abcdef")
 
 
-def test_a_model_of_nan_decides_nothing(saved: Path, paths: list[tuple[Path, Path]]) -> None:
-    verifier = sv.Verifier.load(saved)
-    verifier.model.set_weights([np.nan * weights for weights in verifier.model.get_weights()])
-    with pytest.raises(RuntimeError, match="not finite"):
-        verifier.verify(*paths[0])
-    with pytest.raises(RuntimeError, match="not finite"):
-        verifier.enroll({"Ada": paths[0]})
-
-
 def test_calibrate_warns_of_an_image_rejected_against_itself(
     pairs: sv.PairDataset,
 ) -> None:
