@@ -1,11 +1,11 @@
-"""Measures gallery search, exact and by FAISS, and prints a table.
+"""Measure gallery search, exact and by FAISS, and print a table.
 
     pip install -e ".[search]"
     python benchmarks/search.py      # about 10 minutes; 3 GB of memory
 
-Embeddings have 128 dimensions, drawn around identities of ten images each, of whom two have a
-cosine of about 0.5. Recall is the share of the ten nearest that are found; time is that for one
-probe alone, and for each of a thousand searched together.
+Embeddings have 128 dimensions, and are drawn around identities of ten images each. Two images of an
+identity have a cosine of about 0.5. Recall is the share of the ten nearest that are found. The table
+shows the time of one probe alone, and of each among a thousand that are searched together.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import numpy as np
 import siamese_verify as sv
 from siamese_verify.verification.search import ExactIndex, FaissIndex, Index
 
-SIZE, K, PHOTOGRAPHS, PROBES = 128, 10, 10, 1000
+SIZE, K, IMAGES, PROBES = 128, 10, 10, 1000
 
 
 def draw(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A gallery, and probes of identities in it."""
-    identities = rng.normal(size=(n // PHOTOGRAPHS, SIZE)).astype(np.float32)
+    """Draw a gallery, and probes of its identities."""
+    identities = rng.normal(size=(n // IMAGES, SIZE)).astype(np.float32)
 
-    def images(of: np.ndarray) -> np.ndarray:
-        return identities[of] + rng.normal(size=(len(of), SIZE)).astype(np.float32)
+    def images(rows: np.ndarray) -> np.ndarray:
+        return identities[rows] + rng.normal(size=(len(rows), SIZE)).astype(np.float32)
 
-    gallery = images(np.repeat(np.arange(len(identities)), PHOTOGRAPHS))
+    gallery = images(np.repeat(np.arange(len(identities)), IMAGES))
     return gallery, images(rng.integers(len(identities), size=PROBES))
 
 

@@ -1,4 +1,4 @@
-"""Measures how long a decision takes: from the shell, in a process, and in eight threads.
+"""Measure the time of a decision: from the shell, in a process, and in eight threads.
 
 python benchmarks/verify.py runs/lfw/verifier.keras A.jpg B.jpg
 """
@@ -30,9 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", metavar="MODEL", help="what Verifier.save wrote")
-    parser.add_argument("one", metavar="A", help="an image")
-    parser.add_argument("other", metavar="B", help="another one")
+    parser.add_argument("model", metavar="MODEL", help="file that Verifier.save wrote")
+    parser.add_argument("one", metavar="A", help="path of an image file")
+    parser.add_argument("other", metavar="B", help="path of the image file to compare A with")
     settings = parser.parse_args()
     pair = settings.one, settings.other
     command = ["siamese-verify", "verify", settings.model, *pair]

@@ -1,7 +1,7 @@
 """Verification with Siamese networks: do two images show the same identity, part or product?
 
-The public names stand in `__init__.pyi`, once each. They are imported when they are first used, so
-that pair lists can be read without TensorFlow.
+`__init__.pyi` lists the public names, once each. A name is imported when it is first used, so that
+pair lists can be read without TensorFlow.
 """
 
 import ast
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(_MODULES[name]), name)
     if "keras" in sys.modules:
-        _import_all()
+        import_all()
     return found
 
 
@@ -37,8 +37,8 @@ def __dir__() -> list[str]:
 
 
 @functools.cache
-def _import_all() -> None:
-    """Import every public class, since Keras loads only the classes that it knows."""
+def import_all() -> None:
+    """Import every public class, because Keras loads only classes that it knows."""
     for module in _MODULES.values():
         importlib.import_module(module)
 
@@ -46,4 +46,4 @@ def _import_all() -> None:
 _onednn.enable()
 
 if "keras" in sys.modules:
-    _import_all()
+    import_all()

@@ -1,6 +1,6 @@
-"""Scores from embeddings: of listed pairs, and of all probes against a gallery.
+"""Scores from embeddings: for a list of pairs, and for all probes against a gallery.
 
-An image passes the tower once; whatever it is compared with afterwards costs the head only.
+An image passes the tower once. Each further comparison costs only the head.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from siamese_verify.layers.heads.cosine import CosineHead
 
 Floats = npt.NDArray[np.float32]
 
-# Bytes that the embeddings of a block of pairs take, side by side: they should stay in the cache.
+# Size of a block of embeddings: it should stay in the processor's cache.
 _BLOCK_BYTES = 2**24
 
 
 def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLike) -> Floats:
-    """The scores of listed pairs.
+    """Score a list of pairs.
 
     Args:
-        head: A head, as for `SiameseModel`.
-        embeddings: float32 array `(n, size)`, such as `SiameseModel.embed` gives.
-        pairs: Integer array `(p, 2)`: which of the embeddings are the left and right of each pair.
+        head: Head, as for `SiameseModel`.
+        embeddings: float32 array `(n, size)`, such as `SiameseModel.embed` returns.
+        pairs: Integer array `(p, 2)` with the rows of the left and the right embedding of each
+            pair.
 
     Returns:
         float32 array `(p,)`; higher is more alike.
 
     Raises:
-        ValueError: If `pairs` is not of this shape.
-        IndexError: If it names an embedding that is not there.
+        ValueError: If `pairs` has another shape or type.
+        IndexError: If a row is out of range.
 
     Examples:
         >>> embeddings = np.array([[1, 0], [2, 0], [0, 1]], np.float32)
@@ -51,10 +52,10 @@ def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLi
 
 
 def checked_pairs(pairs: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
-    """Which are the left and right of each pair, as an integer array `(p, 2)`.
+    """Check that pairs are an integer array `(p, 2)`, and return it.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If they have another shape or type.
     """
     indices = np.asarray(pairs)
     if indices.ndim != 2 or indices.shape[1] != 2 or not np.issubdtype(indices.dtype, np.integer):
@@ -68,18 +69,18 @@ def checked_pairs(pairs: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
 def score_blocks(
     head: keras.layers.Layer, probes: Floats, gallery: Floats
 ) -> Iterator[tuple[slice, slice, Floats]]:
-    """The scores of each probe against all of a gallery, block by block.
+    """Score each probe against a whole gallery, block by block.
 
-    Memory grows with the number of probes and of the gallery, not with their product.
+    Memory grows with the number of probes and with the size of the gallery, not with their product.
 
     Args:
-        head: A head, as for `SiameseModel`. With a `CosineHead`, a block is one matrix product.
+        head: Head, as for `SiameseModel`. With a `CosineHead`, a block is one matrix product.
         probes: float32 array `(m, size)`.
         gallery: float32 array `(n, size)`.
 
     Yields:
-        Which probes, which of the gallery, and their scores, of the shape of the two. A block is
-        of use only until the next is asked for.
+        Slice of the probes, slice of the gallery, and the float32 scores of the two. The yielded
+        array is reused. Copy it to keep it.
 
     Examples:
         >>> probes, gallery = np.eye(2, 3, dtype=np.float32), np.eye(3, dtype=np.float32)
@@ -93,12 +94,15 @@ def score_blocks(
 
 
 def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> Floats:
-    """The scores of each probe against all of a gallery, as one float32 array `(m, n)`.
+    """Score each probe against a whole gallery, as one matrix.
 
     Args:
-        head: A head, as for `SiameseModel`.
+        head: Head, as for `SiameseModel`.
         probes: float32 array `(m, size)`.
         gallery: float32 array `(n, size)`.
+
+    Returns:
+        float32 array `(m, n)`; higher is more alike.
 
     Examples:
         >>> embeddings = np.array([[1, 0], [2, 0], [0, 1]], np.float32)
@@ -109,21 +113,21 @@ def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> F
 
 
 class GalleryScorer:
-    """Scores probes against one gallery; prepared once, for any number of probes.
+    """Gallery that is prepared once, to score any number of probes.
 
     Args:
-        head: A head, as for `SiameseModel`. With a `CosineHead`, a block is one matrix product.
+        head: Head, as for `SiameseModel`. With a `CosineHead`, a block is one matrix product.
         gallery: float32 array `(n, size)`.
     """
 
     def __init__(self, head: keras.layers.Layer, gallery: Floats):
         self._head = head
-        self._is_cosine = type(head) is CosineHead  # A subclass may score otherwise.
+        self._is_cosine = type(head) is CosineHead  # A subclass may score in another way.
         self._gallery = self._prepared(gallery)
         self._zero_columns = self._zeros(gallery)
 
     def blocks(self, probes: Floats) -> Iterator[tuple[slice, slice, Floats]]:
-        """See `score_blocks`."""
+        """Score probes block by block; see `score_blocks`."""
         height, width = self._block_size()
         buffer = np.empty(height * width, np.float32)
         zero_rows, probes = self._zeros(probes), self._prepared(probes)
@@ -135,7 +139,7 @@ class GalleryScorer:
             yield rows, columns, scores
 
     def matrix(self, probes: Floats) -> Floats:
-        """See `score_matrix`."""
+        """Score probes as one matrix; see `score_matrix`."""
         matrix = np.empty((len(probes), len(self._gallery)), np.float32)
         zero_rows, probes = self._zeros(probes), self._prepared(probes)
         for rows, columns in _tiles(*matrix.shape, *self._block_size()):
@@ -147,7 +151,7 @@ class GalleryScorer:
         return unit_length(embeddings) if self._is_cosine else embeddings
 
     def _zeros(self, embeddings: Floats) -> npt.NDArray[np.bool_]:
-        """Which embeddings are all zeros: `CosineHead` finds any two of them equal, a product 0."""
+        """Find embeddings of zeros, which `CosineHead` scores 1, and a matrix product 0."""
         if not self._is_cosine:
             return np.zeros(len(embeddings), bool)
         return np.asarray(~embeddings.any(axis=1))
@@ -155,7 +159,8 @@ class GalleryScorer:
     def _block_size(self) -> tuple[int, int]:
         size = self._gallery.shape[1]
         if self._is_cosine:
-            # A high block makes more of a product, a low one is still in the cache when clipped.
+            # A high block makes the product faster. A low block is still in the cache when its
+            # scores are clipped.
             height = min(max(2 * size, 256), 2048)
             return height, _BLOCK_BYTES // 4 // height
         side = max(1, int((_BLOCK_BYTES / 4 / size) ** 0.5))
@@ -180,7 +185,7 @@ def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
 
 
 def unit_length(x: Floats) -> Floats:
-    """Each row scaled to length 1; zeros stay."""
+    """Scale each row to length 1, except rows of zeros."""
     length = np.sqrt(np.einsum("ij,ij->i", x, x))
     inverse: Floats = np.divide(1, length, out=np.zeros_like(length), where=length > 0)
     return x * inverse[:, None]

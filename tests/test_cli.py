@@ -11,7 +11,7 @@ import pytest
 from standin import write_standin
 
 import siamese_verify as sv
-from siamese_verify import cli
+from siamese_verify import cli, commands
 from siamese_verify.evaluation.calibration import CalibrationWarning
 from siamese_verify.evaluation.report import EvaluationWarning
 
@@ -74,9 +74,9 @@ def test_inspect_lists_problems(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "2 of 3 images are missing" in said
     assert cli.main(["inspect", str(path), "--json"]) == 1
     said = said_json(capsys)
-    assert said["identities in several pairs"] == 1
-    assert said["most pairs of an identity"] == 3
-    assert said["most images of an identity"] == 2
+    assert said["identities_in_several_pairs"] == 1
+    assert said["most_pairs_of_an_identity"] == 3
+    assert said["most_images_of_an_identity"] == 2
 
 
 def test_inspect_needs_no_tensorflow(drawn: Path) -> None:
@@ -89,7 +89,7 @@ def test_inspect_needs_no_tensorflow(drawn: Path) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_evaluate_prints_the_verifiers_table(
+def test_evaluate_prints_the_report_of_the_verifier(
     model: str,
     drawn: Path,
     data: sv.PairDataset,
@@ -111,7 +111,7 @@ def test_evaluate_prints_the_verifiers_table(
     assert said_json(capsys) == json.loads(json.dumps({**report.to_dict(), "warnings": expected}))
 
 
-def test_evaluate_follows_the_protocol_of_a_list_in_folds(
+def test_evaluate_adds_the_mean_over_the_folds_of_a_list(
     model: str,
     drawn: Path,
     data: sv.PairDataset,
@@ -133,7 +133,7 @@ def test_evaluate_follows_the_protocol_of_a_list_in_folds(
     assert f"over the folds    {expected}" in capsys.readouterr().out
 
 
-def test_verify_tells_by_its_exit_code(
+def test_the_exit_code_of_verify_is_its_answer(
     model: str, drawn: Path, data: sv.PairDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths = data.pairs.paths(drawn / "lfw2")
@@ -152,7 +152,7 @@ def test_verify_tells_by_its_exit_code(
         assert said["policy"] == "max_accuracy"
 
 
-def test_identify_names_who_is_most_alike(
+def test_identify_names_the_best_match(
     model: str, drawn: Path, data: sv.PairDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sample = data.pairs.samples[0]
@@ -166,7 +166,7 @@ def test_identify_names_who_is_most_alike(
     assert len(said) <= 3
 
 
-def test_nobody_is_an_exit_code(
+def test_no_match_is_an_exit_code(
     model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -190,7 +190,7 @@ def test_evaluation_on_strangers_is_silent(
     assert json.loads(said.out)["warnings"] == []
 
 
-def test_what_a_model_warns_of_when_it_is_loaded_is_one_line(
+def test_a_warning_while_loading_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def load(_: object) -> None:
@@ -198,7 +198,7 @@ def test_what_a_model_warns_of_when_it_is_loaded_is_one_line(
             warnings.warn("an old\n  head", stacklevel=1)
         raise ValueError("and more")
 
-    monkeypatch.setattr(cli, "_load", load)
+    monkeypatch.setattr(commands, "load", load)
     assert cli.main(["verify", "faces.keras", "a.jpg", "b.jpg"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "siamese-verify: warning: an old head",
@@ -212,7 +212,7 @@ def test_what_a_model_warns_of_when_it_is_loaded_is_one_line(
         (["inspect", "nowhere.txt"], "nowhere.txt"),
         (["verify", "nowhere.keras", "a.jpg", "b.jpg"], "nowhere.keras"),
         (["verify", "MODEL", "nowhere.jpg", "b.jpg"], "nowhere.jpg"),
-        (["verify", "PAIRS", "a.jpg", "b.jpg"], "A verifier's file ends in .keras"),
+        (["verify", "PAIRS", "a.jpg", "b.jpg"], "The path of a verifier must end in .keras"),
         (["identify", "MODEL", "a.jpg", "--gallery", "nowhere"], "nowhere"),
         (["export", "MODEL", "model.pb"], "model.pb"),
     ],
@@ -229,39 +229,52 @@ def test_errors_are_one_line_and_exit_code_2(
     assert said.err.count("\n") == 1
 
 
-def test_a_fault_has_not_the_exit_code_of_an_answer(
+def test_an_unforeseen_error_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_: object) -> None:
         raise KeyError("unforeseen")
 
-    monkeypatch.setattr(cli, "_load", fail)
+    monkeypatch.setattr(commands, "load", fail)
     assert cli.main(["verify", "faces.keras", "a.jpg", "b.jpg"]) == 2
     assert "KeyError: 'unforeseen'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["inspect", "evaluate", "verify", "identify", "export"])
-def test_help_shows_an_example_and_the_exit_codes(
+def test_help_shows_usage_in_one_line_groups_an_example_and_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
         cli.main([command, "--help"])
     assert exit_.value.code == 0
     said = capsys.readouterr().out
+    usage, _, _ = said.partition("\n\n")
+    assert usage.startswith(f"usage: siamese-verify {command} ")
+    assert "\n" not in usage
+    assert "\ninput:\n" in said
+    assert "\noutput:\n" in said
     assert f"siamese-verify {command} " in said.split("example:")[1]
     assert "exit code: 0" in said
 
 
-def test_the_command_says_nothing_but_its_answer(
+def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, default in (("identify", "1"), ("export", "pair")):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"(default: {default})" in said
+
+
+def test_a_fresh_process_prints_only_its_answer_which_has_the_same_bits(
     model: str, drawn: Path, data: sv.PairDataset
 ) -> None:
-    command = [sys.executable, "-m", "siamese_verify.cli", "verify", model]
-    command += data.pairs.paths(drawn / "lfw2")[0]
+    pair = data.pairs.paths(drawn / "lfw2")[0]
+    decision = sv.Verifier.load(model).verify(*pair)
+    command = [sys.executable, "-m", "siamese_verify.cli", "verify", model, *pair, "--json"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode in (0, 1)
+    assert result.returncode == (0 if decision else 1)
     assert result.stderr == ""
-    assert result.stdout.startswith(("same: ", "different: "))
-    assert len(result.stdout.splitlines()) == 2
+    assert json.loads(result.stdout) == json.loads(json.dumps(decision.to_dict()))
 
 
 @pytest.mark.parametrize("collects", [True, False])

@@ -95,7 +95,7 @@ def test_batch_norm_sees_left_and_right_together():
     np.testing.assert_allclose(numpy(batch_norm.moving_variance), expected, rtol=1e-4)
 
 
-def test_the_weights_are_those_of_one_tower_and_the_head(trained):
+def test_a_model_has_the_weights_of_one_tower_and_the_head(trained):
     assert trained.count_params() == trained.tower.count_params() + 6 + 1
 
 
@@ -135,7 +135,7 @@ def test_the_same_seed_gives_the_same_training(trained):
 # --- Embeddings
 
 
-def test_pixels_may_be_bytes_or_floats(trained):
+def test_pixels_may_be_uint8_or_floats(trained):
     pixels = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), np.uint8)
     embeddings = trained.embed(pixels)
     assert (embeddings.shape, embeddings.dtype) == ((5, 6), np.float32)
@@ -143,7 +143,7 @@ def test_pixels_may_be_bytes_or_floats(trained):
     np.testing.assert_allclose(embeddings, trained.embed(pixels / 255.0), atol=1e-6)
 
 
-def test_an_embedding_is_what_the_tower_gives_in_inference(trained):
+def test_an_embedding_is_the_output_of_the_tower_in_inference(trained):
     pixels = images(5)
     expected = numpy(trained.tower(pixels, training=False))
     np.testing.assert_allclose(trained.embed(pixels), expected, atol=1e-6)
@@ -183,7 +183,7 @@ def test_pixels_of_another_type_or_range_are_not_embedded(trained, images, match
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_size_below_1_is_refused(trained, batch_size):
+def test_a_batch_size_below_1_raises(trained, batch_size):
     with pytest.raises(ValueError, match=f"`batch_size`.*Received: batch_size={batch_size}"):
         trained.embed(images(2), batch_size=batch_size)
 
@@ -201,7 +201,7 @@ def test_embeddings_are_float32_whatever_the_tower_computes_in():
 # --- Any tower
 
 
-def test_pixels_of_8_bits_mean_the_same_in_every_method():
+def test_every_method_scales_uint8_alike():
     images = np.random.default_rng(0).integers(0, 256, (6, *SHAPE), np.uint8)
     model, pairs = make("euclidean"), [[i, (i + 1) % 6] for i in range(6)]
     left, right = (images[list(side)] for side in zip(*pairs, strict=True))
@@ -214,14 +214,14 @@ def test_pixels_of_8_bits_mean_the_same_in_every_method():
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-def test_pixels_of_other_integers_are_refused():
+def test_pixels_of_other_integers_raise():
     images = np.zeros((2, *SHAPE), np.int32)
     with pytest.raises(ValueError, match="Received: dtype=int32"):
         make("euclidean")((images, images))
 
 
 @pytest.mark.parametrize("pairs", [[], [[0.0, 1.0]], [0, 1]])
-def test_scores_are_of_listed_pairs(pairs):
+def test_pairs_of_another_shape_or_type_raise(pairs):
     with pytest.raises(ValueError, match=r"`pairs` must be an integer array of shape \(p, 2\)"):
         make("euclidean").score(np.zeros((2, *SHAPE), np.uint8), pairs)
 
@@ -295,13 +295,13 @@ def test_a_network_of_keras_applications_can_be_the_tower(size):
     ids=["feature maps", "matrix"],
 )
 @pytest.mark.parametrize("known_shape", [True, False])
-def test_a_tower_that_gives_no_vectors_is_refused(layers, known_shape):
+def test_a_tower_that_returns_no_vectors_raises(layers, known_shape):
     tower = keras.Sequential([keras.Input(SHAPE), *layers] if known_shape else layers)
     with pytest.raises(ValueError, match="one vector for each image"):
         SiameseModel(tower, CosineHead())((images(2), images(2)))
 
 
-def test_a_tower_that_gives_several_outputs_is_refused():
+def test_a_tower_with_several_outputs_raises():
     image = keras.Input(SHAPE)
     vector = keras.layers.Flatten()(image)
     with pytest.raises(ValueError, match="one vector for each image"):
@@ -398,20 +398,20 @@ CONTRADICTING = [
 
 
 @pytest.mark.parametrize(("head", "loss"), FITTING)
-def test_a_loss_that_fits_the_head_is_taken(head, loss):
+def test_a_loss_that_fits_the_head_compiles(head, loss):
     model = flat(head())
     model.compile("sgd", loss, metrics=[EqualErrorRate()])
     assert model.compiled
 
 
 @pytest.mark.parametrize(("head", "loss", "needs"), CONTRADICTING)
-def test_a_loss_that_contradicts_the_head_is_refused(head, loss, needs):
+def test_a_loss_that_contradicts_the_head_raises(head, loss, needs):
     model = flat(head())
     with pytest.raises(ValueError, match=f"{head.__name__} and the loss .* {needs}.*These fit: "):
         model.compile("sgd", loss=loss)
 
 
-def test_the_refusal_names_what_fits():
+def test_the_error_names_losses_that_fit():
     with pytest.raises(ValueError, match="CosineHead and the loss bce contradict") as error:
         flat(CosineHead()).compile("sgd", "bce")
     assert "the head returns a cosine, the loss needs a probability" in str(error.value)
@@ -439,7 +439,7 @@ def test_a_derived_head_is_checked_as_its_base_unless_it_says_otherwise():
     flat(Free()).compile("sgd", "bce")
 
 
-def test_compile_takes_its_arguments_in_the_order_of_keras(pairs):
+def test_compile_has_its_arguments_in_the_order_of_keras(pairs):
     model = flat(WeightedL1Head())
     model.compile("sgd", "bce", [0.5], ["accuracy"])
     logs = model.evaluate(pairs, np.ones(5), verbose=0, return_dict=True)
@@ -449,7 +449,7 @@ def test_compile_takes_its_arguments_in_the_order_of_keras(pairs):
     assert logs["loss"] == pytest.approx(0.5 * plain.evaluate(pairs, np.ones(5), verbose=0))
 
 
-def test_an_unknown_name_of_a_loss_is_told_by_keras(pairs):
+def test_keras_reports_an_unknown_name_of_a_loss(pairs):
     model = flat(WeightedL1Head())
     model.compile("sgd", "no_such_loss")
     with pytest.raises(ValueError, match="no_such_loss"):
@@ -538,7 +538,7 @@ def test_a_frozen_tower_stays_frozen_when_loaded(tmp_path, pairs):
     assert len(loaded.trainable_variables) == 2  # the head's
 
 
-def test_a_model_of_other_parts_is_made_again_from_its_configuration():
+def test_a_model_of_other_parts_is_rebuilt_from_its_configuration():
     tower = OTHER_TOWERS["functional"]()
     model = SiameseModel(tower, WeightedL1Head(l2=0.5), name="mine")
     again = SiameseModel.from_config(model.get_config())

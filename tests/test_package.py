@@ -84,7 +84,7 @@ def test_keras_knows_all_classes_as_soon_as_one_has_been_imported():
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error():
+def test_an_unknown_name_raises_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         siamese_verify.Nothing  # noqa: B018
     assert not hasattr(siamese_verify, "Nothing")

@@ -87,12 +87,12 @@ def test_two_vectors_of_zeros_are_identical_as_in_the_head(blocks):
 
 
 @pytest.mark.parametrize("pairs", [[0, 1], [[0, 1, 2]], [[0.0, 1.0]], np.zeros((2, 2, 2), int)])
-def test_pairs_of_another_shape_or_type_are_refused(pairs):
+def test_pairs_of_another_shape_or_type_raise(pairs):
     with pytest.raises(ValueError, match="`pairs` must be"):
         score_pairs(CosineHead(), embeddings(3), pairs)
 
 
-def test_an_embedding_that_is_not_there_is_an_error():
+def test_a_row_out_of_range_raises():
     with pytest.raises(IndexError, match="3"):
         score_pairs(CosineHead(), embeddings(3), [[0, 3]])
 
@@ -118,14 +118,14 @@ class Shifted(CosineHead):
         return 2 * super().call(inputs) - 5
 
 
-def test_a_head_derived_from_the_cosine_scores_as_it_says():
+def test_a_subclass_of_the_cosine_head_scores_in_its_own_way():
     head, gallery = Shifted(), embeddings(4)
     pairs = np.array([[0, i] for i in range(4)])
     matrix = score_matrix(head, gallery[:1], gallery)
     np.testing.assert_allclose(matrix[0], score_pairs(head, gallery, pairs), rtol=1e-6)
 
 
-def test_of_a_tower_in_half_precision_pairs_and_matrix_agree():
+def test_pairs_and_matrix_agree_in_half_precision():
     gallery = embeddings(100).astype(np.float16).astype(np.float32)
     pairs = np.array([[i, i + 1] for i in range(99)])
     listed = score_pairs(CosineHead(dtype="mixed_float16"), gallery, pairs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ from siamese_verify.evaluation.intervals import Bools, Estimate, Floats
 from siamese_verify.evaluation.report import Evaluation, evaluate_scores
 from siamese_verify.evaluation.roc_figures import pairs_for_far
 from siamese_verify.evaluation.thresholds import choose_threshold, parse_policy
+from siamese_verify.user_warnings import warn_user
 
 
 class CalibrationWarning(UserWarning):
@@ -120,7 +120,7 @@ def calibrate(
     threshold = choose_threshold(scores, labels, policy, prior)
     report = evaluate_scores(scores, labels, threshold, identities)
     for weakness in _weaknesses(report, policy):
-        warnings.warn(weakness, CalibrationWarning, stacklevel=2)
+        warn_user(weakness, CalibrationWarning)
     # The order of summands affects rounding. Sorted, the order of the pairs does not matter.
     order = np.lexsort([report.is_same, report.scores])
     score, is_genuine = report.scores[order].astype(np.float64), report.is_same[order]

@@ -1,1 +1,1 @@
-"""The verifier: from a trained model to decisions, its gallery, its file and its model card."""
+"""The verifier: from a trained model to decisions, with its gallery, file and model card."""

@@ -1,4 +1,4 @@
-"""A verifier's model card: what it is, what it was measured to do, and where it fails."""
+"""The model card of a verifier: its parts, its figures and its weaknesses, in Markdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIGURES = {
     "auc": "area under the ROC curve (AUC)",
 }
 _FARS = (0.1, 0.01)
-_FEWEST = 20  # pairs of a kind: of fewer, a rate says nothing
+_FEWEST = 20  # Number of pairs of a kind below which a rate says nothing.
 
 
 def model_card(
@@ -32,20 +32,20 @@ def model_card(
     intended_use: str,
     groups: Mapping[str, npt.ArrayLike] | None = None,
 ) -> str:
-    """Writes a model card in Markdown, with each figure beside its 95% interval.
+    """Write a model card in Markdown, with a 95% interval for each figure.
 
     Args:
-        verifier: A calibrated verifier.
-        report: What `Verifier.evaluate` gave for test pairs.
-        name: The model's.
-        data: What it was trained, calibrated and tested on.
-        recipe: How it was trained.
-        intended_use: What it is for, and what it is not.
-        groups: By name, which of the test pairs belong to a group, bool `(n,)`; groups may
-            overlap. Each gets its figures, the least accurate first.
+        verifier: Calibrated verifier.
+        report: Result of `Verifier.evaluate` for test pairs.
+        name: Name of the model.
+        data: Text about the data of training, calibration and test.
+        recipe: Text about the training.
+        intended_use: Text about the uses that the model is made for, and about other uses.
+        groups: Mask of the test pairs in each group, bool `(n,)`, by the group's name. Groups may
+            overlap. The card lists their figures, the least accurate group first.
 
     Returns:
-        The card.
+        The text of the card.
 
     Raises:
         RuntimeError: If the verifier was not calibrated.
@@ -53,12 +53,13 @@ def model_card(
             or a group is not a bool for each pair.
 
     Examples:
+        >>> import warnings
         >>> pairs = PairDataset.from_lfw(
         ...     "lfw/pairsDevTest.txt", "lfw/lfw2", (16, 16), verbose=False
         ... )
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
         >>> verifier = Verifier(SiameseModel(tower, CosineHead()), pairs.preprocessing)
-        >>> with warnings.catch_warnings(action="ignore"):  # They are few.
+        >>> with warnings.catch_warnings(action="ignore"):  # The pairs are few.
         ...     report = verifier.calibrate(pairs).evaluate(pairs)
         >>> card = model_card(
         ...     verifier,
@@ -76,13 +77,15 @@ def model_card(
     """
     if report.threshold != verifier.threshold:
         raise ValueError(
-            "`report` must be what `verifier.evaluate` gave, at the verifier's threshold. "
+            "`report` must be the result of `verifier.evaluate`, at the verifier's threshold. "
             f"Received: report.threshold={report.threshold}, not {verifier.threshold}"
         )
     texts = {"name": name, "data": data, "recipe": recipe, "intended_use": intended_use}
     for argument, text in texts.items():
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"`{argument}` must be a text. Received: {argument}={text!r}")
+            raise ValueError(
+                f"`{argument}` must be a text that is not empty. Received: {argument}={text!r}"
+            )
     sections = {
         "The model": _describe(verifier),
         "Data": data,
@@ -99,14 +102,15 @@ def model_card(
 def _describe(verifier: Verifier) -> str:
     height, width, channels = verifier.preprocessing.shape
     crop = verifier.preprocessing.center_crop
-    seen = f"the central {crop[0]} x {crop[1]} pixels" if crop else "the whole"
+    seen = f"the central {crop[0]} x {crop[1]} pixels" if crop else "the whole image"
     tower, head = verifier.model.tower, verifier.model.head
     free = "Its weights are unconstrained: a larger distance may raise a score. "
     return (
-        f"`{tower.name}`, {tower.count_params():,} parameters, gives embeddings of "
-        f"{verifier.model.embedding_size} numbers; `{type(head).__name__}` scores two of them, "
-        f"higher is more alike. {free if getattr(head, 'unconstrained', False) else ''}"
-        f"Of each image it sees {seen}, at {height} x {width} pixels, "
+        f"The tower `{tower.name}` has {tower.count_params():,} parameters and returns embeddings "
+        f"of {verifier.model.embedding_size} numbers. The head `{type(head).__name__}` scores two "
+        "of them: higher is more alike. "
+        f"{free if getattr(head, 'unconstrained', False) else ''}"
+        f"The model sees {seen}, at {height} x {width} pixels, "
         f"{'in grey' if channels == 1 else 'in colour'}. Its fingerprint is "
         f"`{verifier.fingerprint}`."
     )
@@ -115,13 +119,13 @@ def _describe(verifier: Verifier) -> str:
 def _threshold(verifier: Verifier) -> str:
     calibration = verifier.calibration
     assert calibration is not None  # `verifier.threshold` has raised.
-    by_prior = calibration.policy == "max_accuracy"  # The others do not depend on it.
+    by_prior = calibration.policy == "max_accuracy"  # Other policies do not depend on it.
     prior = f" for {100 * calibration.prior:g}% same pairs in use" if by_prior else ""
     return (
-        f"Pairs that score {calibration.threshold:.4f} or more are accepted as same. The threshold "
-        f"was chosen by `{calibration.policy}`{prior}, on "
-        f"{calibration.n_same:,} same and {calibration.n_different:,} different validation pairs, "
-        f"where FAR is {calibration.far} and FRR {calibration.frr}."
+        f"Pairs that score {calibration.threshold:.4f} or more are accepted as same. The policy "
+        f"`{calibration.policy}` chose this threshold{prior}, on "
+        f"{calibration.n_same:,} same and {calibration.n_different:,} different validation pairs. "
+        f"On them, FAR is {calibration.far} and FRR {calibration.frr}."
     )
 
 
@@ -130,7 +134,7 @@ def _figures(report: Evaluation) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EvaluationWarning)  # The interval shows it.
         for far in _FARS:
-            title = f"same pairs accepted where {far:.0%} of the different ones are (TAR)"
+            title = f"same pairs accepted where {far:.0%} of the different pairs are accepted (TAR)"
             rows.append([title, str(report.tar(far))])
     return (
         f"On {report.n_same:,} same and {report.n_different:,} different test pairs, with 95% "
@@ -140,7 +144,7 @@ def _figures(report: Evaluation) -> str:
 
 def _weaknesses(report: Evaluation, groups: Mapping[str, npt.ArrayLike]) -> str:
     if not groups:
-        return "Not measured: the pairs were not told apart by group."
+        return "Not measured, because no groups of pairs were given."
     chosen = {_one_line(name): np.asarray(group) for name, group in groups.items()}
     counts = {name: _counts(report, group) for name, group in chosen.items()}
     measured = {
@@ -164,7 +168,7 @@ def _weaknesses(report: Evaluation, groups: Mapping[str, npt.ArrayLike]) -> str:
 def _counts(report: Evaluation, group: npt.NDArray[np.bool_]) -> tuple[int, int]:
     if group.dtype != bool or group.shape != report.is_same.shape:
         raise ValueError(
-            f"A group must be a bool for each of {len(report.is_same):,} pairs. "
+            f"`groups` must hold a bool for each of {len(report.is_same):,} pairs. "
             f"Received: {group.dtype} array of shape {group.shape}"
         )
     return int((group & report.is_same).sum()), int((group & ~report.is_same).sum())
@@ -175,7 +179,7 @@ def _rates(report: Evaluation) -> Sequence[float]:
 
 
 def _one_line(name: object) -> str:
-    """For a heading or a cell, which a line break would end."""
+    """Remove line breaks, which would end a heading or a cell."""
     return " ".join(str(name).split())
 
 

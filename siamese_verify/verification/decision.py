@@ -10,9 +10,9 @@ from siamese_verify.evaluation.intervals import Estimate
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """Whether two images show the same identity, and how sure that is.
+    """Answer to whether two images show the same identity, with its evidence.
 
-    A decision is true if the images are accepted as the same, so that `if verifier.verify(a, b):`
+    A decision is true if the images are accepted as the same. `if verifier.verify(a, b):` therefore
     does what it says.
 
     Examples:
@@ -44,14 +44,14 @@ class Decision:
         return bool(self.same)
 
     def to_dict(self) -> dict[str, Any]:
-        """A record for JSON, with each rate as `[value, low, high]`."""
+        """Make a record for JSON, with each rate as `[value, low, high]`."""
         rates = {"far": self.far.to_list(), "frr": self.frr.to_list()}
         return {**vars(self), **rates}
 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """An enrolled identity that an image may show."""
+    """Enrolled identity that an image may show."""
 
     name: str
     """Name under which the identity was enrolled."""
@@ -59,5 +59,5 @@ class Match:
     """Score of its best-matching image; never below the threshold."""
 
     def to_dict(self) -> dict[str, Any]:
-        """A record for JSON."""
+        """Make a record for JSON."""
         return {**vars(self)}

@@ -1,4 +1,4 @@
-"""Models for other runtimes: ONNX, LiteRT and SavedModel, by Keras's own exporters."""
+"""Export of models to other runtimes: ONNX, LiteRT and SavedModel, by Keras's exporters."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ from siamese_verify.files import PathLike, replacing
 from siamese_verify.layers.fast.spectral import SpectralConv2D
 from siamese_verify.model import SiameseModel
 
-# Keras's name of each format, by how the path ends; a folder is a SavedModel.
+# Keras's name of each format, by the suffix of the path. A folder is a SavedModel.
 _FORMATS = {".onnx": "onnx", ".tflite": "litert", "": "tf_saved_model"}
 
 
 def export_model(model: SiameseModel, path: PathLike, part: str = "pair") -> None:
-    """Writes a model that runs without this library.
+    """Write a model that runs without this library.
 
-    The inputs are float32 images in [0, 1], `(batch, height, width, channels)`: `left` and `right`
-    of a whole model, which gives scores `(batch, 1)`; `images` of a tower, which gives embeddings
-    `(batch, size)`. With LiteRT, the batch is one. A `SpectralConv2D` becomes a plain convolution
-    of the same kernel, which runtimes for inference are good at.
+    Inputs are float32 images in [0, 1], `(batch, height, width, channels)`. A whole model has the
+    inputs `left` and `right`, and returns scores `(batch, 1)`. A tower has the input `images`, and
+    returns embeddings `(batch, size)`. With LiteRT, the batch is one. A `SpectralConv2D` becomes a
+    plain convolution of the same kernel, because other runtimes are fast at those convolutions.
 
     Args:
-        model: A built model.
-        path: Where to write: `NAME.onnx` (extra `onnx`), `NAME.tflite` (extra `litert`), or a
+        model: Built model.
+        path: Path to write to: `NAME.onnx` (extra `onnx`), `NAME.tflite` (extra `litert`), or a
             folder for a SavedModel.
         part: `"pair"` for the whole model, `"tower"` for embeddings only.
 
     Raises:
-        ValueError: If the path ends otherwise, or there is no such part.
+        ValueError: If `path` has another suffix, or `part` is unknown.
         ImportError: If the extra is not installed.
+
+    Examples:
+        >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
+        >>> export_model(SiameseModel(tower, CosineHead()), "faces.onnx")  # doctest: +SKIP
 
     Reference:
         Keras, `Model.export`.
@@ -40,7 +44,7 @@ def export_model(model: SiameseModel, path: PathLike, part: str = "pair") -> Non
     target = Path(path)
     if target.suffix not in _FORMATS:
         raise ValueError(
-            "A path ends in .onnx or .tflite, or is that of a folder for a SavedModel. "
+            "`path` must end in .onnx or .tflite, or be a folder for a SavedModel. "
             f"Received: path={path}"
         )
     if part not in ("pair", "tower"):
@@ -54,13 +58,14 @@ def export_model(model: SiameseModel, path: PathLike, part: str = "pair") -> Non
     embeddings = [tower(images) for images in inputs]
     outputs: Any = model.head(tuple(embeddings)) if part == "pair" else embeddings[0]
     whole = keras.Model(inputs, outputs)
-    whole(inputs)  # Keras exports no model that was never called.
-    is_folder = not target.suffix  # which cannot be replaced at once
+    whole(inputs)  # Keras exports only a model that was called.
+    is_folder = not target.suffix  # A folder cannot be replaced in one step.
     with contextlib.nullcontext(target) if is_folder else replacing(target) as unfinished:
         whole.export(unfinished, format=_FORMATS[target.suffix], verbose=False)
 
 
 def _as_direct(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Copy a layer, a spectral one as a plain convolution."""
     config = layer.get_config()
     if isinstance(layer, SpectralConv2D):
         config["method"] = "direct"

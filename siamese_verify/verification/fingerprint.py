@@ -1,9 +1,10 @@
-"""One digest of everything that scores depend on, computed again only where it has changed.
+"""The fingerprint: one digest of everything that scores depend on.
 
 A fingerprint binds a threshold and a gallery to the weights that made them. It covers the weights,
 the classes of tower and head, the head's arguments, and the preprocessing. It is the same on every
-backend. It leaves out how Keras describes layers, which changes with its version, and arguments
-that have their default, so that an argument which a later version adds changes no fingerprint.
+backend. It leaves out how Keras describes layers, because that changes with Keras's version. It
+leaves out arguments at their default too, so that a new argument of a later version changes no
+fingerprint.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ import tensorflow as tf
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.model import SiameseModel
 
-Value = Any
-# Reads after which TensorFlow gets a function that reads all weights in one call. To build it pays
-# off only where the model is asked again and again.
-_MANY = 10
+Value = Any  # A tensor of TensorFlow, an array of JAX, or one of NumPy.
+# Number of reads after which TensorFlow gets a function that reads all weights in one call.
+# Building it pays off only for a model that is read many times.
+_MANY_READS = 10
 
 
-class State(NamedTuple):
-    """What a model is at one moment."""
+class ModelState(NamedTuple):
+    """Fingerprint of a model at one moment, and its weights that are not finite."""
 
     fingerprint: str
     """SHA-256, as 64 hexadecimal digits."""
@@ -40,20 +41,20 @@ class State(NamedTuple):
     """Paths of the weights that hold NaN or infinity."""
 
     def explain(self) -> str:
-        """A sentence about the weights that are not finite, without its end."""
+        """Say which weights are not finite, as a sentence without its end."""
         first, others = self.not_finite[0], len(self.not_finite) - 1
         return f"The weights of {first!r}{f' and {others} others' if others else ''} are not finite"
 
 
 class FingerprintReader:
-    """Reads the fingerprint of a model again and again, for the price of looking at its weights.
+    """Reader of a model's fingerprint that hashes only weights that have changed.
 
-    The check is exact. It keeps the value of each weight as it was last read, and hashes only
-    weights whose value is another now. Safe to call from threads.
+    It keeps the value of each weight as it was last read, and compares it exactly with the present
+    value. Safe to call from threads.
 
     Args:
-        model: A built model.
-        preprocessing: What is done to its images.
+        model: Built model.
+        preprocessing: Preprocessing of its images.
 
     Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
@@ -71,8 +72,11 @@ class FingerprintReader:
         self._reads = 0
         self._values: Callable[[], list[Value]] = list
 
-    def read(self) -> State:
-        """The fingerprint now, and which weights are not finite."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._model, self._preprocessing)  # A lock cannot be copied.
+
+    def read(self) -> ModelState:
+        """Read the present fingerprint, and which weights are not finite."""
         with self._lock:
             variables = [*self._model.tower.weights, *self._model.head.weights]
             if [id(weight.variable) for weight in self._weights] != [*map(id, variables)]:
@@ -80,21 +84,21 @@ class FingerprintReader:
                 self._values = functools.partial(_values, variables)
                 self._reads = 0
             self._reads += 1
-            if self._reads == _MANY and keras.backend.backend() == "tensorflow":
+            if self._reads == _MANY_READS and keras.backend.backend() == "tensorflow":
                 self._values = tf.function(self._values, autograph=False)
             for weight, value in zip(self._weights, self._values(), strict=True):
                 weight.update(value)
-            digest = hashlib.sha256(_description(self._model, self._preprocessing).encode())
+            digest = hashlib.sha256(_describe(self._model, self._preprocessing).encode())
             for weight in self._weights:
                 digest.update(weight.digest)
             not_finite = tuple(w.variable.path for w in self._weights if not w.is_finite)
-        return State(digest.hexdigest(), not_finite)
+        return ModelState(digest.hexdigest(), not_finite)
 
     def read_finite(self) -> str:
-        """The fingerprint now.
+        """Read the present fingerprint.
 
         Raises:
-            RuntimeError: If weights are not finite; names one.
+            RuntimeError: If weights are not finite; the text names one.
         """
         state = self.read()
         if state.not_finite:
@@ -104,17 +108,17 @@ class FingerprintReader:
             )
         return state.fingerprint
 
-    def check_still(self, fingerprint: str) -> None:
-        """Raises a `RuntimeError` if the fingerprint is another now."""
+    def check_unchanged(self, fingerprint: str) -> None:
+        """Raise a `RuntimeError` if the fingerprint is another now."""
         if self.read().fingerprint != fingerprint:
             raise RuntimeError(
-                "The weights have changed during this call, so that its embeddings are of two "
-                "models and were dropped. Wait until training is over, and call it again."
+                "The weights have changed during this call, so its embeddings belong to two models "
+                "and were dropped. Wait until training is over, and call the method again."
             )
 
 
 class _Weight:
-    """A variable, its value as last read, and what was found out about that value."""
+    """Variable, its value as last read, and the digest of that value."""
 
     def __init__(self, variable: keras.Variable):
         self.variable = variable
@@ -122,13 +126,14 @@ class _Weight:
         self.digest, self.is_finite = b"", True
 
     def update(self, value: Value) -> None:
+        """Hash the value if it differs from the last one."""
         if self.value is None or not _is_same(value, self.value):
             self.digest, self.is_finite = _examine(np.asarray(value))
         self.value = value
 
 
 def _values(variables: list[keras.Variable]) -> list[Value]:
-    """The values of variables, which nothing changes afterwards."""
+    """Read the values of variables, such that nothing changes them afterwards."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return [tf.convert_to_tensor(variable.value) for variable in variables]
@@ -138,16 +143,16 @@ def _values(variables: list[keras.Variable]) -> list[Value]:
 
 
 def _is_same(value: Value, held: Value) -> bool:
-    """Whether two values of one variable, of which `held` was read before, are the same."""
+    """Compare the present value of a variable with the value `held` from an earlier read."""
     if isinstance(value, np.ndarray):
         return bool(value.tobytes() == held.tobytes())
     if not isinstance(value, tf.Tensor):
-        # JAX makes a new array for each change. An array in use is never freed, so that no other
-        # can be taken for it. What escapes is a NumPy array that was assigned to a variable and is
-        # then written in place: JAX may share its memory, and forbids that.
+        # JAX makes a new array for each change, and `held` keeps the old array alive. One change
+        # escapes: a NumPy array that was assigned to a variable and is then written in place. JAX
+        # may share its memory, and forbids that.
         return value is held
     # TensorFlow writes into a variable's memory only while nothing else holds it, and copies it
-    # otherwise. What `held` holds can be neither changed nor freed, so that a value at the same
+    # otherwise. The memory of `held` can be neither changed nor freed, so a value at the same
     # address is the same value.
     if "CPU" in value.backing_device and _address(value) == _address(held):
         return True
@@ -155,28 +160,30 @@ def _is_same(value: Value, held: Value) -> bool:
 
 
 def _address(tensor: tf.Tensor) -> int:
+    """Find where in memory a tensor lies; see `docs/compatibility.md`."""
     try:
         view = memoryview(tensor)
-    except ValueError:  # A type that NumPy itself does not have, such as bfloat16.
+    except ValueError:  # NumPy itself lacks some types, such as bfloat16.
         view = memoryview(_bits(tensor))
     address: int = np.asarray(view).__array_interface__["data"][0]
     return address
 
 
 def _bits(tensor: tf.Tensor) -> tf.Tensor:
-    """The same memory as integers, in which NaN equals itself and -0 is not 0."""
+    """View the memory as integers, for which NaN equals itself and -0 differs from 0."""
     return tensor if tensor.dtype == tf.bool else tf.bitcast(tensor, tf.uint8)
 
 
 def _examine(value: npt.NDArray[Any]) -> tuple[bytes, bool]:
-    """The digest of a weight, and whether all of it is finite."""
+    """Hash a weight, and tell whether all its elements are finite."""
     digest = hashlib.sha256(f"{value.shape} {value.dtype.name}".encode())
     digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
     is_float = keras.backend.is_float_dtype(value.dtype.name)
     return digest.digest(), not is_float or bool(np.isfinite(value).all())
 
 
-def _description(model: SiameseModel, preprocessing: Preprocessing) -> str:
+def _describe(model: SiameseModel, preprocessing: Preprocessing) -> str:
+    """Describe classes, the head's arguments and preprocessing, as JSON."""
     fields = {field.name: field.default for field in dataclasses.fields(preprocessing)}
     del fields["max_pixels"]  # It changes no pixels.
     description = {
@@ -188,11 +195,11 @@ def _description(model: SiameseModel, preprocessing: Preprocessing) -> str:
 
 
 def _own_arguments(head: keras.layers.Layer) -> dict[str, Any]:
-    """The arguments of a head that differ from their default, without Keras's own."""
+    """Collect the arguments of a head that differ from their default, without Keras's own."""
     try:
         config = keras.saving.serialize_keras_object(head)["config"]
     except (NotImplementedError, TypeError, ValueError):
-        # Keras cannot describe such a head, nor save it: only its weights can be compared.
+        # Keras can neither describe nor save such a head, so that only its weights are compared.
         return {}
     parameters = inspect.signature(type(head).__init__).parameters
     defaults = {
@@ -204,7 +211,7 @@ def _own_arguments(head: keras.layers.Layer) -> dict[str, Any]:
 
 
 def _changed(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """The values that differ from their default, as JSON has them."""
+    """Select the values that differ from their default, compared as JSON."""
 
     def as_json(value: Any) -> str:
         return json.dumps(value, sort_keys=True, default=str)
@@ -214,8 +221,8 @@ def _changed(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def first_gallery_digest(model: SiameseModel, preprocessing: Preprocessing) -> str:
-    """The digest in galleries of format 1, which were written before there were fingerprints."""
+def digest_of_format_1(model: SiameseModel, preprocessing: Preprocessing) -> str:
+    """Compute the digest that galleries of format 1 hold in place of a fingerprint."""
     digest = hashlib.sha256(repr((preprocessing.shape, preprocessing.center_crop)).encode())
     for variable in model.tower.weights:
         value = keras.ops.convert_to_numpy(variable)

@@ -1,4 +1,4 @@
-"""Those of a gallery that are most alike to a probe: exactly, or nearly so and faster."""
+"""Search of a gallery for the embeddings most alike to a probe: exact, or faster by FAISS."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from siamese_verify.scoring import Floats, GalleryScorer, unit_length
 
 
 class Neighbors(NamedTuple):
-    """Those most alike to each probe, best first."""
+    """Embeddings of the gallery that are most alike to each probe, best first."""
 
     scores: Floats
-    """float32 `(m, k)`."""
+    """Scores, float32 `(m, k)`."""
     indices: npt.NDArray[np.int64]
-    """Which of the gallery `(m, k)`."""
+    """Rows of the gallery, int64 `(m, k)`."""
 
 
 class Index(Protocol):
-    """Something that finds neighbours."""
+    """Index of a gallery that finds neighbours."""
 
     def search(self, probes: Floats, k: int) -> Neighbors:
-        """The `k` of the gallery that are most alike to each probe, or all if they are fewer."""
+        """Find the `k` neighbours of each probe, or all if the gallery has fewer."""
         ...
 
 
 class ExactIndex:
-    """Compares each probe with the whole gallery, block by block.
+    """Index that compares each probe with the whole gallery, block by block.
 
     Args:
-        head: A head, as for `SiameseModel`.
-        embeddings: Those of the gallery, float32 `(n, size)`.
+        head: Head, as for `SiameseModel`.
+        embeddings: Embeddings of the gallery, float32 `(n, size)`.
 
     Raises:
         ValueError: If an embedding is not finite.
@@ -50,11 +50,16 @@ class ExactIndex:
         self._scorer, self._n = GalleryScorer(head, _finite(embeddings)), len(embeddings)
 
     def search(self, probes: Floats, k: int) -> Neighbors:
-        """The `k` most alike to each probe, or all if they are fewer; of equals, the first.
+        """Find the `k` neighbours of each probe, or all if the gallery has fewer.
+
+        Of equal scores, the first in the gallery comes first.
 
         Args:
-            probes: float32 `(m, size)`.
-            k: How many.
+            probes: float32 array `(m, size)`.
+            k: Number of neighbours.
+
+        Returns:
+            Scores and rows `(m, k)`.
 
         Raises:
             ValueError: If `k` is below 1.
@@ -69,18 +74,18 @@ class ExactIndex:
 
 
 class FaissIndex:
-    """Finds nearly all neighbours at a fraction of the time; needs the extra `search`.
+    """Index that finds nearly all neighbours in a fraction of the time; needs the extra `search`.
 
-    Compares each probe with the whole gallery in a compressed form (product quantization to 2 bits
-    a value), and the best candidates once more exactly.
+    It compares each probe with a compressed form of the gallery (product quantization to 2 bits a
+    value), and then the best candidates exactly.
 
     Args:
         head: A `CosineHead`.
-        embeddings: Those of the gallery, float32 `(n, size)`.
-        candidates: How many are compared exactly; more is slower and finds more.
+        embeddings: Embeddings of the gallery, float32 `(n, size)`.
+        candidates: Number of candidates to compare exactly; more is slower and finds more.
 
     Raises:
-        ValueError: If the head is another one, or an embedding is not finite.
+        ValueError: If the head is not a `CosineHead`, or an embedding is not finite.
         ImportError: If FAISS is not installed.
 
     Reference:
@@ -89,17 +94,17 @@ class FaissIndex:
     """
 
     def __init__(self, head: keras.layers.Layer, embeddings: Floats, candidates: int = 400):
-        if type(head) is not CosineHead:  # A subclass may score otherwise.
+        if type(head) is not CosineHead:  # A subclass may score in another way.
             raise ValueError(
-                "FAISS searches by cosine only: use ExactIndex for other heads. "
+                "FAISS searches by cosine only. Use ExactIndex for other heads. "
                 f"Received: head={head}"
             )
         import faiss
 
         self._n, size = embeddings.shape
         self._candidates = candidates
-        # 4 bits for two values, or for one if the size is odd. FAISS asks for 39 embeddings for
-        # each of the 16 centres.
+        # The code has 4 bits for two values, or for one if the size is odd. FAISS needs 39
+        # embeddings for each of its 16 centres.
         form = f"PQ{size if size % 2 else size // 2}x4fs" if self._n >= 39 * 16 else "Flat"
         self._index: Any = faiss.index_factory(size, f"{form},RFlat", faiss.METRIC_INNER_PRODUCT)
         unit = unit_length(_finite(embeddings))
@@ -107,9 +112,9 @@ class FaissIndex:
         self._index.add(unit)
 
     def search(self, probes: Floats, k: int) -> Neighbors:
-        """The `k` most alike to each probe, nearly; see `ExactIndex.search`.
+        """Find nearly all of the `k` neighbours of each probe; see `ExactIndex.search`.
 
-        Where fewer are found, scores are -inf and indices -1.
+        Where FAISS finds fewer, scores are -inf and indices -1.
         """
         import faiss
 
@@ -129,12 +134,12 @@ def _checked(k: int, n: int) -> int:
 
 
 def _finite(embeddings: Floats) -> Floats:
-    """Checked, since NaN compares with nothing: one would hide all others."""
+    """Check embeddings, because one NaN, which compares with nothing, would hide all others."""
     good = np.isfinite(embeddings).all(axis=1)
     if not good.all():
         raise ValueError(
             "Embeddings must be finite. "
-            f"Received: {np.count_nonzero(~good):,} that are not, first number {good.argmin()}"
+            f"Received: {np.count_nonzero(~good):,} that are not, the first in row {good.argmin()}"
         )
     return embeddings
 
@@ -142,12 +147,12 @@ def _finite(embeddings: Floats) -> Floats:
 def _merged(
     scores: Floats, indices: npt.NDArray[np.int64], block: Floats, start: int
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The best of those held and those of a block, best first, the first of equals first."""
+    """Merge the neighbours so far with a block of scores, best first; of equals, the first."""
     n, k = scores.shape
     if not k:
         return scores, indices
     if not np.isfinite(scores[:, -1]).all() and block.shape[1] > k:
-        # Nearly all would be better than what is held: the k-th of the block is the bar.
+        # Nearly all scores would beat the neighbours so far, so the k-th best of the block decides.
         bar = np.partition(block, -k, axis=1)[:, -k]
         rows, columns = np.nonzero(block >= np.maximum(bar, scores[:, -1])[:, None])
     else:

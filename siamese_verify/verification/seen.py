@@ -1,4 +1,4 @@
-"""`SeenData`: whom and what training and calibration have seen, so that an evaluation can tell."""
+"""`SeenData`: salted hashes of the data that training and calibration have seen."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ Hashes = frozenset[str]
 class SeenData:
     """Salted hashes of the identities of training, and of the identities and images of calibration.
 
-    A hash does not show a name, but whoever guesses a name can check it. Leave the record out of a
-    file that strangers may read, if it must not tell who is in the data.
+    With them, an evaluation can tell whether its pairs were seen before. A hash does not show a
+    name, but whoever guesses a name can check it. Leave the hashes out of a file for strangers if
+    it must not tell who is in the data.
 
     Args:
-        salt: Random bytes as hexadecimal digits, so that records cannot be compared.
-        training: Identities of training; empty where they are not known.
-        calibration: Identities of the validation pairs.
-        images: Images of the validation pairs, by their decoded pixels.
+        salt: Random bytes as hexadecimal digits. Hashes with different salts cannot be compared.
+        training: Hashes of the identities of training; empty where they are not known.
+        calibration: Hashes of the identities of the validation pairs.
+        images: Hashes of the decoded pixels of the validation images.
     """
 
     salt: str
@@ -37,19 +38,23 @@ class SeenData:
 
     @classmethod
     def of(cls, pairs: PairDataset, training_identities: Iterable[str]) -> Self:
-        """A record of validation pairs, with a salt of its own."""
+        """Hash the identities and images of validation pairs, with a new salt."""
         salt = os.urandom(hashlib.blake2b.SALT_SIZE).hex()
-        training = _hash_names(training_identities, salt)
         return cls(
-            salt, training, _hash_names(pairs.pairs.identities, salt), _hash_images(pairs, salt)
+            salt,
+            training=_hash_names(training_identities, salt),
+            calibration=_hash_names(pairs.pairs.identities, salt),
+            images=_hash_images(pairs, salt),
         )
 
     def overlaps(self, pairs: PairDataset) -> list[str]:
-        """What of test pairs was seen before: a sentence for each kind, none for strangers."""
-        names, images = (
-            _hash_names(pairs.pairs.identities, self.salt),
-            _hash_images(pairs, self.salt),
-        )
+        """Describe which data of test pairs was seen before.
+
+        Returns:
+            One sentence for each kind of overlap; none if all data is new.
+        """
+        names = _hash_names(pairs.pairs.identities, self.salt)
+        images = _hash_images(pairs, self.salt)
         kinds = (
             (names, self.training, "identities", "training"),
             (names, self.calibration, "identities", "calibration"),
@@ -63,8 +68,8 @@ class SeenData:
         ]
 
     def to_dict(self) -> dict[str, str]:
-        """Everything as text, for JSON."""
-        hashes = {n: " ".join(sorted(getattr(self, n))) for n in _HASHES}
+        """Make a record for JSON."""
+        hashes = {name: " ".join(sorted(getattr(self, name))) for name in _HASHES}
         return {"salt": self.salt, **hashes}
 
     @classmethod
@@ -72,7 +77,7 @@ class SeenData:
         """Inverse of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: If `values` is something else.
+            AttributeError, KeyError, TypeError, ValueError: If `values` is something else.
         """
         bytes.fromhex(values["salt"])
         return cls(values["salt"], *(frozenset(values[name].split()) for name in _HASHES))
@@ -82,12 +87,12 @@ _HASHES = ("training", "calibration", "images")
 
 
 def _hash_names(names: Iterable[str], salt: str) -> Hashes:
-    # The same letters may be encoded in several ways.
+    # Unicode encodes the same letters in several ways, and file systems differ in their choice.
     return frozenset(_hash(unicodedata.normalize("NFC", name).encode(), salt) for name in names)
 
 
 def _hash_images(pairs: PairDataset, salt: str) -> Hashes:
-    """Hashes of pixels, so that a copy under another name is found."""
+    """Hash pixels, so that a copy under another name is found."""
     rows = np.unique(pairs.indices).tolist()
     return frozenset(_hash(np.ascontiguousarray(pairs.images[row]), salt) for row in rows)
 

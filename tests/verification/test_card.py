@@ -88,7 +88,10 @@ def test_each_figure_stands_with_its_interval(verifier: sv.Verifier, report: Eva
 
 @pytest.mark.parametrize(
     ("policy", "chosen"),
-    [("eer", "`eer`"), ("max_accuracy", "`max_accuracy` for 25% same pairs in use")],
+    [
+        ("eer", "`eer` chose this threshold"),
+        ("max_accuracy", "`max_accuracy` chose this threshold for 25% same pairs in use"),
+    ],
 )
 def test_texts_stand_as_they_were_given_and_the_threshold_with_its_evidence(
     policy: str, chosen: str
@@ -101,19 +104,19 @@ def test_texts_stand_as_they_were_given_and_the_threshold_with_its_evidence(
     for title, key in (("Data", "data"), ("Recipe", "recipe"), ("Intended use", "intended_use")):
         assert found[title] == TEXTS[key]
     assert found["Threshold"] == (
-        f"Pairs that score {verifier.threshold:.4f} or more are accepted as same. The threshold "
-        f"was chosen by {chosen}, on 120 same and 130 different validation "
-        f"pairs, where FAR is {verifier.calibration.far} and FRR {verifier.calibration.frr}."
+        f"Pairs that score {verifier.threshold:.4f} or more are accepted as same. The policy "
+        f"{chosen}, on 120 same and 130 different validation pairs. "
+        f"On them, FAR is {verifier.calibration.far} and FRR {verifier.calibration.frr}."
     )
 
 
 @pytest.mark.parametrize(
     ("preprocessing", "seen"),
     [
-        (sv.Preprocessing((6, 5)), "it sees the whole, at 6 x 5 pixels, in grey."),
+        (sv.Preprocessing((6, 5)), "The model sees the whole image, at 6 x 5 pixels, in grey."),
         (
             sv.Preprocessing((6, 5), 3, (8, 7)),
-            "it sees the central 8 x 7 pixels, at 6 x 5 pixels, in colour.",
+            "The model sees the central 8 x 7 pixels, at 6 x 5 pixels, in colour.",
         ),
     ],
 )
@@ -123,23 +126,22 @@ def test_the_model_is_described(preprocessing: sv.Preprocessing, seen: str, repo
     card = sv.model_card(verifier, report, **TEXTS)
     parameters = 6 * 5 * preprocessing.channels * 4 + 4
     assert sections(card)["The model"] == (
-        f"`small`, {parameters} parameters, gives embeddings of 4 numbers; `CosineHead` scores two "
-        f"of them, higher is more alike. Of each image {seen} "
+        f"The tower `small` has {parameters} parameters and returns embeddings of 4 numbers. "
+        "The head `CosineHead` scores two of them: higher is more alike. "
+        f"{seen} "
         f"Its fingerprint is `{verifier.fingerprint}`."
     )
 
 
 @pytest.mark.parametrize("unconstrained", [False, True])
-def test_a_head_that_may_reject_an_image_and_itself_is_told(
-    unconstrained: bool, report: Evaluation
-):
+def test_the_card_says_if_the_head_is_unconstrained(unconstrained: bool, report: Evaluation):
     head = sv.WeightedL1Head(unconstrained=unconstrained)
     card = sv.model_card(make_verifier(head=head), report, **TEXTS)
     told = "a larger distance may raise a score" in sections(card)["The model"]
     assert told == unconstrained
 
 
-def test_a_model_that_has_changed_since_it_was_calibrated_gets_no_card(report: Evaluation):
+def test_a_model_that_has_changed_since_calibration_raises(report: Evaluation):
     verifier = make_verifier()
     weight = verifier.model.weights[0]
     weight.assign(2 * weight)
@@ -147,7 +149,7 @@ def test_a_model_that_has_changed_since_it_was_calibrated_gets_no_card(report: E
         sv.model_card(verifier, report, **TEXTS)
 
 
-def test_a_tower_may_be_a_model_of_ones_own(report: Evaluation):
+def test_the_tower_may_be_any_keras_model(report: Evaluation):
     class Tower(keras.Model):
         def __init__(self):
             super().__init__()
@@ -161,7 +163,7 @@ def test_a_tower_may_be_a_model_of_ones_own(report: Evaluation):
             return self.dense(self.flatten(images))
 
     card = sv.model_card(make_verifier(tower=Tower()), report, **TEXTS)
-    assert "217 parameters, gives embeddings of 7 numbers" in card
+    assert "217 parameters and returns embeddings of 7 numbers" in card
 
 
 # --- Groups
@@ -261,17 +263,19 @@ def test_a_group_must_be_a_bool_for_each_pair(
 def test_each_text_is_needed(
     argument: str, text: str | None, verifier: sv.Verifier, report: Evaluation
 ):
-    with pytest.raises(ValueError, match=f"`{argument}` must be a text. Received: {argument}="):
+    with pytest.raises(
+        ValueError, match=f"`{argument}` must be a text that is not empty. Received: {argument}="
+    ):
         sv.model_card(verifier, report, **{**TEXTS, argument: text})
 
 
-def test_a_report_at_another_threshold_is_refused(verifier: sv.Verifier, report: Evaluation):
+def test_a_report_at_another_threshold_raises(verifier: sv.Verifier, report: Evaluation):
     other = sv.evaluate_scores(SCORES, IS_SAME, verifier.threshold + 0.1)
     with pytest.raises(ValueError, match=rf"report.threshold={other.threshold}, not "):
         sv.model_card(verifier, other, **TEXTS)
 
 
-def test_an_uncalibrated_verifier_is_refused(report: Evaluation):
+def test_an_uncalibrated_verifier_raises(report: Evaluation):
     verifier = make_verifier()
     verifier.calibration = None
     with pytest.raises(RuntimeError, match="calibrate"):

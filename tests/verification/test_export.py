@@ -115,11 +115,12 @@ def test_layers_in_a_tower_of_a_tower_are_exported_as_plain_convolutions(
 
 @pytest.mark.parametrize(
     ("name", "part", "match"),
-    [("faces.pb", "pair", r"ends in \.onnx or \.tflite"), ("faces.onnx", "head", "part='head'")],
+    [
+        ("faces.pb", "pair", r"must end in \.onnx or \.tflite"),
+        ("faces.onnx", "head", "part='head'"),
+    ],
 )
-def test_what_cannot_be_exported_is_refused(
-    name: str, part: str, match: str, tmp_path: Path
-) -> None:
+def test_an_unknown_suffix_or_part_raises(name: str, part: str, match: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=match):
         export_model(build("cosine"), tmp_path / name, part)
 

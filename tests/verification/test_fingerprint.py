@@ -183,7 +183,7 @@ def test_weights_that_are_not_finite_are_named(value: float) -> None:
     assert reader.read().not_finite == ()
 
 
-def test_it_covers_head_tower_and_what_changes_pixels() -> None:
+def test_it_covers_head_tower_and_preprocessing() -> None:
     tower = build().tower
 
     class Other(sv.CosineHead):
@@ -220,7 +220,7 @@ class Norm(keras.layers.Layer):
         return {**super().get_config(), "order": self.order}
 
 
-def test_names_and_arguments_at_their_default_leave_it_as_it_was() -> None:
+def test_names_and_default_arguments_do_not_change_it() -> None:
     tower = build().tower
 
     class Older(keras.layers.Layer):  # before it had the argument

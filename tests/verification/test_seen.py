@@ -47,7 +47,7 @@ def told(verifier: sv.Verifier, pairs: sv.PairDataset) -> list[str]:
     return [str(w.message).split(", so the figures")[0] for w in said]
 
 
-def test_an_evaluation_on_the_calibration_pairs_is_warned_of(pairs: sv.PairDataset) -> None:
+def test_evaluate_warns_of_the_calibration_pairs(pairs: sv.PairDataset) -> None:
     n_images = len(np.unique(pairs.indices))
     assert told(calibrated(pairs), pairs) == [
         "All 5 test identities were in calibration",
@@ -55,14 +55,14 @@ def test_an_evaluation_on_the_calibration_pairs_is_warned_of(pairs: sv.PairDatas
     ]
 
 
-def test_strangers_are_evaluated_in_silence(
+def test_strangers_are_evaluated_without_a_warning(
     pairs: sv.PairDataset, strangers: sv.PairDataset
 ) -> None:
     assert told(calibrated(pairs), strangers) == []
     assert told(calibrated(pairs, training_identities=["p", "q"]), strangers) == []
 
 
-def test_identities_of_training_are_warned_of(
+def test_evaluate_warns_of_identities_of_training(
     pairs: sv.PairDataset, strangers: sv.PairDataset
 ) -> None:
     verifier = calibrated(pairs, training_identities=["p", "x", "y"])
@@ -107,7 +107,7 @@ def test_the_record_is_in_the_file_unless_it_is_left_out(
         assert told(sv.Verifier.load(path), pairs) == (expected if include_hashes else [])
 
 
-def test_a_calibration_set_by_hand_has_no_record(pairs: sv.PairDataset) -> None:
+def test_a_calibration_that_was_set_has_no_record(pairs: sv.PairDataset) -> None:
     verifier = calibrated(pairs)
     verifier.calibration = verifier.calibration
     assert told(verifier, pairs) == []
@@ -130,7 +130,7 @@ def test_hashes_of_two_calibrations_cannot_be_compared(pairs: sv.PairDataset) ->
         {"images": ["a"]},
     ],
 )
-def test_a_damaged_record_is_told(pairs: sv.PairDataset, damage: dict) -> None:
+def test_a_damaged_record_raises(pairs: sv.PairDataset, damage: dict) -> None:
     values = SeenData.of(pairs, []).to_dict() | damage
     with pytest.raises((AttributeError, TypeError, ValueError)):
         SeenData.from_dict(values)

@@ -36,7 +36,7 @@ def together(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_everybody_enrolled_by_threads_is_in_the_gallery(attempt: int) -> None:
+def test_every_identity_enrolled_by_threads_is_in_the_gallery(attempt: int) -> None:
     verifier = make()
     identities = [f"{i:02}" for i in range(40)]
     together(lambda i: verifier.enroll({identities[i]: IMAGES[[i, -i]]}), range(40))
@@ -83,7 +83,7 @@ def test_threads_that_embed_first_agree() -> None:
         np.testing.assert_allclose(found, expected[i : i + 3], atol=1e-5)
 
 
-def test_threads_decide_as_one_does() -> None:
+def test_threads_decide_as_one_thread_does() -> None:
     verifier = make()
     found = together(lambda i: verifier.verify(IMAGES[i], IMAGES[i + 1]), range(64))
     assert found == [verifier.verify(IMAGES[i], IMAGES[i + 1]) for i in range(64)]
@@ -105,14 +105,14 @@ def test_threads_calibrate_evaluate_and_save_the_same(tmp_path) -> None:
     assert result == (verifier.threshold, str(verifier.evaluate(pairs)), True)
 
 
-def test_the_gallery_may_be_asked_for_first_by_threads() -> None:
+def test_threads_may_be_the_first_to_read_the_gallery() -> None:
     verifier = make()
     galleries = together(lambda _: verifier.gallery, range(16))
-    assert all(gallery.is_of(galleries[0]) for gallery in galleries)
+    assert all(gallery.is_of_same_model(galleries[0]) for gallery in galleries)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX only")
-def test_embedding_leaves_the_weights_where_they_are() -> None:
+def test_embedding_does_not_move_the_weights() -> None:
     # Keras would donate them to the computation, where other threads miss them.
     model = build()
     values = [variable.value for variable in model.weights]

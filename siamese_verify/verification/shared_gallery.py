@@ -1,36 +1,40 @@
-"""`Enrolled`: a gallery that threads extend and search at the same time."""
+"""`SharedGallery`: a gallery that threads extend and search at the same time."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.verification.decision import Match
-from siamese_verify.verification.gallery import Gallery, GalleryError
+from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.search import Index
 
 Embeddings = npt.NDArray[np.float32]
 IndexType = Callable[[keras.layers.Layer, Embeddings], Index]
 
 
-class Enrolled:
-    """Holds the gallery of a verifier and its index.
+class SharedGallery:
+    """Gallery of a verifier and its index, safe to use from threads.
 
-    A gallery is immutable, so that a search sees all of it or none. One thread at a time replaces
-    it, so that nobody is lost.
+    A `Gallery` is immutable, so a search sees all of it or none. Only one thread at a time replaces
+    it, so that no enrolment is lost.
 
     Attributes:
-        gallery: The `Gallery`; empty or None if nobody is enrolled.
+        gallery: The `Gallery`; None before the first enrolment.
     """
 
     def __init__(self, gallery: Gallery | None = None):
         self.gallery = gallery
         self._lock = threading.Lock()
         self._indexed: tuple[Gallery, IndexType, Index] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.gallery,)  # A lock cannot be copied.
 
     def extend(
         self,
@@ -39,21 +43,22 @@ class Enrolled:
         embeddings: Embeddings,
         check: Callable[[], None],
     ) -> None:
-        """Add embeddings; all of them or, if it raises, none.
+        """Add embeddings: all of them or, if it raises, none.
 
         Args:
-            empty: An empty gallery of the model that made the embeddings.
-            names: Name of each embedding.
+            empty: Gallery to start from, of the model that made the embeddings.
+            names: Name of the identity of each embedding.
             embeddings: float32 array `(n, size)`.
-            check: Called while no other thread can add; raises if the embeddings do not hold.
+            check: Function that raises if the embeddings no longer hold. It runs while no other
+                thread can add.
 
         Raises:
-            GalleryError: If the gallery is of another model.
+            GalleryError: If another model made the present gallery.
         """
         with self._lock:
             check()
             gallery = self.gallery or empty
-            check_fits(gallery, empty.fingerprint)
+            gallery.check_fingerprint(empty.fingerprint)
             self.gallery = gallery.extended(names, embeddings)
 
     def replace(self, gallery: Gallery) -> None:
@@ -70,10 +75,22 @@ class Enrolled:
         threshold: float,
         k: int,
     ) -> list[Match]:
-        """The `k` identities most alike to an embedding `(1, size)` that reach the threshold."""
+        """Find the `k` best-matching identities of an embedding that reach the threshold.
+
+        Args:
+            gallery: Gallery to search, as it was when the call began.
+            index_type: Class of the index.
+            head: Head that scores two embeddings.
+            embedding: float32 array `(1, size)`.
+            threshold: Lowest score of a match.
+            k: Largest number of identities.
+
+        Returns:
+            Matches, best first.
+        """
         index = self._index(gallery, index_type, head)
         best: dict[str, float] = {}
-        count = k  # images, of which several may show one identity
+        count = k  # Several of the best images may show one identity, so that more are needed.
         while True:
             scores, indices = (found[0].tolist() for found in index.search(embedding, count))
             for score, i in zip(scores, indices, strict=True):
@@ -84,18 +101,9 @@ class Enrolled:
             count *= 4
 
     def _index(self, gallery: Gallery, index_type: IndexType, head: keras.layers.Layer) -> Index:
-        with self._lock:  # so that threads do not build one each
+        with self._lock:  # Otherwise each thread would build an index.
             kept = self._indexed
             if kept is None or kept[0] is not gallery or kept[1] is not index_type:
                 index = index_type(head, gallery.embeddings)
                 kept = self._indexed = gallery, index_type, index
         return kept[2]
-
-
-def check_fits(gallery: Gallery, fingerprint: str) -> None:
-    """Raise a `GalleryError` if a model of another fingerprint made the gallery."""
-    if gallery.fingerprint != fingerprint:
-        raise GalleryError(
-            f"The model has changed since {len(gallery):,} images were enrolled, so their "
-            "embeddings cannot be compared with new ones. Enroll everybody again in a new Verifier."
-        )

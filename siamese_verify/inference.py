@@ -1,0 +1,68 @@
+"""Inference with a tower, batch by batch, also from several threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.data.preprocessing import scale
+
+Runner = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
+
+
+class TowerRunner:
+    """Function from images to embeddings, safe to call from threads.
+
+    Args:
+        tower: Built Keras model.
+
+    Attributes:
+        tower: The same model.
+    """
+
+    def __init__(self, tower: keras.Model):
+        self.tower = tower
+        self._run: Runner = (
+            _jax_runner(tower) if keras.backend.backend() == "jax" else tower.predict_on_batch
+        )
+
+    def __call__(self, images: npt.NDArray[Any], batch_size: int) -> npt.NDArray[np.float32]:
+        """Embed images `(n, height, width, channels)`, at least one, in batches."""
+        batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
+        return np.concatenate([self._run(scale(batch)) for batch in batches]).astype(np.float32)
+
+
+def check_shape(images: npt.NDArray[Any], expected: Sequence[int | None]) -> None:
+    """Raise a `ValueError` unless each image has the expected shape; None stands for any size."""
+    if images.ndim != 1 + len(expected) or any(
+        size not in (None, given) for size, given in zip(expected, images.shape[1:], strict=True)
+    ):
+        raise ValueError(
+            f"`images` must have the shape (n, {', '.join(map(str, expected))}). "
+            f"Received: images of shape {images.shape}"
+        )
+
+
+def _jax_runner(tower: keras.Model) -> Runner:
+    """Make a twin of `tower.predict_on_batch` that leaves the weights where they are.
+
+    On JAX, Keras's own method donates the weights to the computation and puts new arrays in their
+    place. Another thread would find them deleted.
+    """
+    import jax
+
+    def predict(state: Any, images: Any) -> Any:
+        return tower.predict_step(state, (images,))[0]
+
+    compiled = jax.jit(predict) if tower.jit_compile and not tower.run_eagerly else predict
+
+    def run(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        weights = tower.trainable_variables, tower.non_trainable_variables
+        state = tuple([variable.value for variable in part] for part in weights)
+        return np.asarray(compiled(state, images))
+
+    return run

@@ -1,0 +1,74 @@
+"""`BoundCalibration`: a calibration, and the fingerprint of the model that it holds for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Self
+
+from siamese_verify.evaluation.calibration import Calibration
+from siamese_verify.verification.decision import Decision
+from siamese_verify.verification.seen import SeenData
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundCalibration:
+    """Calibration with the state of the model that it holds for.
+
+    Args:
+        calibration: Threshold and its evidence.
+        fingerprint: Fingerprint of the model and preprocessing that were calibrated.
+        seen: Hashes of the data that training and calibration have seen, if known.
+    """
+
+    calibration: Calibration
+    fingerprint: str
+    seen: SeenData | None = None
+
+    def check_fingerprint(self, fingerprint: str) -> None:
+        """Raise a `RuntimeError` if the fingerprint of the model is another now."""
+        if fingerprint != self.fingerprint:
+            raise RuntimeError(
+                "The weights or the head have changed since calibrate(): the threshold "
+                f"{self.calibration.threshold:.4g} no longer holds. "
+                "Call calibrate(validation_pairs) again."
+            )
+
+    def decide(self, score: float) -> Decision:
+        """Decide on the score of a pair, at the threshold."""
+        calibration = self.calibration
+        return Decision(
+            same=score >= calibration.threshold,
+            score=score,
+            probability=calibration.probability(score),
+            threshold=calibration.threshold,
+            far=calibration.far,
+            frr=calibration.frr,
+            policy=calibration.policy,
+            fingerprint=self.fingerprint,
+        )
+
+    def to_settings(self, include_hashes: bool) -> dict[str, Any]:
+        """Make the part of a file's settings that `from_settings` reads."""
+        return {
+            "calibration": self.calibration.to_dict(),
+            "fingerprint": self.fingerprint,
+            "seen": self.seen.to_dict() if self.seen and include_hashes else None,
+        }
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], fingerprint: str) -> Self:
+        """Read settings of any format.
+
+        Args:
+            settings: Settings of a file.
+            fingerprint: Fingerprint of the model in the file, for format 1, which had none.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: If the settings are damaged.
+        """
+        seen = settings.get("seen")
+        return cls(
+            Calibration.from_dict(settings["calibration"]),
+            settings["fingerprint"] if settings["format"] > 1 else fingerprint,
+            SeenData.from_dict(seen) if seen else None,
+        )

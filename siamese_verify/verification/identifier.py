@@ -1,0 +1,150 @@
+"""`Identifier`: a calibrated model with a gallery of enrolled identities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from siamese_verify.checks import whole_number
+from siamese_verify.data.preprocessing import Preprocessing
+from siamese_verify.data.reading import ImageLike, image_list
+from siamese_verify.files import PathLike
+from siamese_verify.verification.calibrated_model import CalibratedModel
+from siamese_verify.verification.decision import Match
+from siamese_verify.verification.fingerprint import digest_of_format_1
+from siamese_verify.verification.gallery import Gallery, GalleryError
+from siamese_verify.verification.search import ExactIndex
+from siamese_verify.verification.shared_gallery import IndexType, SharedGallery
+
+
+class Identifier(CalibratedModel):
+    """Part of a `Verifier` that enrolls identities and finds them on images.
+
+    Args:
+        model: See `Verifier`.
+        preprocessing: See `Verifier`.
+        head: See `Verifier`.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        preprocessing: Preprocessing | None = None,
+        *,
+        head: keras.layers.Layer | None = None,
+    ):
+        super().__init__(model, preprocessing, head=head)
+        self.index_type: IndexType = ExactIndex
+        self._enrolled = SharedGallery()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy enrolls for itself.
+        return {**vars(self), "_enrolled": SharedGallery(self._enrolled.gallery)}
+
+    def enroll(self, identities: Mapping[str, Iterable[ImageLike]]) -> None:
+        """Add identities to the gallery: all of them or, if it raises, none.
+
+        Args:
+            identities: Images of each identity, by name.
+
+        Raises:
+            ImageError: If an image cannot be used.
+            TypeError: If a name is not a str, or the image of an identity is not in a list.
+            GalleryError: If the model has changed since others were enrolled, whose embeddings
+                can no longer be compared.
+            RuntimeError: If weights or embeddings are not finite, or change during the call.
+        """
+        names, images = _flatten(identities)
+        reader, gallery = self._embedder.reader, self.gallery
+        fingerprint = reader.read_finite()
+        gallery.check_fingerprint(fingerprint)
+        embeddings = self._embedder.embed(images)
+        self._enrolled.extend(
+            gallery, names, embeddings, lambda: reader.check_unchanged(fingerprint)
+        )
+
+    @property
+    def gallery(self) -> Gallery:
+        """The `Gallery` of all enrolled identities; immutable."""
+        return self._enrolled.gallery or self._empty_gallery()
+
+    def _empty_gallery(self) -> Gallery:
+        fingerprint = self._embedder.reader.read_finite()
+        reference = self._embedder.embed_reference()
+        return Gallery((), np.empty((0, len(reference)), np.float32), fingerprint, reference)
+
+    def identify(self, probe: ImageLike, k: int = 1) -> list[Match]:
+        """Find the identities of the gallery that an image may show.
+
+        The threshold holds for one comparison. With n images enrolled, a stranger is accepted up to
+        n times as often as the false accept rate says.
+
+        Args:
+            probe: Image to identify; see `verify`.
+            k: Largest number of identities to return.
+
+        Returns:
+            The best-matching identities that score at least the threshold, best first. The list is
+            empty, and so false, if no identity does.
+
+        Raises:
+            ValueError: If `k` is below 1.
+            RuntimeError, ImageError: As `verify`.
+            GalleryError: If the model has changed since the gallery was made.
+        """
+        k, bound, gallery = whole_number("k", k), self._valid_calibration(), self._enrolled.gallery
+        if gallery:
+            gallery.check_fingerprint(bound.fingerprint)
+        embedding = self._embedder.embed([probe])
+        if not gallery:
+            return []
+        head, threshold = self.model.head, bound.calibration.threshold
+        return self._enrolled.search(gallery, self.index_type, head, embedding, threshold, k)
+
+    def save_gallery(self, path: PathLike) -> None:
+        """Write the gallery to a `.npz` file.
+
+        Raises:
+            ValueError: If the path does not end in `.npz`.
+            GalleryError: If the model has changed since the gallery was made.
+            RuntimeError: If weights are not finite.
+        """
+        gallery = self.gallery
+        gallery.check_fingerprint(self._embedder.reader.read_finite())
+        gallery.save(path)
+
+    def load_gallery(self, path: PathLike) -> None:
+        """Read a gallery that this verifier's model made. It replaces the present one.
+
+        Raises:
+            GalleryError: If the file is of another model or other preprocessing, damaged, or of a
+                newer version.
+            FileNotFoundError: If there is no such file.
+            RuntimeError: If weights or embeddings are not finite.
+        """
+        gallery, own = Gallery.load(path), self._empty_gallery()
+        if gallery.fingerprint != own.fingerprint:  # It may be of format 1.
+            digest = digest_of_format_1(self.model, self.preprocessing)
+            gallery = gallery.upgraded(digest, own.fingerprint)
+        if not gallery.is_of_same_model(own):
+            raise GalleryError(
+                f"{path} was made by another model or with other preprocessing, so its embeddings "
+                "cannot be compared with this verifier's. Enroll the identities again. "
+                f"Received: fingerprint={gallery.fingerprint}, not {own.fingerprint}"
+            )
+        self._enrolled.replace(gallery)
+
+
+def _flatten(identities: Mapping[str, Iterable[ImageLike]]) -> tuple[list[str], list[ImageLike]]:
+    """List the name and the image of each enrolment."""
+    names, images = [], []
+    for name, given in identities.items():
+        if not isinstance(name, str):
+            raise TypeError(f"The name of an identity must be a str. Received: {name!r}")
+        for image in image_list(given):
+            names.append(name)
+            images.append(image)
+    return names, images

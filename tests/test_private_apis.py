@@ -1,0 +1,263 @@
+"""Tests of the private APIs in `docs/compatibility.md`: each does what the package needs of it."""
+
+import ast
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import siamese_verify as sv
+
+ROOT = Path(__file__).parents[1]
+ROWS = re.findall(
+    r"^\| ([^|]*`[^|]*) \| `([\w/]+)` \| .+ \|$",
+    (ROOT / "docs/compatibility.md").read_text(),
+    re.MULTILINE,
+)
+LISTED = [api.replace("`", "") for api, _ in ROWS]
+CHECKS: dict[str, Callable[[Path], None]] = {}
+
+
+def check(api: str) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
+    """Enter a function as the check of a row."""
+
+    def enter(function: Callable[[Path], None]) -> Callable[[Path], None]:
+        CHECKS[api] = function
+        return function
+
+    return enter
+
+
+def test_each_row_has_a_check() -> None:
+    assert sorted(LISTED) == sorted(CHECKS)
+
+
+@pytest.mark.parametrize("api", CHECKS)
+def test_a_private_api_does_what_the_package_needs(api: str, tmp_path: Path) -> None:
+    CHECKS[api](tmp_path)
+
+
+def train(**arguments: object) -> keras.Model:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 2)), np.zeros(4), verbose=0, **arguments)
+    return model
+
+
+# --- Keras
+
+
+@check("keras.metrics.Metric._direction")
+def _(_: Path) -> None:
+    class Metric(keras.metrics.MeanSquaredError):
+        def __init__(self, direction: str):
+            super().__init__(name="mine")
+            self._direction = direction
+
+    for direction, better in (("up", np.greater), ("down", np.less)):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=[Metric(direction)])
+        stopping = keras.callbacks.EarlyStopping("mine")
+        model.fit(np.ones((4, 2)), np.zeros(4), verbose=0, callbacks=[stopping])
+        assert bool(stopping.monitor_op(2, 1)) == better(2, 1)
+
+
+@check("keras.Optimizer._trainable_variables")
+def _(_: Path) -> None:
+    model = train()
+    expected = [variable.path for variable in model.trainable_variables]
+    model.layers[0].trainable = False
+    assert [variable.path for variable in model.optimizer._trainable_variables] == expected
+
+
+@check("keras.optimizers.Adam._get_variable_index")
+def _(_: Path) -> None:
+    model = train()
+    found = [model.optimizer._get_variable_index(v) for v in model.trainable_variables]
+    assert found == [0, 1]
+
+
+@check("keras.optimizers.Adam._momentums")
+def _(_: Path) -> None:
+    check_moments("_momentums")
+
+
+@check("keras.optimizers.Adam._velocities")
+def _(_: Path) -> None:
+    check_moments("_velocities")
+
+
+def check_moments(name: str) -> None:
+    model = train()
+    shapes = [tuple(moment.shape) for moment in getattr(model.optimizer, name)]
+    assert shapes == [tuple(variable.shape) for variable in model.trainable_variables]
+
+
+@check("keras.Model._initial_epoch")
+def _(_: Path) -> None:
+    class Resume(keras.callbacks.Callback):
+        def on_train_begin(self, logs: object = None) -> None:
+            self.model._initial_epoch = 2
+
+    assert train(epochs=4, callbacks=[Resume()]).history.epoch == [2, 3]
+
+
+@check("keras.src.backend.common.global_state")
+def _(_: Path) -> None:
+    from keras.src.backend.common import global_state
+
+    keras.random.uniform(())  # Needs the global seed generator, and so creates it.
+    found = global_state.get_global_attribute("global_seed_generator")
+    assert isinstance(found, keras.random.SeedGenerator)
+
+
+@check("keras.src.random.seed_generator.global_seed_generator")
+def _(_: Path) -> None:
+    from keras.src.random.seed_generator import global_seed_generator
+
+    generator = global_seed_generator()
+    state = generator.state.numpy() if hasattr(generator.state, "numpy") else generator.state.value
+    state = np.array(state)
+    first = np.array(keras.random.uniform((3,)))
+    generator.state.assign(state)
+    np.testing.assert_array_equal(keras.random.uniform((3,)), first)
+
+
+@check("keras.Model.predict_step(state, data)")
+def _(_: Path) -> None:
+    if keras.backend.backend() != "jax":
+        pytest.skip("Only JAX has this signature.")
+    model, images = train(), np.ones((3, 2), np.float32)
+    weights = model.trainable_variables, model.non_trainable_variables
+    state = tuple([variable.value for variable in part] for part in weights)
+    outputs, _ = model.predict_step(state, (images,))
+    np.testing.assert_allclose(outputs, model.predict(images, verbose=0), atol=1e-6)
+
+
+@check("config.json in a .keras file")
+def _(folder: Path) -> None:
+    path = folder / "model.keras"
+    train().save(path)
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    assert config["class_name"] == "Sequential"
+    assert config["config"]["layers"][-1]["class_name"] == "Dense"
+
+
+@check("other members of a .keras file")
+def _(folder: Path) -> None:
+    path = folder / "model.keras"
+    model = train()
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("verifier.json", "{}")
+    loaded = keras.saving.load_model(path)
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+# --- TensorFlow
+
+
+@check("tensorflow.python.util._pywrap_util_port.IsMklEnabled")
+def _(_: Path) -> None:
+    from tensorflow.python.util._pywrap_util_port import IsMklEnabled
+
+    assert IsMklEnabled() in (True, False)
+
+
+@check("tf.Tensor.backing_device")
+def _(_: Path) -> None:
+    with tf.device("CPU"):
+        assert "CPU" in tf.constant(1.0).backing_device
+
+
+@check("memoryview(tf.Tensor)")
+def _(_: Path) -> None:
+    with tf.device("CPU"):
+        variable = tf.Variable(np.arange(1000, dtype=np.float32))
+        held = tf.convert_to_tensor(variable)
+        assert address(held) == address(tf.convert_to_tensor(variable))
+        variable.assign_add(tf.ones(1000))
+        assert address(held) != address(tf.convert_to_tensor(variable))
+        np.testing.assert_array_equal(held, np.arange(1000, dtype=np.float32))
+
+
+def address(tensor: tf.Tensor) -> int:
+    return np.asarray(memoryview(tensor)).__array_interface__["data"][0]
+
+
+# --- Nothing else
+
+# Names of the standard library: named tuples, annotations of `argparse`, and `sys._getframe`.
+PYTHONS_OWN = {
+    *("_asdict", "_fields", "_replace"),
+    *("_ArgumentGroup", "_SubParsersAction", "_getframe"),
+}
+
+
+def private_uses(tree: ast.Module, own: set[str]) -> Iterator[str]:
+    """Find private modules that a file imports, and private attributes that it does not own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            if re.fullmatch(r"_[a-z]\w*", node.attr) and node.attr not in own:
+                yield node.attr
+            continue
+        else:
+            continue
+        yield from (name for name in names if is_private_module(name))
+
+
+def is_private_module(name: str) -> bool:
+    package, *parts = name.split(".")
+    is_foreign = package in ("keras", "tensorflow", "jax")
+    return is_foreign and any(part in ("src", "python") or part[0] == "_" for part in parts)
+
+
+def own_names(tree: ast.Module) -> Iterator[str]:
+    """Find the names that a file defines: functions, classes, variables and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "self"
+        ):
+            yield node.attr
+
+
+def test_the_package_uses_no_other_private_api() -> None:
+    files = sorted(Path(sv.__file__).parent.rglob("*.py"))
+    trees = [ast.parse(file.read_text()) for file in files]
+    own = {name for tree in trees for name in own_names(tree)} | PYTHONS_OWN
+    uses = {use for tree in trees for use in private_uses(tree, own)}
+    assert "_trainable_variables" in uses
+    listed = {*LISTED, *(api.split(".")[-1] for api in LISTED)}
+    assert uses - listed == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "use"),
+    [
+        ("from keras.src.utils import io_utils", "keras.src.utils.io_utils"),
+        ("import tensorflow.python.eager.context", "tensorflow.python.eager.context"),
+        ("optimizer._variables", "_variables"),
+        ("self.model._epoch_iterator = None", "_epoch_iterator"),
+    ],
+)
+def test_another_private_use_would_be_found(code: str, use: str) -> None:
+    tree = ast.parse(code)
+    assert [*private_uses(tree, {*own_names(tree)})] == [use]

@@ -1,0 +1,166 @@
+"""Tests of the files of verifiers: damaged, newer and dangerous ones raise an error."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from verifiers import FACE_SIZE, build_for_faces, rewritten
+
+import siamese_verify as sv
+from siamese_verify.evaluation.calibration import CalibrationWarning, calibrate
+from siamese_verify.verification.file import VerifierFileError
+
+
+def test_keras_itself_loads_the_file_too(
+    verifier: sv.Verifier, saved: Path, pairs: sv.PairDataset
+) -> None:
+    model = keras.models.load_model(saved)
+    np.testing.assert_array_equal(
+        model.score(pairs.images, pairs.indices),
+        verifier.model.score(pairs.images, pairs.indices),
+    )
+
+
+def test_a_failed_save_leaves_the_old_file(
+    verifier: sv.Verifier, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = saved.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", fail)
+    with pytest.raises(OSError, match="no space"):
+        verifier.save(saved)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_damaged_files_raise(saved: Path, tmp_path: Path) -> None:
+    whole = saved.read_bytes()
+    with zipfile.ZipFile(saved) as archive:
+        weights, directory = archive.getinfo("model.weights.h5"), archive.start_dir
+    middle = weights.header_offset + weights.file_size // 2
+
+    def changed(position: int) -> bytes:
+        return whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
+
+    damages = {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "changed": changed(middle),
+        "compressed": changed(directory + 10),  # by a method that there is not
+        "encrypted": changed(directory + 8),
+        "text": b"no archive",
+    }
+    for name, content in damages.items():
+        path = tmp_path / f"{name}.keras"
+        path.write_bytes(content)
+        with pytest.raises(VerifierFileError, match=f"{name}.keras is damaged"):
+            sv.Verifier.load(path)
+    with pytest.raises(FileNotFoundError):
+        sv.Verifier.load(tmp_path / "none.keras")
+
+
+def test_a_newer_file_raises(saved: Path, tmp_path: Path) -> None:
+    path = rewritten(saved, tmp_path / "x.keras", "verifier.json", lambda x: {**x, "format": 99})
+    with pytest.raises(VerifierFileError, match=r"newer siamese-verify.*Received: format=99"):
+        sv.Verifier.load(path)
+
+
+def test_a_model_without_a_threshold_raises(tmp_path: Path) -> None:
+    build_for_faces().save(tmp_path / "model.keras")
+    with pytest.raises(VerifierFileError, match="without preprocessing and threshold"):
+        sv.Verifier.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("part", "match"),
+    [
+        ({"module": "keras.layers", "class_name": "Lambda", "config": {}}, "holds code"),
+        ({"class_name": "__lambda__", "config": {}}, "holds code"),
+        ({"module": "os", "class_name": "function", "config": "system"}, "not registered"),
+        ({"module": "keras.layers", "class_name": "TFSMLayer", "config": {}}, "holds code"),
+        ({"module": "keras.utils", "class_name": "function", "config": "get_file"}, "not part of"),
+        ({"module": "keras.models", "class_name": "function", "config": "load_model"}, "not part"),
+        ({"module": "keras", "class_name": "function", "config": "utils.get_file"}, "not part of"),
+        ({"module": "keras.src.saving", "class_name": "function", "config": "load"}, "not part of"),
+        ({"module": "keras", "class_name": "layers.Lambda", "config": {}}, "not part of"),
+        (
+            {
+                "module": "keras_hub.x",
+                "class_name": "function",
+                "config": "f",
+                "registered_name": "siamese_verify>ConvTower",
+            },
+            "'f', which is not registered",
+        ),
+        ({"module": None, "class_name": "Own", "config": {}}, "'Own', which is not registered"),
+        ({"class_name": "__typespec__", "config": [], "spec_name": "X"}, "holds code"),
+        ({"module": 3, "class_name": "Layer", "config": {}}, "not registered"),
+        ({"module": "keras.models", "class_name": "load_model", "config": {}}, "not part of"),
+        ({"module": "keras.layers", "class_name": "Nothing", "config": {}}, "loaded by Keras"),
+        ({"module": "evil", "class_name": "Layer", "registered_name": "evil>Layer"}, "evil>Layer"),
+    ],
+)
+def test_code_in_a_file_is_not_run(
+    saved: Path, tmp_path: Path, part: dict[str, object], match: str
+) -> None:
+    def change(config: dict[str, object]) -> dict[str, object]:
+        return {**config, "config": {**config["config"], "head": part}}
+
+    path = rewritten(saved, tmp_path / "x.keras", "config.json", change)
+    with pytest.raises(VerifierFileError, match=match):
+        sv.Verifier.load(path)
+
+
+def test_any_model_made_of_keras_parts_is_saved_and_loaded(
+    pairs: sv.PairDataset, paths: list[tuple[Path, Path]], tmp_path: Path
+) -> None:
+    images = keras.Input((*FACE_SIZE, 1))
+    x = keras.layers.Conv2D(
+        4, 3, activation="relu", kernel_regularizer="l2", kernel_constraint="max_norm",
+        kernel_initializer=keras.initializers.HeNormal(keras.random.SeedGenerator(1)),
+    )(images)  # fmt: skip
+    x = keras.layers.Dropout(0.1, seed=1)(keras.layers.BatchNormalization()(x))
+    x = keras.layers.Activation(keras.activations.gelu)(keras.ops.sqrt(keras.ops.abs(x)) / 2 + x)
+    x = keras.layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(x)
+    tower = keras.Model(images, keras.layers.Dense(8, dtype="float32")(x))
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    tower.compile(keras.optimizers.SGD(schedule), loss=keras.losses.MeanSquaredError())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        verifier = sv.Verifier(tower, pairs.preprocessing, head=sv.CosineHead()).calibrate(pairs)
+    verifier.save(tmp_path / "faces.keras")
+    again = sv.Verifier.load(tmp_path / "faces.keras")
+    assert again.verify(*paths[0]) == verifier.verify(*paths[0])
+
+
+def test_a_network_of_keras_applications_is_saved_and_loaded(tmp_path: Path) -> None:
+    network = keras.applications.ConvNeXtTiny(
+        weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"
+    )
+    preprocessing = sv.Preprocessing((32, 32), 3)
+    verifier = sv.Verifier(network, preprocessing, head=sv.CosineHead())
+    verifier.calibration = calibrate(np.arange(400.0), np.arange(400) // 200)
+    verifier.save(tmp_path / "faces.keras")
+    assert sv.Verifier.load(tmp_path / "faces.keras").preprocessing == preprocessing
+
+
+def test_a_file_with_another_suffix_is_not_read(saved: Path, tmp_path: Path) -> None:
+    # Keras would read one that ends in .h5 as HDF5, which may stand before the checked archive.
+    path = tmp_path / "faces.h5"
+    path.write_bytes(saved.read_bytes())
+    with pytest.raises(VerifierFileError, match=r"must end in \.keras"):
+        sv.Verifier.load(path)
+
+
+@pytest.mark.parametrize("name", ["faces", "faces.h5"])
+def test_saving_with_another_suffix_raises(
+    verifier: sv.Verifier, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ValueError, match=r"must end in \.keras"):
+        verifier.save(tmp_path / name)
