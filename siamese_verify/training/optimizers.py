@@ -44,7 +44,7 @@ class Adam(keras.optimizers.Adam):
 
         index = self._get_variable_index(variable)
         weight, m, v = (
-            getattr(x, "value", x)
+            x.value if isinstance(x, keras.Variable) else x
             for x in (variable, self._momentums[index], self._velocities[index])
         )
         step = ops.cast(self.iterations + 1, variable.dtype)
