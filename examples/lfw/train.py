@@ -33,6 +33,7 @@ from standin import write_standin
 from traits import groups
 
 import siamese_verify as sv
+from siamese_verify.plots import plot_history, plot_outcomes, plot_roc
 from siamese_verify.training.optimizers import averaged_weights
 
 DRAWN = """\
@@ -47,14 +48,15 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
     """Train from pair list to verifier."""
     recipe = options.recipe
     keras.utils.set_random_seed(options.seed)
-
-    # Who is compared with whom, for training, for the choice of a threshold, and for the test.
-    folder = find_data(options)
-    begin(options, folder)
-    data = load_data(folder, recipe, options.limit, options.seed)
-
-    # A tower makes an embedding of each image, a head makes a score of two embeddings.
-    networks = build_networks(recipe, data.n_identities)
+    try:
+        # Who is compared with whom, for training, for the choice of a threshold, and for the test.
+        folder = find_data(options)
+        begin(options, folder)
+        data = load_data(folder, recipe, options.limit, options.seed)
+        # A tower makes an embedding of each image, a head makes a score of two embeddings.
+        networks = build_networks(recipe, data.n_identities)
+    except (OSError, ValueError) as error:  # The data or the recipe cannot be used.
+        sys.exit(f"{type(error).__name__}: {error}")
     networks.tower.summary()
     fit(networks, data, options, callbacks)
 
@@ -69,6 +71,8 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
     measured["best"] = measure(keras.models.load_model(options.run / "best.keras"), data, recipe)
     show(measured, len(data.test))
     save(measured, data, options)
+    plot(measured["best"], data.test, options.run)
+    print(f"\nEverything about this run is in {options.run}/")
 
 
 def find_data(options: Options) -> Path:
@@ -114,7 +118,7 @@ def fit(
 
 
 def save(measured: dict[str, Measured], data: Data, options: Options) -> None:
-    """Save the verifier with its model card, the figures, the scores and the plots."""
+    """Save the verifier with its model card, the scores and the figures."""
     run, (verifier, report, _) = options.run, measured["best"]
     verifier.save(run / "verifier.keras")
     card = sv.model_card(verifier, report, groups=groups(data.test), **card_texts(data, options))
@@ -122,24 +126,23 @@ def save(measured: dict[str, Measured], data: Data, options: Options) -> None:
     write_scores(run, data.test.pairs, {name: m.report.scores for name, m in measured.items()})
     sizes = {"parameters": verifier.model.tower.count_params(), "trained_on": data.size()}
     write_json(run / "figures.json", {name: m.figures for name, m in measured.items()} | sizes)
+
+
+def plot(best: Measured, test: sv.PairDataset, run: Path) -> None:
+    """Plot the history, the ROC curve, and the most confident right and wrong answers."""
     try:
-        from siamese_verify.plots import plot_history, plot_outcomes, plot_roc
+        plot_history(read_history(run)).savefig(run / "curves.png", dpi=120)
+        plot_roc(best.report).savefig(run / "roc.png", dpi=120)
+        outcomes = plot_outcomes(test, best.report.scores, best.report.threshold)
+        outcomes.savefig(run / "outcomes.png", dpi=120)
     except ImportError:
         print("For plots: pip install siamese-verify[plot], then give the same command again.")
-    else:
-        plot_history(read_history(run)).savefig(run / "curves.png", dpi=120)
-        plot_roc(report).savefig(run / "roc.png", dpi=120)
-        outcomes = plot_outcomes(data.test, report.scores, report.threshold)
-        outcomes.savefig(run / "outcomes.png", dpi=120)
-    print(f"\nEverything about this run is in {run}/")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train as the command line says."""
     try:
         train(parse_options(__doc__, arguments))
-    except (OSError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on from the last finished epoch.")
 
