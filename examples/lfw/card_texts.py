@@ -77,7 +77,7 @@ upright faces, found and aligned as in LFW.
 
 Not for decisions about people, such as access, identification by authorities or surveillance. Its
 error rates are far above the rates of systems made for such decisions, and were measured on public
-figures. LFW's makers say that it holds few children, few people above 80 and a small share of women,
-and that many ethnicities are rare or missing (vis-www.cs.umass.edu/lfw). LFW does not record age,
-gender or origin, so error rates by group were not measured. Calibrate the threshold on images like
-yours before use."""
+figures. LFW's makers say that it holds few children, few people above 80 and a small share of
+women, and that many ethnicities are rare or missing (vis-www.cs.umass.edu/lfw). LFW does not
+record age, gender or origin, so error rates by group were not measured. Calibrate the threshold on
+images like yours before use."""

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-
 from recipes import Recipe
 
 import siamese_verify as sv

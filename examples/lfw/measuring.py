@@ -67,4 +67,6 @@ def show(measured: dict[str, Measured], n_pairs: int) -> None:
         print(f"{name:<24}" + "".join(f"{value:>12.4f}" for value in values))
     best = measured["best"]
     print(f"\nThe best model: {best.verifier.calibration}")
-    print(f"On the test pairs, with 95% intervals that allow for repeated identities:\n{best.report}")
+    print(
+        f"On the test pairs, with 95% intervals that allow for repeated identities:\n{best.report}"
+    )

@@ -88,9 +88,7 @@ def build_tower(recipe: Recipe) -> Tower:
     return sv.ConvTower(blocks, shape, 128, None, recipe.embedding_l2, normalize=True)
 
 
-def compile_networks(
-    networks: Networks, recipe: Recipe, steps_per_epoch: int
-) -> None:
+def compile_networks(networks: Networks, recipe: Recipe, steps_per_epoch: int) -> None:
     """Give the trained network its loss, optimizer and metrics."""
     losses = {
         "binary_crossentropy": keras.losses.BinaryCrossentropy(),

@@ -66,7 +66,9 @@ def _options(given: argparse.Namespace) -> Options:
     default = "report" if data else "drawn"
     name = given.recipe or default
     changes: dict[str, Any] = {"batch_norm": True} if given.batch_norm else {}
-    changes |= {n: getattr(given, n) for n in ("epochs", "dropout") if getattr(given, n) is not None}
+    changes |= {
+        n: getattr(given, n) for n in ("epochs", "dropout") if getattr(given, n) is not None
+    }
     if data is None:
         changes["crop"] = None  # A drawn face fills its image.
     for field, lowest in (("limit", 4), ("seed", 0)):

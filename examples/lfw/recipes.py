@@ -94,7 +94,9 @@ class Recipe:
         self._need(names or self.identities_share == 1, "identities_share", "labels='names'")
         self._need(names or not self.per_identity, "per_identity", "labels='names'")
         self._need(not self.flip_average or not self.l1_head, "flip_average", "another loss")
-        self._need(0 < self.identities_share <= 1, "identities_share", "a share above 0 and at most 1")
+        self._need(
+            0 < self.identities_share <= 1, "identities_share", "a share above 0 and at most 1"
+        )
         self._need(self.epochs >= 1, "epochs", "a number of at least 1")
         self._need(0 <= self.dropout < 1, "dropout", "a rate of at least 0 and below 1")
 

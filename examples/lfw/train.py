@@ -39,8 +39,8 @@ from siamese_verify.training.optimizers import averaged_weights
 DRAWN = """\
 These faces are drawn, so that you can try everything in minutes. Their figures say nothing about
 real faces. To train on Labeled Faces in the Wild:
-  fetch it (243 MB):     python {script} --download --data lfw
-  or use your own copy:  python {script} --data DIR  (with lfw2/, pairsDevTrain.txt, pairsDevTest.txt)
+  fetch it (243 MB):  python {script} --download --data lfw
+  or use your copy:   python {script} --data DIR  (lfw2/, pairsDevTrain.txt, pairsDevTest.txt)
 """
 
 

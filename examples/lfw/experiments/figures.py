@@ -1,8 +1,6 @@
-"""Prints the figures of a run that experiments.py has kept, with their 95% intervals.
+"""Print the figures of a kept run with their 95% intervals.
 
-    python examples/lfw/kept_figures.py by-identity-seed0
-
-It reads the small files below examples/lfw/results/ only: no image, no TensorFlow.
+python examples/lfw/experiments figures by-identity-seed0
 """
 
 from __future__ import annotations
@@ -10,12 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from experiments import HERE
-from results import load
-
+from experiments.results import load
+from experiments.run import RESULTS
 from siamese_verify.evaluation.report import Evaluation, evaluate_scores
-
-RESULTS = HERE / "results"
 
 
 def evaluate_run(folder: Path) -> Evaluation:
@@ -25,14 +20,12 @@ def evaluate_run(folder: Path) -> Evaluation:
     return evaluate_scores(run.scores, run.labels, run.figures["threshold"], identities)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = sorted(path.name for path in RESULTS.iterdir() if path.is_dir())
-    parser.add_argument("run", choices=names, metavar="RUN", help="a folder of results/")
-    print(evaluate_run(RESULTS / parser.parse_args().run))
-
-
-if __name__ == "__main__":
-    main()
+    parser.add_argument(
+        "run", choices=names, metavar="RUN", help="a folder of results/, such as koch-seed0"
+    )
+    print(evaluate_run(RESULTS / parser.parse_args(arguments).run))

@@ -1,4 +1,4 @@
-"""The picture of the page of recipes."""
+"""The plot of the page of recipes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
-from report_pictures import STYLE
-from results import Result
+
+from experiments.report_pictures import STYLE
+from experiments.results import Result
 
 
 def draw_recipes(
     shown: Mapping[str, Result], curve: Sequence[tuple[int, float]], path: Path
 ) -> None:
-    """ROC curves of the recipes; beside them, given several points, accuracy by identities."""
+    """Draw ROC curves of the recipes and, with several points, accuracy by number of people."""
     with mpl.rc_context(STYLE):
         panels = 1 + (len(curve) > 1)
         figure = Figure(figsize=(4.5 * panels, 4.2), layout="constrained")
@@ -31,13 +32,15 @@ def _draw_roc(ax: Axes, shown: Mapping[str, Result]) -> None:
     for name, result in shown.items():
         ax.plot(result.roc.far, result.roc.tar, label=f"{name}: AUC {result.roc.auc:.3f}")
     ax.set(xscale="log", xlim=(0.002, 1), xlabel="false accept rate", ylabel="true accept rate")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)  # The curves leave no room.
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), fontsize=8
+    )  # The curves leave no room within the axes.
 
 
 def _draw_curve(ax: Axes, curve: Sequence[tuple[int, float]]) -> None:
-    identities, accuracy = zip(*curve, strict=True)
-    ax.plot(identities, accuracy, marker="o")
-    ax.set(xscale="log", xlabel="identities trained on", ylabel="test accuracy")
-    ax.set_xticks(identities)
+    counts, accuracy = zip(*curve, strict=True)
+    ax.plot(counts, accuracy, marker="o")
+    ax.set(xscale="log", xlabel="people in training", ylabel="test accuracy")
+    ax.set_xticks(counts)
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(NullFormatter())

@@ -1,4 +1,4 @@
-"""The pictures of the page of results."""
+"""The plots of the page of results."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from results import REPORT, TITLES, Result
 
-# Legible on white and on black.
+from experiments.results import REPORT, TITLES, Result
+
+# Grey is legible on white and on black.
 GREY = "#808080"
 STYLE = {
     "svg.hashsalt": "siamese-verify",
@@ -56,7 +57,7 @@ def draw_bars(ax: Axes, results: list[Result]) -> None:
 
 
 def draw_distribution(ax: Axes, result: Result) -> None:
-    for label, name in ((1, "same"), (0, "different")):
+    for label, name in ((1, "genuine"), (0, "impostor")):
         ax.hist(result.scores[result.labels == label], np.linspace(0, 1, 41), alpha=0.6, label=name)
     ax.axvline(result.figures["threshold"], color=GREY, linestyle="--", linewidth=1)
     ax.set(title=TITLES[result.experiment], xlabel="score", ylabel="test pairs")
@@ -73,7 +74,7 @@ def draw_roc(ax: Axes, results: list[Result]) -> None:
 
 
 def draw(results: list[Result], folder: Path) -> None:
-    """All pictures of the page."""
+    """Draw all plots of the page."""
 
     def save(name: str, size: tuple[float, float], rows: int, columns: int, fill: Filler) -> None:
         figure = Figure(figsize=size, layout="constrained")

@@ -1,4 +1,4 @@
-"""What experiments.py has kept, and what the report gives."""
+"""Kept results, and the report's figures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from experiments import FIGURES
 
+from experiments.run import FIGURES
 from siamese_verify.evaluation.roc import RocCurve, roc_curve
 
-# What the report gives: accuracy and loss in training, validation and test.
+# Figures of the report: accuracy, then loss, in training, validation and test.
 REPORT = {
     "base": (0.8535, 0.6758, 0.645, 0.5436, 0.865, 1.06),
     "base-sgd": (0.512, 0.48, 0.502, 1.06, 1.06, 1.12),
@@ -33,7 +33,7 @@ TITLES = {
 
 
 class Result(NamedTuple):
-    """What is kept of one run."""
+    """Kept results of one run."""
 
     experiment: str
     seed: int
@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
     @property
     def final(self) -> dict[str, float]:
-        """What the report gives of each run, in its order."""
+        """Figures that the report has of each run, in its order."""
         return {
             f"{part} {name}": float(value)
             for name in ("accuracy", "loss")
@@ -60,29 +60,32 @@ class Result(NamedTuple):
         }
 
     def right(self, threshold: float) -> np.ndarray:
-        """Of each test pair, whether it is right at `threshold`."""
+        """Tell for each test pair whether it is right at `threshold`."""
         return (self.scores >= threshold) == (self.labels == 1)
 
     @property
     def roc(self) -> RocCurve:
-        """Of the test pairs, by these scores."""
+        """ROC curve of the test scores."""
         return roc_curve(self.scores, self.labels)
 
 
-Runs = dict[str, list[Result]]  # of each experiment, by seed
+Runs = dict[str, list[Result]]  # By experiment, then by seed.
 
 
 def columns(path: Path) -> dict[str, np.ndarray]:
+    """Read the columns of a CSV file."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 
 def load(folder: Path, which: str = "last") -> Result:
-    """Scores and figures are those of the last epoch, as in the report, or of the best one.
+    """Load a kept run.
 
-    Recomputed are figures with batch norm's averages brought up to date; none without batch norm.
-    Sizes, of the network and of what it was trained on, are not in the oldest results.
+    Args:
+        folder: Its folder.
+        which: Model whose scores and figures are loaded: `last` as in the report, `best`, or
+            `recomputed` for the last model with recomputed averages of batch norm.
     """
     history = columns(folder / "history.csv")
     scores = columns(folder / "scores.csv")
@@ -103,7 +106,7 @@ def load(folder: Path, which: str = "last") -> Result:
 
 
 def load_all(folder: Path, experiments: Iterable[str], which: str = "last") -> list[Result]:
-    """Those of some experiments, in this order, then by seed; unfinished runs are left out."""
+    """Load the finished runs of some experiments, in this order, then by seed."""
     return [
         load(path, which)
         for experiment in experiments
@@ -113,7 +116,7 @@ def load_all(folder: Path, experiments: Iterable[str], which: str = "last") -> l
 
 
 def group(results: Iterable[Result]) -> Runs:
-    """Of each experiment, in the order of the results."""
+    """Group results by experiment, in the order of the results."""
     runs: Runs = {}
     for result in results:
         runs.setdefault(result.experiment, []).append(result)
@@ -121,13 +124,13 @@ def group(results: Iterable[Result]) -> Runs:
 
 
 def figure(result: Result, name: str) -> float:
-    """One of its figures, or the AUC."""
-    # The oldest results have no AUC.
+    """Look up a figure of a run."""
+    # The oldest results were kept without an AUC.
     return result.roc.auc if name == "auc" else result.figures[name]
 
 
 def median(runs: list[Result], name: str) -> str:
-    """That of the seeds and, where there are several, the lowest and the highest."""
+    """Write the median over the seeds and, with several seeds, the lowest and highest figure."""
     values = [figure(result, name) for result in runs]
     middle = f"{statistics.median(values):.3f}"
     return middle if len(runs) == 1 else f"{middle} ({min(values):.3f} to {max(values):.3f})"

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.plans import EXPERIMENTS, GROUPS
 from recipes import Recipe
 
+from experiments.plans import EXPERIMENTS, GROUPS
 from siamese_verify.files import replacing
 
 RESULTS = Path(__file__).parent / "results"
