@@ -13,7 +13,7 @@ import siamese_verify as sv
 def test_a_folder_becomes_a_verifier_that_is_saved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = write_standin(tmp_path / "drawn", train_identities=20, test_identities=5) / "lfw2"
+    folder = write_standin(tmp_path / "drawn", train_identities=10, test_identities=5) / "lfw2"
     quickstart.main(folder, tmp_path / "verifier.keras", epochs=1)
     verifier = sv.Verifier.load(tmp_path / "verifier.keras")
     image = np.random.default_rng(0).integers(0, 255, (48, 48, 1), np.uint8)

@@ -15,7 +15,7 @@ Serve = Callable[[dict[str, bytes]], tuple[str, dict[str, tuple[str, str]]]]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Serves contents on this machine; gives the address and what `download_lfw` needs to know."""
+    """Serves contents on this machine; gives the address and the arguments of `download_lfw`."""
     root = tmp_path / "server"
     root.mkdir()
 
@@ -49,30 +49,28 @@ def archive(*members: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-LFW = Path(__file__).parents[3] / "shared" / "lfw"
-PHOTO = ("lfw_funneled/Ada/Ada_0001.jpg", b"an image")
+LFW = Path(__file__).parents[4] / "shared" / "lfw"
+IMAGE = ("lfw_funneled/Ada/Ada_0001.jpg", b"an image")
 LISTS = {"pairsDevTrain.txt": b"1\nAda\t1\t2\n", "pairsDevTest.txt": b"1\nBob\t1\t2\n"}
 
 
 def test_a_download_has_the_layout_that_train_reads(serve: Serve, tmp_path: Path) -> None:
-    url, files = serve({**LISTS, ARCHIVE: archive(PHOTO)})
+    url, files = serve({**LISTS, ARCHIVE: archive(IMAGE)})
     download_lfw(tmp_path / "lfw", url, files)
     assert (tmp_path / "lfw/lfw2/Ada/Ada_0001.jpg").read_bytes() == b"an image"
     for name, content in LISTS.items():
         assert (tmp_path / "lfw" / name).read_bytes() == content
 
 
-def test_what_is_there_already_is_not_fetched_again(serve: Serve, tmp_path: Path) -> None:
-    url, files = serve({**LISTS, ARCHIVE: archive(PHOTO)})
+def test_files_that_are_there_are_not_fetched_again(serve: Serve, tmp_path: Path) -> None:
+    url, files = serve({**LISTS, ARCHIVE: archive(IMAGE)})
     download_lfw(tmp_path / "lfw", url, files)
     download_lfw(tmp_path / "lfw", "http://127.0.0.1:9/", files)  # where nobody serves
 
 
 @pytest.mark.parametrize("altered", [*LISTS, ARCHIVE])
-def test_a_file_that_is_not_the_expected_one_is_refused(
-    serve: Serve, tmp_path: Path, altered: str
-) -> None:
-    url, files = serve({**LISTS, ARCHIVE: archive(PHOTO)})
+def test_a_file_with_another_sha256_raises(serve: Serve, tmp_path: Path, altered: str) -> None:
+    url, files = serve({**LISTS, ARCHIVE: archive(IMAGE)})
     files[altered] = (files[altered][0], "0" * 64)
     with pytest.raises(ValueError, match="does not match"):
         download_lfw(tmp_path / "lfw", url, files)
@@ -80,7 +78,7 @@ def test_a_file_that_is_not_the_expected_one_is_refused(
 
 
 def test_an_archive_cannot_write_outside(serve: Serve, tmp_path: Path) -> None:
-    url, files = serve({**LISTS, ARCHIVE: archive(PHOTO, ("../../escaped.txt", b"out"))})
+    url, files = serve({**LISTS, ARCHIVE: archive(IMAGE, ("../../escaped.txt", b"out"))})
     with pytest.raises(tarfile.FilterError):
         download_lfw(tmp_path / "lfw", url, files)
     assert not list(tmp_path.rglob("escaped.txt"))

@@ -1,5 +1,3 @@
-"""Tests of `examples/lfw/recombination.py`."""
-
 import itertools
 from pathlib import Path
 
@@ -10,15 +8,15 @@ from recombination import recombine
 import siamese_verify as sv
 from siamese_verify.data.lfw import lfw_sample
 
-PHOTOS = [lfw_sample(identity, number) for identity in "ABCD" for number in (1, 2, 3)]
+SAMPLES = [lfw_sample(identity, number) for identity in "ABCD" for number in (1, 2, 3)]
 
 
 def data_set(folder: Path, same: list[tuple[int, int]], n_different: int) -> sv.PairDataset:
-    for sample in PHOTOS:
+    for sample in SAMPLES:
         (folder / sample.path).parent.mkdir(exist_ok=True)
         Image.new("L", (4, 4)).save(folder / sample.path)
-    pairs = [sv.Pair(PHOTOS[i], PHOTOS[j], 1) for i, j in same]
-    pairs += [sv.Pair(PHOTOS[i], PHOTOS[i + 3], 0) for i in range(n_different)]
+    pairs = [sv.Pair(SAMPLES[i], SAMPLES[j], 1) for i, j in same]
+    pairs += [sv.Pair(SAMPLES[i], SAMPLES[i + 3], 0) for i in range(n_different)]
     return sv.PairDataset(sv.PairList(pairs), folder, sv.Preprocessing((4, 4)), verbose=False)
 
 
@@ -39,7 +37,7 @@ def test_all_new_same_pairs_and_as_many_different_ones(tmp_path: Path) -> None:
     assert not listed & set(found)
     for pair, label in zip(found, labels.tolist(), strict=True):
         assert (len({one.identity for one in pair}) == 1) == (label == 1)
-    # Of A one same pair is left; B's images are there by the different pairs; of C none is.
+    # A has one genuine pair left, B three by its images in the impostor pairs, C none.
     assert int(labels.sum()) == 1 + 3
     assert len(labels) == 8
 

@@ -1,5 +1,3 @@
-"""Tests of the drawn stand-in for LFW."""
-
 from __future__ import annotations
 
 import hashlib
@@ -10,15 +8,15 @@ import numpy.typing as npt
 import pytest
 import standin
 import tensorflow as tf
-from standin import IMAGE_SIZE, PAIRS_PER_PERSON, draw_face, write_standin
+from standin import IMAGE_SIZE, PAIRS_PER_IDENTITY, draw_face, write_standin
 
-TRAIN_PEOPLE, TEST_PEOPLE = 8, 5
+TRAIN_IDENTITIES, TEST_IDENTITIES = 8, 5
 Sample = tuple[str, int]
 
 
 def write(folder: Path, seed: int = 0) -> Path:
     return write_standin(
-        folder, seed=seed, train_identities=TRAIN_PEOPLE, test_identities=TEST_PEOPLE
+        folder, seed=seed, train_identities=TRAIN_IDENTITIES, test_identities=TEST_IDENTITIES
     )
 
 
@@ -63,11 +61,11 @@ def test_other_seed_other_images(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("list_name", "identities"),
-    [("pairsDevTrain.txt", TRAIN_PEOPLE), ("pairsDevTest.txt", TEST_PEOPLE)],
+    [("pairsDevTrain.txt", TRAIN_IDENTITIES), ("pairsDevTest.txt", TEST_IDENTITIES)],
 )
 def test_pair_list(folder: Path, list_name: str, identities: int) -> None:
     same, different = read_pairs(folder / list_name)
-    assert len(same) == PAIRS_PER_PERSON * identities
+    assert len(same) == PAIRS_PER_IDENTITY * identities
     assert all(first != second for first, second in same)
     assert all(first[0] != second[0] for first, second in different)
     assert len({frozenset(pair) for pair in same + different}) == len(same) + len(different)
@@ -80,8 +78,8 @@ def test_nobody_is_on_both_sides(folder: Path) -> None:
         {sample[0] for pairs in read_pairs(folder / name) for pair in pairs for sample in pair}
         for name in ("pairsDevTrain.txt", "pairsDevTest.txt")
     )
-    assert len(train) == TRAIN_PEOPLE
-    assert len(test) == TEST_PEOPLE
+    assert len(train) == TRAIN_IDENTITIES
+    assert len(test) == TEST_IDENTITIES
     assert not train & test
 
 
@@ -116,7 +114,7 @@ def test_images_are_numbered_from_one() -> None:
 
 def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(identity: int, sample: int, *, seed: int) -> npt.NDArray[np.uint8]:
-        if identity == TRAIN_PEOPLE + 1:  # After the whole training side.
+        if identity == TRAIN_IDENTITIES + 1:  # After the whole training side.
             raise KeyboardInterrupt
         return draw_face(identity, sample, seed=seed)
 
@@ -136,7 +134,7 @@ def test_finished_folder_is_kept(folder: Path) -> None:
 
 def test_other_content_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="not the stand-in"):
+    with pytest.raises(FileExistsError, match="does not hold drawn faces"):
         write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -25,7 +25,7 @@ from standin import write_standin
 import siamese_verify as sv
 
 LFW = Path(__file__).parents[4] / "shared" / "lfw"
-SMALL = {"tower": "small", "image_size": 24, "batch_size": 16}
+SMALL = {"tower": "small", "image_size": 24, "batch_size": 32}
 REPORT = replace(
     RECIPES["report"],
     **SMALL,
@@ -44,7 +44,7 @@ RESTRICTED = replace(RECIPES["restricted"], **SMALL, crop=80, epochs=2)
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "drawn"
-    return write_standin(folder, train_identities=20, test_identities=8)
+    return write_standin(folder, train_identities=14, test_identities=6)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_another_seed_draws_other_pairs_and_weights(
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_a_killed_run_ends_as_an_uninterrupted_run(drawn: Path, tmp_path: Path) -> None:
-    flags = "--recipe drawn --batch-norm --dropout 0.2 --epochs 3 --data".split()
+    flags = ["--recipe", "drawn", "--batch-norm", "--dropout", "0.2", "--epochs", "3", "--data"]
     one, other = ([*flags, str(drawn), "--run", str(tmp_path / name)] for name in "ab")
     train.main(one)
     command = [sys.executable, "-c", START.format("train"), *other]

@@ -1,5 +1,3 @@
-"""Tests of `examples/lfw/traits.py`, on pictures whose traits are known."""
-
 import csv
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Tests of `examples/lfw/experiments.py`, on drawn faces and a small network."""
-
 import csv
 import json
 import os
@@ -7,26 +5,28 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-import experiments
 import pytest
+import train
 from eagerly import ENVIRONMENT, START, eager  # noqa: F401
-from settings import BEFORE, RECIPES, has_l1_head, parse_arguments
+from experiments import run
+from recipes import RECIPES
 from standin import write_standin
 
-SMALL = "--tower small --image-size 24 --learning-rate 1e-3 --batch-size 16 --epochs 3"
+SMALL = "tower=small image_size=24 learning_rate=0.001 batch_size=32 epochs=3"
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "drawn"
-    return write_standin(folder, train_identities=16, test_identities=6)
+    return write_standin(folder, train_identities=12, test_identities=6)
 
 
 def command(drawn: Path, folder: Path, only: str) -> list[str]:
     places = ["--data", drawn, "--runs", folder / "runs", "--results", folder / "results"]
-    return [*map(str, places), "--only", *only.split(), "--", *SMALL.split()]
+    return [*map(str, places), "--only", *only.split(), "--set", *SMALL.split()]
 
 
 def history_of(folder: Path, name: str) -> list[dict[str, str]]:
@@ -37,7 +37,9 @@ def history_of(folder: Path, name: str) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def undisturbed(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("experiments")
-    experiments.main(command(drawn, folder, "base dropout-0.5"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "plot", lambda *_: None)
+        run.main(command(drawn, folder, "base dropout-0.5"))
     return folder
 
 
@@ -46,7 +48,7 @@ def test_each_run_keeps_settings_history_scores_and_figures(undisturbed: Path) -
     settings = json.loads((kept / "config.json").read_text())["settings"]
     assert settings["dropout"] == 0.5
     assert settings["batch_norm"]
-    assert "data" not in settings
+    assert settings["tower"] == "small"
     assert len(history_of(undisturbed, "dropout-0.5-seed0")) == 3
     with (kept / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -61,7 +63,7 @@ def test_a_finished_run_is_not_run_again(
 ) -> None:
     kept = undisturbed / "results" / "base-seed0" / "figures.json"
     before = kept.stat().st_mtime_ns
-    experiments.main(command(drawn, undisturbed, "base"))
+    run.main(command(drawn, undisturbed, "base"))
     assert kept.stat().st_mtime_ns == before
     assert "===" not in capsys.readouterr().out
 
@@ -74,7 +76,7 @@ def test_the_list_tells_what_is_finished_begun_and_missing(
     (tmp_path / "runs" / "batch-norm-seed0").mkdir(parents=True)
     (tmp_path / "runs" / "batch-norm-seed0" / "history.csv").write_text("seconds\n31\n29\n")
     places = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    experiments.main(["--list", "--only", "report", "unrestricted", *places])
+    run.main(["--list", "--only", "report", "unrestricted", *places])
     rows = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()[1:]]
     assert rows == [
         ["base-seed0", "20", "finished"],
@@ -83,7 +85,7 @@ def test_the_list_tells_what_is_finished_begun_and_missing(
         ["dropout-0.1-seed0", "50", "missing"],
         ["dropout-0.5-seed0", "50", "missing"],
         ["by-identity-seed0", "30", "missing"],
-        ["unrestricted-seed0", str(RECIPES["unrestricted"]["epochs"]), "missing"],
+        ["unrestricted-seed0", str(RECIPES["unrestricted"].epochs), "missing"],
     ]
 
 
@@ -91,52 +93,33 @@ def test_the_forecast_is_by_the_pace_of_each_run_and_else_of_all(tmp_path: Path)
     for name, seconds in {"a": "60\n60", "b": "100"}.items():
         (tmp_path / f"{name}-seed0").mkdir()
         (tmp_path / f"{name}-seed0" / "history.csv").write_text(f"seconds\n{seconds}\n")
-    runs = [experiments.Run(name, 0, ["--epochs", "12"]) for name in "abc"]
-    # 10 of 60 s, 11 of 100 s, 12 of (60 + 60 + 100) / 3 s.
-    assert experiments.forecast(runs, tmp_path) == "0 h 43 min"
+    runs = [run.Run(name, 0, replace(RECIPES["report"], epochs=12)) for name in "abc"]
+    # 10 epochs of 60 s, 11 of 100 s, and 12 of (60 + 60 + 100) / 3 s.
+    assert run.forecast(runs, tmp_path) == "0 h 43 min"
 
 
-@pytest.mark.parametrize(
-    ("settings", "epochs"),
-    [
-        ("", RECIPES["report"]["epochs"]),
-        ("--recipe restricted", RECIPES["restricted"]["epochs"]),
-        ("--recipe=unrestricted --epochs=2", 2),
-        ("--epochs 5 --epochs 7", 7),
-    ],
-)
-def test_a_run_has_the_epochs_that_training_takes(settings: str, epochs: int) -> None:
-    assert experiments.Run("a", 0, settings.split()).epochs == epochs
+def test_changes_are_numbers_truths_and_texts() -> None:
+    texts = ["tower=small", "epochs=2", "l2=1e-4", "batch_norm=true", "crop=null"]
+    changes = run.parse_changes(texts)
+    assert changes == dict(tower="small", epochs=2, l2=1e-4, batch_norm=True, crop=None)
+    (planned,) = run.planned(["by-identity"], 1, changes)
+    assert (planned.recipe.epochs, planned.recipe.split_by) == (2, "identity")
+
+
+def test_runs_are_planned_seed_by_seed_and_once() -> None:
+    planned = run.planned(["base", "report"], 2, {})
+    assert [each.name for each in planned[:3]] == [
+        "base-seed0",
+        "base-sgd-seed0",
+        "batch-norm-seed0",
+    ]
+    assert [each.seed for each in planned] == [0] * 6 + [1] * 6
 
 
 def test_the_forecast_is_for_the_group_of_the_run_whose_epochs_are_alike() -> None:
-    report, curve = (
-        experiments.Run(name, 0, experiments.EXPERIMENTS[name])
-        for name in ("base", "identities-0.1")
-    )
-    assert experiments.alike(report, [report, curve]) == [report]
-    assert experiments.alike(curve, [report, curve]) == [curve]
-
-
-def test_one_experiment_constrains_the_reports_head() -> None:
-    l1 = {}
-    for name, flags in experiments.EXPERIMENTS.items():
-        chosen = parse_arguments(None, ["--data", "lfw", *flags])
-        if has_l1_head(chosen):
-            l1[name] = chosen.unconstrained_head
-    assert [name for name, unconstrained in l1.items() if not unconstrained] == ["koch-constrained"]
-    assert {"koch", "base", "dropout-0.5"} <= l1.keys()
-
-
-def test_committed_results_are_of_the_heads_that_their_experiments_have_now() -> None:
-    folders = sorted((experiments.HERE / "results").glob("*-seed*"))
-    assert len(folders) > 50
-    for folder in folders:
-        flags = experiments.EXPERIMENTS[folder.name.rpartition("-seed")[0]]
-        chosen = parse_arguments(None, ["--data", "lfw", *flags])
-        kept = BEFORE | json.loads((folder / "config.json").read_text())["settings"]
-        if has_l1_head(chosen):
-            assert kept["unconstrained_head"] == chosen.unconstrained_head
+    report, curve = run.planned(["base", "identities-0.1"], 1, {})
+    assert run.alike(report, [report, curve]) == [report]
+    assert run.alike(curve, [report, curve]) == [curve]
 
 
 @pytest.mark.slow
@@ -144,7 +127,7 @@ def test_killed_in_the_middle_it_gives_the_same_history(
     undisturbed: Path, drawn: Path, tmp_path: Path
 ) -> None:
     flags = command(drawn, tmp_path, "base dropout-0.5")
-    started = [sys.executable, "-c", START.format("experiments"), *flags]
+    started = [sys.executable, "-c", START.format("experiments.run"), *flags]
     environment = {**os.environ, **ENVIRONMENT}
     process = subprocess.Popen(started, stdout=subprocess.DEVNULL, env=environment)
     history = tmp_path / "runs" / "dropout-0.5-seed0" / "history.csv"
@@ -164,14 +147,14 @@ def test_killed_in_the_middle_it_gives_the_same_history(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--data DIR is needed"),
-        (["--data", "nowhere"], "--data must be a folder that is there. Received: nowhere"),
+        ([], "--data is missing"),
+        (["--data", "nowhere"], "--data must be an existing folder. Received: --data nowhere"),
         (["--list", "--seeds", "0"], "--seeds must be at least 1"),
     ],
 )
-def test_wrong_arguments_are_refused(
+def test_wrong_arguments_end_with_a_message(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        experiments.main(arguments)
+        run.main(arguments)
     assert message in capsys.readouterr().err
