@@ -2,6 +2,8 @@
 
     python examples/quickstart.py FOLDER  # a folder for each identity, with its images
     python examples/quickstart.py         # drawn faces, to try it at once
+
+It needs two or more images of most identities. A hundred identities are a start.
 """
 
 import random

@@ -74,7 +74,7 @@ def test_a_folder_with_a_run_on_other_pairs_is_kept(tmp_path: Path, data: Path) 
     begin(tmp_path, data, REPORT)
     finish(tmp_path, 1)
     (data / "pairsDevTest.txt").write_text("1\nAda\t1\t3\nAda\t1\tBob\t1\n")
-    with pytest.raises(SystemExit, match="a run on other pair lists.*--run"):
+    with pytest.raises(SystemExit, match=r"a run on other pair lists.*--run"):
         begin(tmp_path, data, REPORT)
 
 

@@ -15,7 +15,7 @@ from experiments import run
 from recipes import RECIPES
 from standin import write_standin
 
-SMALL = "tower=small image_size=24 learning_rate=0.001 batch_size=32 epochs=3"
+SMALL = "tower=small image_size=24 learning_rate=0.001 batch_size=32 epochs=2"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def undisturbed(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("experiments")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "plot", lambda *_: None)
-        run.main(command(drawn, folder, "base dropout-0.5"))
+        run.main(command(drawn, folder, "dropout-0.5"))
     return folder
 
 
@@ -49,7 +49,7 @@ def test_each_run_keeps_settings_history_scores_and_figures(undisturbed: Path) -
     assert settings["dropout"] == 0.5
     assert settings["batch_norm"]
     assert settings["tower"] == "small"
-    assert len(history_of(undisturbed, "dropout-0.5-seed0")) == 3
+    assert len(history_of(undisturbed, "dropout-0.5-seed0")) == 2
     with (kept / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0].keys() == {"left", "right", "label", "last", "recomputed", "best"}
@@ -61,9 +61,9 @@ def test_each_run_keeps_settings_history_scores_and_figures(undisturbed: Path) -
 def test_a_finished_run_is_not_run_again(
     undisturbed: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = undisturbed / "results" / "base-seed0" / "figures.json"
+    kept = undisturbed / "results" / "dropout-0.5-seed0" / "figures.json"
     before = kept.stat().st_mtime_ns
-    run.main(command(drawn, undisturbed, "base"))
+    run.main(command(drawn, undisturbed, "dropout-0.5"))
     assert kept.stat().st_mtime_ns == before
     assert "===" not in capsys.readouterr().out
 
@@ -101,7 +101,13 @@ def test_the_forecast_is_by_the_pace_of_each_run_and_else_of_all(tmp_path: Path)
 def test_changes_are_numbers_truths_and_texts() -> None:
     texts = ["tower=small", "epochs=2", "l2=1e-4", "batch_norm=true", "crop=null"]
     changes = run.parse_changes(texts)
-    assert changes == dict(tower="small", epochs=2, l2=1e-4, batch_norm=True, crop=None)
+    assert changes == {
+        "tower": "small",
+        "epochs": 2,
+        "l2": 1e-4,
+        "batch_norm": True,
+        "crop": None,
+    }
     (planned,) = run.planned(["by-identity"], 1, changes)
     assert (planned.recipe.epochs, planned.recipe.split_by) == (2, "identity")
 
@@ -126,7 +132,7 @@ def test_the_forecast_is_for_the_group_of_the_run_whose_epochs_are_alike() -> No
 def test_killed_in_the_middle_it_gives_the_same_history(
     undisturbed: Path, drawn: Path, tmp_path: Path
 ) -> None:
-    flags = command(drawn, tmp_path, "base dropout-0.5")
+    flags = command(drawn, tmp_path, "dropout-0.5")
     started = [sys.executable, "-c", START.format("experiments.run"), *flags]
     environment = {**os.environ, **ENVIRONMENT}
     process = subprocess.Popen(started, stdout=subprocess.DEVNULL, env=environment)
@@ -138,10 +144,10 @@ def test_killed_in_the_middle_it_gives_the_same_history(
     process.wait()
     assert not (tmp_path / "results" / "dropout-0.5-seed0").exists()
     subprocess.run(started, stdout=subprocess.DEVNULL, env=environment, check=True)
-    for name in ("base-seed0", "dropout-0.5-seed0"):
-        assert history_of(tmp_path, name) == history_of(undisturbed, name)
-        scores = [folder / "results" / name / "scores.csv" for folder in (tmp_path, undisturbed)]
-        assert scores[0].read_text() == scores[1].read_text()
+    name = "dropout-0.5-seed0"
+    assert history_of(tmp_path, name) == history_of(undisturbed, name)
+    scores = [folder / "results" / name / "scores.csv" for folder in (tmp_path, undisturbed)]
+    assert scores[0].read_text() == scores[1].read_text()
 
 
 @pytest.mark.parametrize(
