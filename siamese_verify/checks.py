@@ -7,39 +7,40 @@ from numbers import Integral
 from typing import Any
 
 
-def is_whole(value: Any, lowest: int = 1) -> bool:
-    """Whether `value` is an integer of Python or NumPy, no bool, and not below `lowest`."""
+def is_whole_number(value: Any, lowest: int = 1) -> bool:
+    """Tell whether `value` is an integer of Python or NumPy, not a bool, and at least `lowest`."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= lowest
 
 
-def whole(name: str, value: Any, lowest: int = 1) -> int:
-    """`value`, of Python or NumPy, as an int of Python: Keras takes no other.
+def whole_number(name: str, value: Any, lowest: int = 1) -> int:
+    """Return `value` as an int of Python, since Keras does not accept NumPy's.
 
     Raises:
-        ValueError: If it is no whole number, or below `lowest`; `name` is the argument's.
+        ValueError: If it is not a whole number, or is below `lowest`. `name` is the argument's.
     """
-    if not is_whole(value, lowest):
+    if not is_whole_number(value, lowest):
         raise ValueError(
             f"`{name}` must be a whole number, at least {lowest}. Received: {name}={value!r}"
         )
     return int(value)
 
 
-def check_names(names: Any) -> None:
-    """Raises a `TypeError` if `names` is one name, whose letters would be taken for identities."""
+def check_name_list(names: Any) -> None:
+    """Raise a `TypeError` if `names` is one name, whose letters would count as identities."""
     if isinstance(names, str):
         raise TypeError(
-            f"Names of identities come in a list, also a single one. Received: {names!r}"
+            "Names of identities come in a list, also a single one: write "
+            f"[{names!r}]. Received: {names!r}"
         )
 
 
 def check_dropout(dropout: float) -> None:
-    """Raises a `ValueError` unless `dropout` is a share that leaves something."""
+    """Raise a `ValueError` unless `dropout` is a share below 1."""
     if not 0 <= dropout < 1:
         raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
 
 
 def check_l2(l2: float) -> None:
-    """Raises a `ValueError` unless `l2` is a penalty."""
-    if not 0 <= l2 < math.inf:  # written so that NaN fails
+    """Raise a `ValueError` unless `l2` is a finite penalty."""
+    if not 0 <= l2 < math.inf:  # The comparison is false for NaN.
         raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={l2}")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamese_verify.data.folders import find_files, find_samples
+from siamese_verify.data.folders import locate_files, samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import PairListWarning
 
@@ -59,7 +59,7 @@ def inspect(settings: argparse.Namespace) -> int:
     problems += [str(warning.message) for warning in caught]
     if settings.images:
         try:
-            find_files(settings.images, pairs.samples)
+            locate_files(settings.images, pairs.samples)
         except FileNotFoundError as error:
             problems.append(str(error))
     in_pairs = Counter(
@@ -130,7 +130,7 @@ def identify(settings: argparse.Namespace) -> int:
     verifier.enroll(
         {
             identity: [folder / sample.path for sample in samples]
-            for identity, samples in find_samples(folder, None).items()
+            for identity, samples in samples_by_identity(folder).items()
         }
     )
     found = verifier.identify(settings.probe, settings.k)

@@ -1,4 +1,4 @@
-"""Files that are complete or absent: what is interrupted leaves the old file as it was."""
+"""Files that are complete or absent: an interrupted write leaves the old file unchanged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PathLike = str | os.PathLike[str]
 
 @contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, which takes the place of `path` at the end.
+    """Yield a temporary path, whose file replaces `path` when the block ends.
 
-    If the block raises, the temporary file goes and `path` stays as it was.
+    If the block raises an error, the temporary file is removed and `path` stays unchanged.
 
     Args:
-        path: The file to be written or replaced. Its folder is made where it is missing.
+        path: Path of the file to write or replace. Missing folders are made.
 
     Examples:
         >>> with replacing("note.txt") as unfinished:
@@ -28,7 +28,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The name's end stays, since writers such as Keras's look at it.
+    # The name keeps its ending, since Keras and others choose the format by it.
     unfinished = target.with_name(f".unfinished-{uuid.uuid4().hex}-{target.name}")
     try:
         yield unfinished

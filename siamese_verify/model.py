@@ -11,7 +11,7 @@ import numpy.typing as npt
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify.checks import whole
+from siamese_verify.checks import whole_number
 from siamese_verify.data.preprocessing import scale
 from siamese_verify.layers.score_kinds import check_loss_fits
 from siamese_verify.scoring import checked_pairs, score_pairs
@@ -170,7 +170,7 @@ class SiameseModel(keras.Model):
             >>> model.embed(np.zeros((5, 16, 16, 1), np.uint8)).shape
             (5, 32)
         """
-        batch_size = whole("batch_size", batch_size)
+        batch_size = whole_number("batch_size", batch_size)
         images = np.asarray(images)
         if not self.built:
             self.build(((None, *images.shape[1:]),) * 2)

@@ -1,4 +1,4 @@
-"""oneDNN, TensorFlow's fast kernels for CPUs, which many CPUs do not get by default."""
+"""oneDNN: TensorFlow's fast kernels for CPUs, which are off by default on many CPUs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ _VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 
 
 def enable() -> None:
-    """Turns oneDNN on, unless the user has chosen, or says that it is too late.
+    """Turn oneDNN on unless the user has chosen, or warn that it is too late.
 
-    TensorFlow reads the choice once, when it is imported. Without a choice, it takes oneDNN only
-    on CPUs with the newest instructions, though others gain as much.
+    TensorFlow reads the choice once, when it is imported. Without a choice, it uses oneDNN only
+    on CPUs with the newest instructions, although other CPUs gain as much.
+
+    Warns:
+        RuntimeWarning: If TensorFlow was imported before and runs without oneDNN.
     """
     if _VARIABLE in os.environ:
         return
@@ -33,5 +36,5 @@ def _is_on() -> bool:
     try:
         from tensorflow.python.util._pywrap_util_port import IsMklEnabled
     except ImportError:
-        return True  # This TensorFlow does not tell, so there is nothing to say.
+        return True  # This TensorFlow does not say, so a warning could be wrong.
     return bool(IsMklEnabled())

@@ -1,1 +1,1 @@
-"""Samples, pairs and pixels: who is compared with whom, and what the images hold."""
+"""Samples, pairs and pixels: who is compared with whom, and what the images show."""

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Horizontal flip and the affine distortions of Koch et al. 2015; if wanted, light and erasing.
+    """Random flips, affine distortions (Koch et al. 2015), light and erasing (Zhong et al. 2020).
 
-    For each image on its own, each of flip, rotation, shear and scale and shift along each axis,
-    brightness, contrast and erasing takes place with `probability`; its amount is uniform between
-    the bounds. Pixels from beyond the edge repeat the edge.
+    Each image is changed on its own. Each change happens with `probability`: the flip, the
+    rotation, shear, scale and shift along each axis, brightness, contrast and erasing. Its amount
+    is uniform between the bounds. Pixels from beyond the edge repeat the edge.
 
-    Erasing comes last. It is a simple form of that of Zhong et al. 2020: sides are drawn, instead
-    of area and aspect ratio, so that every rectangle fits.
+    Erasing comes last. Its sides are drawn, instead of area and aspect ratio as in the paper, so
+    that every rectangle fits.
 
     Args:
         flip: Whether to mirror left and right.
@@ -25,13 +25,13 @@ class Augmentation:
         shear: Largest shear to either side, in pixels per pixel.
         scale: Largest relative change of size, in [0, 1).
         shift: Largest shift to either side, in pixels.
-        probability: Of each distortion, in [0, 1].
+        probability: Probability of each change, in [0, 1].
         brightness: Largest change of all pixels to either side, in [0, 1].
-        contrast: The distance of each pixel from the mean of the image is multiplied by a factor
-            between `1 / (1 + contrast)` and `1 + contrast`, uniform on a logarithmic scale. After
-            brightness and contrast, pixels are clipped to [0, 1].
-        erasing: Largest side of a rectangle that noise, uniform in [0, 1), replaces, as a share of
-            the image's side, in [0, 1]; the smallest is a quarter of it.
+        contrast: Largest relative change of each pixel's distance from the image's mean. The
+            factor lies between `1 / (1 + contrast)` and `1 + contrast`, and its logarithm is
+            uniform. After brightness and contrast, pixels are clipped to [0, 1].
+        erasing: Largest side of the rectangle that uniform noise replaces, as a share of the
+            image's side, in [0, 1]. The smallest side is a quarter of it.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -43,8 +43,7 @@ class Augmentation:
 
     Reference:
         Koch, Zemel, Salakhutdinov, "Siamese Neural Networks for One-shot Image Recognition",
-        2015, section 3.2 (affine distortions; the bounds are the defaults here; the flip is not
-        theirs);
+        2015, section 3.2 (affine distortions, whose bounds are the defaults here, without flip).
         Zhong, Zheng, Kang, Li, Yang, "Random Erasing Data Augmentation", 2020, algorithm 1.
     """
 
@@ -78,11 +77,11 @@ class Augmentation:
                 )
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Changes each image on its own.
+        """Change each image on its own.
 
         Args:
             images: float32 `(n, height, width, channels)`.
-            seed: Two integers; the same seed gives the same changes.
+            seed: Two integers. The same seed results in the same changes.
 
         Returns:
             float32 tensor of the same shape.
@@ -99,7 +98,7 @@ class Augmentation:
             linear *= tf.where(happens[:, -1, None, None], [[-1.0], [1.0]], [[1.0], [1.0]])
         images = _transform(images, linear, self.shift * tf.stack([shift_x, shift_y], axis=1))
         if self.brightness or self.contrast or self.erasing:
-            # Apart from the numbers above, which stay the same with and without.
+            # These random numbers come from a seed of their own, so the distortions stay the same.
             images = self._change_pixels(images, tf.random.fold_in(seed, 1))
         return images
 
@@ -118,7 +117,7 @@ class Augmentation:
         return images
 
     def _relight(self, images: tf.Tensor, brightness: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
-        """Changes each image by amounts `(n, 1, 1, 1)` in [-1, 1]."""
+        """Change each image's light by amounts `(n, 1, 1, 1)` in [-1, 1]."""
         offset = self.brightness * brightness
         if self.contrast:
             factor = (1 + self.contrast) ** contrast
@@ -134,7 +133,7 @@ class Augmentation:
         scale_x: tf.Tensor,
         scale_y: tf.Tensor,
     ) -> tf.Tensor:
-        """The matrices `(n, 2, 2)`, on (x, y), for amounts in [-1, 1]: scale, shear, rotate."""
+        """Compute matrices `(n, 2, 2)` on (x, y) that scale, shear and rotate by amounts `(n,)`."""
         angle = math.radians(self.rotation) * angle
         scale_x, scale_y = 1 + self.scale * scale_x, 1 + self.scale * scale_y
         shear_x, shear_y = self.shear * shear_x, self.shear * shear_y
@@ -147,10 +146,10 @@ def _matrices(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, d: tf.Tensor) -> tf.Tens
 
 
 def _transform(images: tf.Tensor, linear: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-    """Applies `linear` about the centre of the image, then `shift`, both on (x, y)."""
+    """Apply `linear` about the centre of the image, then `shift`, both on (x, y)."""
     size = tf.shape(images)[1:3]
     centre = tf.cast(size[::-1] - 1, tf.float32) / 2
-    # The operation asks where each pixel of the result comes from: the inverse.
+    # The operation needs the inverse: where each pixel of the result comes from.
     inverse = tf.linalg.inv(linear)
     offset = centre - tf.linalg.matvec(inverse, centre + shift)
     rows = tf.reshape(tf.concat([inverse, offset[:, :, None]], axis=2), (-1, 6))
@@ -165,13 +164,13 @@ def _transform(images: tf.Tensor, linear: tf.Tensor, shift: tf.Tensor) -> tf.Ten
 
 
 def _erase(images: tf.Tensor, side: tf.Tensor, centre: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Fills a rectangle with noise, given on (y, x) as shares of the image; of side 0 for none."""
+    """Fill a rectangle with noise. Side and centre are on (y, x), as shares of the image."""
     rows, columns = (
         tf.abs((tf.range(size, dtype=tf.float32) + 0.5) / size - centre[:, axis, None])
         < side[:, axis, None] / 2
         for axis, size in enumerate(tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32)))
     )
-    # Noise for these pixels only, since most of the time would go into it.
+    # Noise is drawn for these pixels only, since drawing it takes most of the time.
     pixels = tf.where(rows[:, :, None] & columns[:, None, :])
     noise = tf.random.stateless_uniform((tf.shape(pixels)[0], tf.shape(images)[3]), seed)
     return tf.tensor_scatter_nd_update(images, pixels, noise)

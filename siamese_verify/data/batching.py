@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from siamese_verify.checks import whole
+from siamese_verify.checks import whole_number
 from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.preprocessing import Pixels
-from siamese_verify.data.store import untuned
+from siamese_verify.data.store import without_autotuning
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
@@ -53,8 +53,9 @@ def stream(
         ValueError: If `batch_size`, `seed` or `initial_epoch` is out of range.
         TypeError: If `augment` is of another type.
     """
-    batch_size = whole("batch_size", batch_size)
-    seed, initial_epoch = whole("seed", seed, 0), whole("initial_epoch", initial_epoch, 0)
+    batch_size = whole_number("batch_size", batch_size)
+    seed = whole_number("seed", seed, 0)
+    initial_epoch = whole_number("initial_epoch", initial_epoch, 0)
     if not isinstance(augment, (bool, Augmentation)):
         raise TypeError(
             f"`augment` must be a bool or an Augmentation. Received: augment={augment!r}"
@@ -75,7 +76,7 @@ def stream(
         tf.TensorSpec((2,), tf.int32),
     )
     prepare = functools.partial(_prepare, augmentation=augmentation, arrange=arrange)
-    return untuned(
+    return without_autotuning(
         tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
         .map(prepare, 2)
         .apply(tf.data.experimental.assert_cardinality(-(-length // batch_size)))

@@ -1,4 +1,4 @@
-"""From the contents of an image file to its pixels, as a TensorFlow graph."""
+"""Decoding: from the contents of an image file to pixels, as a TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import tensorflow as tf
 from siamese_verify.data.orientation import upright
 
 _PNG, _GIF, _BMP = b"\x89PNG", b"GIF8", b"BM"
-_HEADER = 54  # bytes, of the longest header read here, that of a BMP
+_HEADER_BYTES = 54
+"""Length of the longest header that is read here, which is a BMP's."""
 _GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 4) * ([1, 1, 1, 0] * 256)
 
 
 class ImageError(ValueError):
-    """A file that cannot be used as an image: tells which and why."""
+    """An error about a file that cannot be used as an image. Tells which file and why."""
 
 
 def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
-    """Decodes a JPEG, PNG, BMP or GIF, of which the first frame counts.
+    """Decode a JPEG, PNG or BMP, or the first frame of a GIF.
 
-    A JPEG is turned as its Exif header tells.
+    A JPEG is turned upright, as its Exif header describes.
 
     Args:
-        contents: The file's contents, a scalar string.
+        contents: Contents of the file, a scalar string.
         channels: 1 (grey) or 3 (RGB). Transparency is dropped.
-        max_pixels: The most pixels that the file may hold.
+        max_pixels: Largest number of pixels that the file may hold.
 
     Returns:
         uint8 tensor `(height, width, channels)`.
 
     Raises:
-        tf.errors.OpError: If the contents are not such a file, whole and within the limit.
+        tf.errors.OpError: If the file has another format, is damaged, or exceeds the limit.
     """
-    # Of a branch that is inlined but not taken, TensorFlow still walks through the operations.
+    # A branch that is inlined costs time even when it is not taken.
     decode_other = tf.function(
         _decode_other, autograph=False, experimental_attributes={"_noinline": True}
     )
@@ -46,14 +47,14 @@ def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
 
 
 def explain(name: str, error: tf.errors.OpError) -> str:
-    """TensorFlow's message without its stack, operation and node names."""
+    """Shorten TensorFlow's message to the reason, without stack, operation and node names."""
     lines = [line for line in str(error.message).splitlines() if not line.startswith("\t [[")]
     reason = re.sub(r"\{\{.*?\}\}|\[Op:.*|assertion failed:|[\[\]]", "", lines[-1])
     return f"{name} cannot be read as an image: {' '.join(reason.split())}"
 
 
 def center_crop(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """The middle of `image`, which must be as large or larger."""
+    """Keep the middle of `image`, which must not be smaller."""
     size = tf.shape(image)
     fits = _assert(
         (size[0] >= height) & (size[1] >= width),
@@ -75,7 +76,7 @@ def _starts_with(contents: tf.Tensor, signature: bytes) -> tf.Tensor:
 def _decode_jpeg(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
     shape = tf.io.extract_jpeg_shape(contents, tf.int64)
     with tf.control_dependencies([_assert_within(tf.reduce_prod(shape[:2]), max_pixels)]):
-        # The decoder gives grey at half the cost, but not of CMYK.
+        # Decoding to grey costs half, but the decoder cannot do it from CMYK.
         return tf.cond(
             shape[2] == 4,
             lambda: _decode_rgb(contents, channels),
@@ -85,16 +86,16 @@ def _decode_jpeg(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tens
 
 def _decode_other(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
     with tf.control_dependencies(_checks(contents, max_pixels)):
-        # Decoders give grey at half the cost, but not those of BMP and GIF.
+        # Decoding to grey costs half, but the decoders of BMP and GIF cannot do it.
         image = tf.cond(
             _starts_with(contents, _PNG),
             lambda: tf.io.decode_image(contents, channels, expand_animations=False),
             lambda: _decode_rgb(contents, channels),
         )
-    # A GIF's header may tell less than its frames hold.
+    # A GIF's frames may be larger than its header says.
     within = _assert(
         tf.reduce_prod(tf.shape(image, tf.int64)[:2]) <= max_pixels,
-        [f"over-large: more pixels than its header tells, and than max_pixels={max_pixels}"],
+        [f"over-large: more pixels than its header says, and than max_pixels={max_pixels}"],
     )
     with tf.control_dependencies([within]):
         return tf.identity(image)
@@ -111,16 +112,18 @@ def _assert_within(n_pixels: tf.Tensor, max_pixels: int) -> tf.Operation:
 
 
 def _checks(contents: tf.Tensor, max_pixels: int) -> list[tf.Operation]:
-    """Assertions on what the decoders let pass, or would find out too late."""
-    padded = tf.strings.join([contents, b"\0" * _HEADER])
-    header = tf.cast(tf.io.decode_raw(tf.strings.substr(padded, 0, _HEADER), tf.uint8), tf.int64)
+    """Assert what the decoders do not check, or check too late."""
+    padded = tf.strings.join([contents, b"\0" * _HEADER_BYTES])
+    header = tf.cast(
+        tf.io.decode_raw(tf.strings.substr(padded, 0, _HEADER_BYTES), tf.uint8), tf.int64
+    )
     n_pixels = _count_pixels(contents, header)
     is_gif, is_bmp = _starts_with(contents, _GIF), _starts_with(contents, _BMP)
     whole = tf.cond(is_gif, lambda: _gif_is_whole(contents), lambda: True)
     plain = tf.cond(is_bmp, lambda: _bmp_is_plain(contents, header), lambda: True)
     return [
         _assert(tf.strings.length(contents) > 0, ["the file is empty"]),
-        _assert(n_pixels > 0, ["no JPEG, PNG, BMP or GIF, or one without size"]),
+        _assert(n_pixels > 0, ["not a JPEG, PNG, BMP or GIF, or one without size"]),
         _assert_within(n_pixels, max_pixels),
         _assert(whole, ["truncated: the GIF has no end"]),
         _assert(plain, ["a BMP with a palette or compression; save it as PNG"]),
@@ -128,14 +131,14 @@ def _checks(contents: tf.Tensor, max_pixels: int) -> list[tf.Operation]:
 
 
 def _count_pixels(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    """Width times height as the header of a PNG, GIF or BMP gives them; -1 for all else."""
+    """Compute width times height from the header of a PNG, GIF or BMP, or -1 for other files."""
 
     def product(start: int, length: int, *, big_endian: bool = False) -> tf.Tensor:
-        """Of the two integers of `length` bytes that stand from `start` on."""
+        """Multiply the two integers of `length` bytes that stand at `start`."""
         powers = 256 ** np.arange(length, dtype=np.int64)
         digits = tf.reshape(header[start : start + 2 * length], (2, length))
         sizes = tf.linalg.matvec(digits, powers[::-1] if big_endian else powers)
-        # A BMP stored from its top has a negative height.
+        # A BMP that is stored from its top has a negative height.
         return tf.reduce_prod(tf.minimum(sizes, 2**32 - sizes))
 
     return tf.case(
@@ -149,13 +152,13 @@ def _count_pixels(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
 
 
 def _gif_is_whole(contents: tf.Tensor) -> tf.Tensor:
-    """Whether the trailer is there: the decoder passes what breaks off after the first frame."""
+    """Tell whether the GIF has its trailer, since the decoder ignores missing later frames."""
     unpadded = tf.strings.regex_replace(contents, b"\\x00+$", b"")
     return tf.strings.substr(unpadded, -1, 1) == b";"
 
 
 def _bmp_is_plain(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    """Whether the pixels are colours: the decoder takes palette indices and codes for grey."""
+    """Tell whether the pixels are colours, since the decoder reads palette indices as grey."""
     bits, compression = header[28], header[30]
     padded = tf.strings.join([contents, b"\0" * 2048])
     palette = tf.strings.substr(padded, tf.cast(14 + header[14], tf.int32), 1024)

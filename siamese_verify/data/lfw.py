@@ -1,4 +1,4 @@
-"""The pair files of Labeled Faces in the Wild: names of images, lines, counts, folds."""
+"""Pair files of Labeled Faces in the Wild: names of images, lines, counts and folds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _A_PAIR = "'NAME i j' (same) or 'NAME i NAME j' (different), separated by tabs o
 
 
 class PairFileError(ValueError):
-    """A line of a pair file that cannot be read: tells the file, the line, what was expected."""
+    """An error about a pair file: tells the file, the line and what was expected."""
 
     def __init__(self, path: PathLike, line_number: int, line: str | bytes, expected: str):
         super().__init__(f"{os.fspath(path)}, line {line_number}: {line!r}: expected {expected}.")
@@ -30,7 +30,7 @@ class PairFileError(ValueError):
 
 
 def lfw_sample(identity: str, number: int) -> Sample:
-    """The image that LFW calls `identity` `number`, with the number padded to four digits.
+    """Name an image as LFW does, with its number padded to four digits.
 
     Examples:
         >>> lfw_sample("Wendy_Kennedy", 1).path
@@ -40,7 +40,7 @@ def lfw_sample(identity: str, number: int) -> Sample:
 
 
 def lfw_number(sample: Sample) -> int:
-    """The number of an image in LFW's naming; inverse of `lfw_sample`.
+    """Return the number of an image that is named as in LFW: the inverse of `lfw_sample`.
 
     Raises:
         ValueError: If the file is not named as in LFW.
@@ -50,14 +50,14 @@ def lfw_number(sample: Sample) -> int:
     number = int(digits) if _NUMBER.fullmatch(digits) else 0
     if number < 1 or sample != lfw_sample(sample.identity, number):
         raise ValueError(
-            f"{sample.path!r} is not named as in LFW's pair files: expected "
-            f"'{start}NNNN.jpg', with a number from 0001."
+            "LFW's pair files can only hold images that are named as in LFW. Expected "
+            f"'{start}NNNN.jpg', with a number from 0001. Received: path={sample.path!r}"
         )
     return number
 
 
 def read_pairs(path: PathLike) -> tuple[list[Pair], npt.NDArray[np.int32] | None]:
-    """Reads a pair file; see `PairList.from_lfw`.
+    """Read a pair file; see `PairList.from_lfw`.
 
     Returns:
         The pairs and, for a View 2 file, the fold of each.
@@ -80,17 +80,17 @@ def read_pairs(path: PathLike) -> tuple[list[Pair], npt.NDArray[np.int32] | None
 
 
 def format_pairs(pairs: Sequence[Pair], folds: npt.NDArray[np.int32] | None) -> str:
-    """The text of a pair file, which `read_pairs` reads as equal; see `PairList.to_lfw`."""
+    """Format pairs as the text of a pair file; see `PairList.to_lfw`."""
     if not pairs:
-        raise ValueError("An empty list cannot be written: a pair file holds at least one pair.")
+        raise ValueError("A pair file must hold at least one pair. Received: an empty list")
     lines = [*_count_line([pair.label for pair in pairs], folds), *map(_format_pair, pairs)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _decoded_lines(path: PathLike) -> list[tuple[int, str]]:
-    """The lines that are not blank, with their numbers."""
+    """Read the lines that are not blank, with their numbers."""
     lines = []
-    # Not str.splitlines, which also cuts names at characters such as U+2028.
+    # `str.splitlines` would also cut names at characters such as U+2028.
     for number, raw in enumerate(Path(path).read_bytes().split(b"\n"), start=1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r")
@@ -108,7 +108,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _pair_fields(line: str) -> list[str]:
-    # Where tabs alone give a pair, names may hold spaces.
+    # Names may hold spaces where tabs alone separate the fields of a pair.
     by_tab = [field.strip(" ") for field in line.strip(" \t").split("\t")]
     by_any = _fields(line)
     if len(by_tab) in (3, 4) and (_has_numbers(by_tab) or not _has_numbers(by_any)):
@@ -117,7 +117,7 @@ def _pair_fields(line: str) -> list[str]:
 
 
 def _has_numbers(fields: list[str]) -> bool:
-    """Whether integers stand where the fields of a pair have them."""
+    """Tell whether numbers stand where the fields of a pair have them."""
     numbers = fields[1::2] if len(fields) == 4 else fields[1:]
     return len(fields) in (3, 4) and all(_NUMBER.fullmatch(number) for number in numbers)
 
@@ -134,7 +134,7 @@ def _parse_pair(path: PathLike, number: int, line: str) -> Pair:
 
 def _parse_sample(path: PathLike, number: int, line: str, name: str, digits: str) -> Sample:
     if _UNSAFE_NAME.fullmatch(name):
-        expected = "a name that is no path: no separator, '..', drive or NUL byte"
+        expected = "a name that is not a path: without separator, '..', drive or NUL byte"
         raise PairFileError(path, number, line, f"{expected}; got {name!r}")
     if not _NUMBER.fullmatch(digits) or int(digits) < 1:
         raise PairFileError(path, number, line, f"an image number from 1; got {digits!r}")
@@ -160,7 +160,7 @@ def _check_counts(
 
 
 def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
-    """Warns of pairs that are listed twice, contradict each other or themselves."""
+    """Warn of pairs that are listed twice, or contradict each other or themselves."""
     problems = []
     seen: dict[frozenset[Sample], tuple[int, int]] = {}
     for number, (left, right, label) in pairs:
@@ -180,7 +180,8 @@ def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
         more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
         shown = "".join(f"\n  {problem}" for problem in problems[:10])
         warnings.warn(
-            f"{os.fspath(path)} holds {len(problems)} questionable pairs:{shown}{more}",
+            f"{os.fspath(path)} holds {len(problems)} questionable pairs, which distort "
+            f"training and figures. Correct or remove them:{shown}{more}",
             PairListWarning,
             stacklevel=4,
         )
@@ -191,17 +192,20 @@ def _format_pair(pair: Pair) -> str:
         if re.search(r"[\t\r\n]|^[ \ufeff]| $", sample.identity) or _UNSAFE_NAME.fullmatch(
             sample.identity
         ):
-            raise ValueError(f"The name {sample.identity!r} cannot stand in a pair file.")
+            raise ValueError(
+                "A name in a pair file must not be a path, hold a tab or a line end, or start "
+                f"or end with a space. Received: identity={sample.identity!r}"
+            )
     left, right = pair.left, pair.right
     if pair.label == 0:
         return f"{left.identity}\t{lfw_number(left)}\t{right.identity}\t{lfw_number(right)}"
     if left.identity != right.identity:
-        raise ValueError(f"A same pair is of one name in a pair file. Received: {pair}")
+        raise ValueError(f"A same pair in a pair file must have one name. Received: {pair}")
     return f"{left.identity}\t{lfw_number(left)}\t{lfw_number(right)}"
 
 
 def _count_line(labels: list[int], folds: npt.NDArray[np.int32] | None) -> list[str]:
-    """The first line; none where LFW's counts cannot express the list."""
+    """Format the first line, if LFW's counts can express the list."""
     if folds is None:
         return [str(sum(labels))] if 2 * sum(labels) == len(labels) else []
     n_folds = int(folds.max()) + 1
@@ -210,8 +214,9 @@ def _count_line(labels: list[int], folds: npt.NDArray[np.int32] | None) -> list[
         per_fold != n_same
     ):
         raise ValueError(
-            "A View 2 file holds one fold after another, each of as many same as different pairs. "
+            "A View 2 file must hold one fold after another, all with one number of same and of "
+            "different pairs. Use `PairList.sample(n_folds=...)`, or leave out pairs. "
             f"Received: folds of {np.bincount(folds).tolist()} pairs, of which "
-            f"{per_fold.astype(int).tolist()} are same."
+            f"{per_fold.astype(int).tolist()} are same"
         )
     return [f"{n_folds}\t{n_same}"]

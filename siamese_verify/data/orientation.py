@@ -1,6 +1,6 @@
-"""Which way up a JPEG is: a camera stores pixels as it was held, and notes how to turn them.
+"""Orientation of JPEGs: a camera stores pixels as it was held, and notes how to turn them.
 
-The note is the tag Orientation of an Exif header: CIPA DC-008, "Exif", section 4.6.4.
+Its note is the tag Orientation of the Exif header (CIPA DC-008, "Exif", section 4.6.4).
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ import numpy as np
 import tensorflow as tf
 
 _EXIF = b"Exif\0\0"
-_WITHIN = 2**18  # bytes of a file, in which segments other than the pixels come first
-_ORIENTATION = 0x0112
-_ENTRY = 12  # bytes: two of the tag, two of the type, four of the count, four of the value
+_SEARCHED_BYTES = 2**18
+"""Length of a file's start that is searched. Segments such as Exif precede the pixels."""
+_ORIENTATION_TAG = 0x0112
+_ENTRY_BYTES = 12
+"""Length of a directory entry: tag (2 bytes), type (2), count (4) and value (4)."""
 
 
 def upright(image: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
-    """Turns a decoded JPEG as its Exif header tells; as it is, where there is none or no tag.
+    """Turn a decoded JPEG as its Exif header describes. Without the tag, nothing changes.
 
     Args:
-        image: Its pixels `(height, width, channels)`.
-        contents: The file's contents, a scalar string.
+        image: Pixels `(height, width, channels)`.
+        contents: Contents of the file, a scalar string.
 
     Returns:
-        The pixels; height and width change places with a turn by a quarter.
+        The turned pixels. A quarter turn swaps height and width.
     """
-    parts = tf.strings.split(tf.strings.substr(contents, 0, _WITHIN), _EXIF, maxsplit=1)
-    # Few files have one, and TensorFlow walks through the operations of what is inlined.
+    parts = tf.strings.split(tf.strings.substr(contents, 0, _SEARCHED_BYTES), _EXIF, maxsplit=1)
+    # Few files have an Exif header, and a branch that is inlined costs time in every file.
     turned = tf.function(_turned, autograph=False, experimental_attributes={"_noinline": True})
     return tf.cond(tf.size(parts) > 1, lambda: turned(image, parts[1]), lambda: image)
 
@@ -43,8 +45,8 @@ def _turned(image: tf.Tensor, tiff: tf.Tensor) -> tf.Tensor:
 
 
 def _read_orientation(tiff: tf.Tensor) -> tf.Tensor:
-    """Of the header's first directory: 1 to 8; 1, which is upright, if it does not tell."""
-    padded = tf.strings.join([tiff, b"\0" * _ENTRY])
+    """Read the orientation, 1 to 8, from the first directory. Without the tag, it is 1: upright."""
+    padded = tf.strings.join([tiff, b"\0" * _ENTRY_BYTES])
     header = tf.cast(tf.io.decode_raw(padded, tf.uint8), tf.int64)
     is_big_endian = tf.strings.substr(padded, 0, 1) == b"M"
 
@@ -52,12 +54,12 @@ def _read_orientation(tiff: tf.Tensor) -> tf.Tensor:
         powers = 256 ** np.arange(length, dtype=np.int64)
         return tf.reduce_sum(digits * tf.where(is_big_endian, powers[::-1], powers), -1)
 
-    # Of a damaged header, the zeros at the end are read: no entries.
+    # In a damaged header, the zeros at the end are read, which mean no entries.
     start = tf.minimum(numbers(header[4:8], 4), tf.size(header, tf.int64) - 2)
     count = numbers(header[start : start + 2], 2)
-    directory = header[start + 2 : start + 2 + count * _ENTRY]
-    whole = tf.size(directory) // _ENTRY
-    entries = tf.reshape(directory[: whole * _ENTRY], (-1, _ENTRY))
+    directory = header[start + 2 : start + 2 + count * _ENTRY_BYTES]
+    whole = tf.size(directory) // _ENTRY_BYTES
+    entries = tf.reshape(directory[: whole * _ENTRY_BYTES], (-1, _ENTRY_BYTES))
     tags, values = numbers(entries[:, :2], 2), numbers(entries[:, 8:10], 2)
-    found = tf.boolean_mask(values, (tags == _ORIENTATION) & (values >= 1) & (values <= 8))
+    found = tf.boolean_mask(values, (tags == _ORIENTATION_TAG) & (values >= 1) & (values <= 8))
     return tf.concat([found, tf.ones(1, tf.int64)], 0)[0]

@@ -1,4 +1,4 @@
-"""What is done to an image before a network sees it."""
+"""`Preprocessing`: the steps from an image file to the pixels that a network receives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from siamese_verify.checks import is_whole, whole
+from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data import decoding
 from siamese_verify.data.decoding import ImageError
 
@@ -19,17 +19,18 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """What is done to an image before a network sees it.
+    """The steps from an image file to the pixels that a network receives.
 
-    The file is decoded (JPEG, PNG, BMP or GIF, of which the first frame counts), cropped, resized
-    bilinearly with antialiasing, and kept as uint8. `scale` brings pixels to [0, 1], as batches do.
+    A JPEG, PNG or BMP, or the first frame of a GIF, is decoded and cropped. Then it is resized
+    bilinearly with antialiasing, and kept as uint8. `scale` and batches bring pixels to [0, 1].
 
     Args:
         image_size: Height and width of the result, in pixels.
         channels: 1 (grey) or 3 (RGB). Transparency is dropped.
-        center_crop: Height and width, in pixels of the file, of the part to keep; by default all.
-        max_pixels: The most pixels (width times height) that a file may hold, checked before it
-            is decoded, so that a small file cannot fill the memory.
+        center_crop: Height and width of the middle part to keep, in pixels of the file. By default
+            all is kept.
+        max_pixels: Largest number of pixels (width times height) that a file may hold. It is
+            checked before decoding, so that a small file cannot fill the memory.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -52,7 +53,9 @@ class Preprocessing:
             if size is None and name == "center_crop":
                 continue
             if not (
-                isinstance(size, (tuple, list)) and len(size) == 2 and all(map(is_whole, size))
+                isinstance(size, (tuple, list))
+                and len(size) == 2
+                and all(map(is_whole_number, size))
             ):
                 raise ValueError(
                     f"`{name}` must be a height and a width of at least 1 pixel, whole numbers. "
@@ -61,7 +64,7 @@ class Preprocessing:
             object.__setattr__(self, name, (int(size[0]), int(size[1])))
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
-        whole("max_pixels", self.max_pixels)
+        whole_number("max_pixels", self.max_pixels)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -69,18 +72,18 @@ class Preprocessing:
         return (*self.image_size, self.channels)
 
     def decode(self, contents: bytes, name: str = "image") -> Pixels:
-        """Decodes the contents of one file; a JPEG is turned as its camera noted (Exif).
+        """Decode, crop and resize one file. A JPEG is turned upright by its Exif header.
 
         Args:
-            contents: The bytes of a JPEG, PNG, BMP or GIF file.
-            name: What an error calls the file.
+            contents: Bytes of a JPEG, PNG, BMP or GIF file.
+            name: Name of the file in errors.
 
         Returns:
-            uint8 array of the shape `shape`.
+            uint8 array `(height, width, channels)`.
 
         Raises:
-            ImageError: If the contents are empty, corrupt, truncated, of another format, of more
-                than `max_pixels`, or smaller than `center_crop`.
+            ImageError: If the file is empty, damaged, of another format, larger than `max_pixels`
+                or smaller than `center_crop`.
         """
         try:
             pixels: Pixels = self.decode_tensor(tf.constant(contents)).numpy()
@@ -89,34 +92,34 @@ class Preprocessing:
         return pixels
 
     def decode_tensor(self, contents: tf.Tensor) -> tf.Tensor:
-        """`decode` as a graph, for use in `tf.data`: from a scalar string to a uint8 tensor."""
+        """Decode as `decode` does, in a graph: from a scalar string to a uint8 tensor."""
         return _decoder(self)(contents)
 
-    def fit(self, image: tf.Tensor) -> tf.Tensor:
-        """Crops and resizes decoded pixels, a uint8 tensor `(height, width, channels)`."""
+    def crop_and_resize(self, image: tf.Tensor) -> tf.Tensor:
+        """Crop and resize decoded pixels, a uint8 tensor `(height, width, channels)`."""
         if self.center_crop is not None:
             image = decoding.center_crop(image, *self.center_crop)
         image = tf.image.resize(image, self.image_size, method="bilinear", antialias=True)
-        # Each is a mean of pixels, so that none is out of range.
+        # Resized pixels are means of pixels, so none is out of range.
         return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), self.shape)
 
 
 @functools.lru_cache(maxsize=16)
 def _decoder(preprocessing: Preprocessing) -> Any:
-    """The graph, which takes longer to build than an image to decode."""
+    """Build the graph, which is kept because building takes longer than decoding an image."""
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
         image = decoding.decode(contents, preprocessing.channels, preprocessing.max_pixels)
-        return preprocessing.fit(image)
+        return preprocessing.crop_and_resize(image)
 
     return tf.function(decode, [tf.TensorSpec((), tf.string)], autograph=False)
 
 
 def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Pixels from uint8 in [0, 255] to float32 in [0, 1], which networks take.
+    """Scale pixels from uint8 in [0, 255] to float32 in [0, 1], the range of networks' inputs.
 
     Args:
-        pixels: uint8 array, or floating-point array that is scaled already.
+        pixels: uint8 array, or a floating-point array in [0, 1], whose values stay.
 
     Returns:
         float32 array of the same shape.
@@ -133,13 +136,13 @@ def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:
         return array.astype(np.float32) / np.float32(255)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(
-            "Pixels are uint8 in [0, 255] or floating-point in [0, 1]. "
+            "Pixels must be uint8 in [0, 255] or floating-point in [0, 1]. "
             f"Received: dtype={array.dtype}"
         )
-    # Written so that NaN fails.
+    # The comparisons are false for NaN.
     if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise ValueError(
-            "Floating-point pixels lie in [0, 1]. "
-            f"Received: values from {array.min()} to {array.max()}. Divide pixels by 255."
+            "Floating-point pixels must lie in [0, 1]. Divide them by 255. "
+            f"Received: values from {array.min()} to {array.max()}"
         )
     return array.astype(np.float32)

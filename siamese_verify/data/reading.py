@@ -1,4 +1,4 @@
-"""One image, however a user holds it: as a path, bytes, file, array or PIL image."""
+"""Reading of one image, which a user has as a path, bytes, file, array or PIL image."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, scale
 from siamese_verify.files import PathLike
 
-Image: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any  # The last one is PIL's.
-_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
+ImageLike: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any
+"""An image in any form that `read_image` accepts. `Any` stands for PIL's images."""
+_CHANNELS = (1, 3, 4)
+"""Numbers of channels of grey, RGB and RGBA arrays."""
 _PATHS, _CONTENTS = (str, os.PathLike), (bytes, bytearray, memoryview)
 
 
-def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
-    """Brings an image to the pixels that a network sees.
+def read_image(image: ImageLike, preprocessing: Preprocessing) -> Pixels:
+    """Read an image as the pixels that a network receives.
 
     Args:
-        image: A path; the bytes of a file, or an open one; an array `(height, width)` or
-            `(height, width, channels)` of grey, RGB or RGBA, uint8 or floats in [0, 1]; or a PIL
-            image. An array of the shape of `preprocessing` is taken as it is.
-        preprocessing: What is done to it.
+        image: Path, bytes of a file, open file, array or PIL image. An array has the shape
+            `(height, width)` or `(height, width, channels)`. It is grey, RGB or RGBA, in uint8 or
+            floats in [0, 1]. If it has the shape of `preprocessing`, it is neither cropped nor
+            resized.
+        preprocessing: Cropping, size and channels of the result.
 
     Returns:
-        uint8 array of the shape of `preprocessing`.
+        uint8 array `(height, width, channels)` of the shape of `preprocessing`.
 
     Raises:
-        ImageError: If the file cannot be decoded, or an array is of another type, shape or range.
-        TypeError: If it is none of these.
+        ImageError: If a file cannot be decoded, or an array has another type, shape or range.
+        TypeError: If `image` is nothing of this kind.
         OSError: If the path cannot be read.
 
     Examples:
@@ -54,17 +57,18 @@ def read_image(image: Image, preprocessing: Preprocessing) -> Pixels:
         contents = image.read()
         if not isinstance(contents, bytes):
             raise TypeError(
-                f"A file must be opened in binary mode. Received: {type(contents).__name__} read"
+                "A file must be opened in binary mode, such as open(path, 'rb'). "
+                f"Received: {type(contents).__name__} from its read()"
             )
         return preprocessing.decode(contents, str(getattr(image, "name", "image")))
     raise TypeError(
-        "An image is a path, bytes, a file, an array or a PIL image. "
+        "An image must be a path, bytes, a file, an array or a PIL image. "
         f"Received: {type(image).__name__}"
     )
 
 
 def _is_pil(image: Any) -> bool:
-    """Without PIL, which need not be installed."""
+    """Tell whether it is a PIL image, without PIL, which need not be installed."""
     return hasattr(image, "convert") and hasattr(image, "getbands")
 
 
@@ -73,18 +77,19 @@ def _from_pil(image: Any, channels: int) -> Pixels:
 
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise ImageError(
-            "A PIL image has 8 bits a channel: others tell no range, and PIL would cut them off. "
-            f"Received: mode {image.mode}. Give the file, or an array of floats in [0, 1]."
+            "A PIL image must have 8 bits a channel, since PIL cuts off larger values. Pass the "
+            "path of the file instead, or an array of floats in [0, 1]. "
+            f"Received: mode {image.mode}"
         )
     upright = ImageOps.exif_transpose(image)
     return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
 
 
-def listed(images: Iterable[Image]) -> Iterable[Image]:
-    """The images themselves, unless they are one, whose rows or characters would be taken.
+def image_list(images: Iterable[ImageLike]) -> Iterable[ImageLike]:
+    """Return `images`, unless they are one image, whose rows or bytes would count as images.
 
     Raises:
-        TypeError: If they are one image.
+        TypeError: If `images` is one image.
     """
     if (
         _is_one_array(images)
@@ -93,13 +98,14 @@ def listed(images: Iterable[Image]) -> Iterable[Image]:
         or hasattr(images, "read")
     ):
         raise TypeError(
-            f"Images come in a list, also a single one. Received: {type(images).__name__}"
+            "Images come in a list, also a single one: write [image]. "
+            f"Received: {type(images).__name__}"
         )
     return images
 
 
 def _is_one_array(images: Any) -> bool:
-    """Unlike a stack of grey images, of which few are 1, 3 or 4 pixels wide."""
+    """Tell an image from a stack of grey images, which are rarely 1, 3 or 4 pixels wide."""
     if not isinstance(images, np.ndarray):
         return False
     return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in _CHANNELS)
@@ -109,24 +115,24 @@ def _from_array(array: npt.NDArray[Any], preprocessing: Preprocessing) -> Pixels
     pixels = array[..., None] if array.ndim == 2 else array
     if pixels.ndim != 3 or pixels.shape[2] not in _CHANNELS or not pixels.size:
         raise ImageError(
-            "An image is an array of shape (height, width), or with 1 (grey), 3 (RGB) or 4 (RGBA) "
-            f"channels at the end. Received: shape {array.shape}"
+            "An array must have the shape (height, width) or (height, width, channels), with 1 "
+            f"(grey), 3 (RGB) or 4 (RGBA) channels. Received: shape {array.shape}"
         )
     if pixels.dtype != np.uint8:
         try:
             pixels = np.round(scale(pixels) * 255).astype(np.uint8)
         except ValueError as error:
-            raise ImageError(f"An image cannot be used: {error}") from error
+            raise ImageError(f"An array cannot be used as an image. {error}") from error
     if pixels.shape == preprocessing.shape:
         return pixels
     try:
-        # As of a file, where transparency is dropped.
+        # Transparency is dropped, as when a file is decoded.
         colour = tf.constant(pixels[:, :, :3])
         if colour.shape[2] == 3 and preprocessing.channels == 1:
             colour = tf.image.rgb_to_grayscale(colour)
         elif colour.shape[2] == 1 and preprocessing.channels == 3:
             colour = tf.image.grayscale_to_rgb(colour)
-        fitted: Pixels = preprocessing.fit(colour).numpy()
+        resized: Pixels = preprocessing.crop_and_resize(colour).numpy()
     except tf.errors.OpError as error:
         raise ImageError(decoding.explain("An image", error)) from error
-    return fitted
+    return resized

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class PairListWarning(UserWarning):
-    """A pair list that can be used, but has entries that need a look."""
+    """A warning about a pair list that can be used, but that has questionable entries."""
 
 
 class Sample(NamedTuple):
-    """An image file, and the identity that it shows.
+    """An image file and the identity that it shows.
 
     Examples:
         >>> Sample("scans/0017.png", identity="Ada").identity
@@ -20,7 +21,7 @@ class Sample(NamedTuple):
     path: str
     """Path below the images' root, with `/` between its parts. Any folder may hold it."""
     identity: str
-    """Whom or what the image shows: an identity, a writer, a product."""
+    """Whom or what the image shows: a person, a writer, a product."""
 
 
 class Pair(NamedTuple):
@@ -36,3 +37,38 @@ class Pair(NamedTuple):
     right: Sample
     label: int
     """1 = genuine (the same identity), 0 = impostor."""
+
+
+SamplesByIdentity = dict[str, list[Sample]]
+
+
+def group_by_identity(samples: Iterable[Sample]) -> SamplesByIdentity:
+    """Group samples by identity: identities sorted, the samples of each in the order received.
+
+    Raises:
+        TypeError: If something other than a `Sample` is among `samples`.
+        ValueError: If two samples have the same path.
+
+    Examples:
+        >>> group_by_identity([Sample("1.png", "Bob"), Sample("2.png", "Ada")])["Ada"]
+        [Sample(path='2.png', identity='Ada')]
+    """
+    found: SamplesByIdentity = {}
+    paths: set[str] = set()
+    repeated: list[str] = []
+    for sample in samples:
+        if not isinstance(sample, Sample):
+            raise TypeError(
+                "`samples` must hold only `Sample`s, such as Sample('Ada/1.png', 'Ada'). "
+                f"Received: {sample!r}"
+            )
+        if sample.path in paths:
+            repeated.append(sample.path)
+        paths.add(sample.path)
+        found.setdefault(sample.identity, []).append(sample)
+    if repeated:
+        raise ValueError(
+            "`samples` must hold each image once, or an image would be compared with itself. "
+            f"Received: {len(repeated):,} repeated paths, such as {repeated[0]!r}"
+        )
+    return dict(sorted(found.items()))

@@ -1,4 +1,4 @@
-"""Same and different pairs drawn from a folder of identities: balanced, without repeats."""
+"""Random pairs of identities' images: balanced and without repeats."""
 
 from __future__ import annotations
 
@@ -8,49 +8,81 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.data.folders import Samples
-from siamese_verify.data.samples import Sample
+from siamese_verify.checks import whole_number
+from siamese_verify.data.samples import Pair, Sample, SamplesByIdentity
 
-_DRAWS = 4  # for each pair, before all are listed instead
+_DRAWS = 4
+"""Draws for each wanted pair, before all possible pairs are listed instead."""
+TwoSamples = tuple[Sample, Sample]
 
 
-def sample_pairs(
-    identities: Samples, size: int | None, rng: np.random.Generator
-) -> tuple[list[tuple[Sample, Sample]], list[tuple[Sample, Sample]]]:
-    """Draws `size / 2` same and `size / 2` different pairs; see `PairList.sample`."""
-    counts = np.array([len(files) for files in identities.values()])
-    n_same = int((counts * (counts - 1) // 2).sum())
-    n_different = (int(counts.sum()) ** 2 - int((counts**2).sum())) // 2
+def draw_pairs(
+    samples: SamplesByIdentity, size: int | None, rng: np.random.Generator
+) -> list[Pair]:
+    """Draw `size / 2` same and then `size / 2` different pairs; see `PairList.sample`."""
+    n_same, n_different = _count_possible(samples)
     possible = 2 * min(n_same, n_different)
     if size is None:
-        size = min(possible, 2 * int(counts.sum()))
+        size = _default_size(samples)
     if size < 2 or size % 2 or size > possible:
         raise ValueError(
-            f"`size` must be an even number from 2 to {possible:,}: these {len(identities):,} identities "
-            f"give {n_same:,} same and {n_different:,} different pairs. Received: size={size}"
+            f"`size` must be an even number from 2 to {possible:,}, since {len(samples):,} "
+            f"identities have {n_same:,} same and {n_different:,} different pairs. "
+            f"Received: size={size}"
         )
-    return _sample_same(identities, size // 2, rng), _sample_different(identities, size // 2, rng)
+    same = _draw_same(samples, size // 2, rng)
+    different = _draw_different(samples, size // 2, rng)
+    return [Pair(*two, label) for label, drawn in ((1, same), (0, different)) for two in drawn]
 
 
-def _sample_same(
-    identities: Samples, size: int, rng: np.random.Generator
-) -> list[tuple[Sample, Sample]]:
+def draw_folds(samples: SamplesByIdentity, size: int | None, n_folds: int, seed: int) -> list[Pair]:
+    """Draw equally many pairs in each fold, one fold after another; see `PairList.sample`."""
+    n_folds = whole_number("n_folds", n_folds, 2)
+    shuffled = np.random.default_rng(seed).permutation(list(samples))
+    parts = [
+        {identity: samples[identity] for identity in sorted(part.tolist())}
+        for part in np.array_split(shuffled, n_folds)
+    ]
+    possible = n_folds * min(2 * min(_count_possible(part)) for part in parts)
+    if size is None:
+        size = n_folds * min(map(_default_size, parts))
+    if size < 2 or size % (2 * n_folds) or size > possible:
+        raise ValueError(
+            f"With folds, `size` must be a multiple of {2 * n_folds} from {2 * n_folds} to "
+            f"{possible:,}, since each of {n_folds} folds needs identities of its own. Use fewer "
+            f"folds or more images. Received: size={size}, n_folds={n_folds}"
+        )
+    drawn = (draw_pairs(part, size // n_folds, np.random.default_rng(seed)) for part in parts)
+    return list(itertools.chain.from_iterable(drawn))
+
+
+def _count_possible(samples: SamplesByIdentity) -> tuple[int, int]:
+    """Count the same and the different pairs that the images allow."""
+    counts = [len(of_one) for of_one in samples.values()]
+    n_same = sum(math.comb(count, 2) for count in counts)
+    return n_same, math.comb(sum(counts), 2) - n_same
+
+
+def _default_size(samples: SamplesByIdentity) -> int:
+    n_images = sum(map(len, samples.values()))
+    return 2 * min(*_count_possible(samples), n_images)
+
+
+def _draw_same(samples: SamplesByIdentity, size: int, rng: np.random.Generator) -> list[TwoSamples]:
+    capacities = [math.comb(len(of_one), 2) for of_one in samples.values()]
+    shares = _even_shares(capacities, size, rng)
     drawn = []
-    for samples, share in zip(
-        identities.values(),
-        _even_shares([math.comb(len(f), 2) for f in identities.values()], size, rng),
-        strict=True,
-    ):
-        for index in rng.choice(math.comb(len(samples), 2), share, replace=False).tolist():
+    for of_one, capacity, share in zip(samples.values(), capacities, shares, strict=True):
+        for index in rng.choice(capacity, share, replace=False).tolist():
             first, second = _unrank(index)
-            drawn.append((samples[first], samples[second]))
+            drawn.append((of_one[first], of_one[second]))
     return drawn
 
 
 def _even_shares(
     capacities: list[int], total: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Spreads `total` as evenly as the capacities allow; chance decides who gets one more."""
+    """Spread `total` as evenly as the capacities allow. Chance decides where one more goes."""
     capacity = np.array(capacities)
     shares = np.zeros_like(capacity)
     while total:
@@ -65,35 +97,50 @@ def _even_shares(
 
 
 def _unrank(index: int) -> tuple[int, int]:
-    """The pair `first < second` that stands at `index` in (0, 1), (0, 2), (1, 2), (0, 3), ..."""
+    """Return the pair `first < second` at `index` of (0, 1), (0, 2), (1, 2), (0, 3), ..."""
     second = (1 + math.isqrt(1 + 8 * index)) // 2
     return index - math.comb(second, 2), second
 
 
-def _sample_different(
-    identities: Samples, size: int, rng: np.random.Generator
-) -> list[tuple[Sample, Sample]]:
-    names = list(identities)
-    counts = np.array([len(files) for files in identities.values()])
-    possible = (int(counts.sum()) ** 2 - int((counts**2).sum())) // 2
-    if possible > 4 * size:
-        drawn: dict[tuple[Sample, Sample], None] = {}
-        for _ in range(_DRAWS * size):
-            first, second = sorted(rng.choice(len(names), 2, replace=False).tolist())
-            left, right = (
-                identities[names[i]][int(rng.integers(counts[i]))] for i in (first, second)
-            )
-            drawn[left, right] = None
-            if len(drawn) == size:
-                return list(drawn)
-    # Few are left out, or nearly all are of a few identities: drawing one by one hits the same pairs
-    # again and again. Sorting by waiting times draws as that would (Efraimidis, Spirakis 2006).
-    samples = [sample for samples in identities.values() for sample in samples]
-    every = [
-        pair for pair in itertools.combinations(samples, 2) if pair[0].identity != pair[1].identity
-    ]
-    n_ways = [
-        len(identities[left.identity]) * len(identities[right.identity]) for left, right in every
-    ]
-    waiting = rng.exponential(size=len(every)) * n_ways
-    return [every[i] for i in np.argsort(waiting)[:size].tolist()]
+def _draw_different(
+    samples: SamplesByIdentity, size: int, rng: np.random.Generator
+) -> list[TwoSamples]:
+    # Where few of the possible pairs are left out, drawing one by one repeats pairs too often.
+    if _count_possible(samples)[1] > 4 * size:
+        drawn = _draw_one_by_one(samples, size, rng)
+        if len(drawn) == size:
+            return drawn
+    return _draw_from_all(samples, size, rng)
+
+
+def _draw_one_by_one(
+    samples: SamplesByIdentity, size: int, rng: np.random.Generator
+) -> list[TwoSamples]:
+    """Draw two identities and an image of each, until `size` pairs differ or the draws run out."""
+    by_number = list(samples.values())
+    drawn: dict[TwoSamples, None] = {}
+    for _ in range(_DRAWS * size):
+        first, second = sorted(rng.choice(len(by_number), 2, replace=False).tolist())
+        left, right = (by_number[i][int(rng.integers(len(by_number[i])))] for i in (first, second))
+        drawn[left, right] = None
+        if len(drawn) == size:
+            break
+    return list(drawn)
+
+
+def _draw_from_all(
+    samples: SamplesByIdentity, size: int, rng: np.random.Generator
+) -> list[TwoSamples]:
+    """Draw from a list of all different pairs, with the probabilities of drawing one by one.
+
+    Sorting by exponential waiting times has this property.
+
+    Reference:
+        Efraimidis, Spirakis, "Weighted random sampling with a reservoir", 2006.
+    """
+    listed = itertools.chain.from_iterable(samples.values())
+    every = itertools.combinations(listed, 2)
+    pairs = [(left, right) for left, right in every if left.identity != right.identity]
+    n_ways = [len(samples[left.identity]) * len(samples[right.identity]) for left, right in pairs]
+    waiting = rng.exponential(size=len(pairs)) * n_ways
+    return [pairs[i] for i in np.argsort(waiting)[:size].tolist()]

@@ -1,4 +1,4 @@
-"""Pixels: decode each image once on all cores, keep them as uint8."""
+"""Pixels of many images: decoded once, on all cores, and kept in memory or in a cache."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from siamese_verify.data.decoding import ImageError, explain
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.files import PathLike, replacing
 
-_CHUNK = 64  # images per step of the progress bar
-_CACHE_FORMAT = 2  # to be raised whenever the same file and settings give other pixels
+_CHUNK = 64
+"""Number of images per step of the progress bar."""
+_CACHE_FORMAT = 2
+"""Number to raise whenever the same file and settings result in other pixels."""
 
 
 def load_images(
@@ -29,22 +31,22 @@ def load_images(
     cache: PathLike | None = None,
     verbose: bool = True,
 ) -> Pixels:
-    """Decodes and resizes images on all cores, or opens what an earlier call has kept.
+    """Decode and resize images on all cores, or open the pixels that an earlier call has kept.
 
     Args:
-        paths: The files.
-        preprocessing: How they are decoded.
-        cache: Folder for the pixels. With it, they are kept in a file there and mapped into
-            memory; a later call for the same contents and settings opens that file and decodes
-            nothing. The contents are read each time, so that a changed image never gives old
-            pixels. Without it, pixels are kept in memory.
+        paths: Paths of the files.
+        preprocessing: How images are decoded.
+        cache: Folder for a file of pixels, which is mapped into memory. A later call for the same
+            images and settings opens this file and decodes nothing. It still reads the images, so
+            that a changed image is never mistaken for its old version. Without `cache`, pixels
+            are kept in memory.
         verbose: Whether to show a progress bar.
 
     Returns:
-        uint8 array `(len(paths), height, width, channels)`, read-only where it comes from a file.
+        uint8 array `(len(paths), height, width, channels)`, read-only with `cache`.
 
     Raises:
-        ImageError: If a file cannot be decoded; see `Preprocessing.decode`. Names the file.
+        ImageError: If a file cannot be decoded (see `Preprocessing.decode`). Names the file.
     """
     shape = (len(paths), *preprocessing.shape)
     if cache is None:
@@ -61,8 +63,8 @@ def load_images(
     return opened
 
 
-def untuned(data: tf.data.Dataset) -> tf.data.Dataset:
-    """`data` as it was built: at the end of a tuned one, TensorFlow waits seconds for its tuner."""
+def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Turn off TensorFlow's autotuning, for whose end every iteration would wait seconds."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return data.with_options(options)
@@ -72,7 +74,7 @@ def _decode_into(
     pixels: Pixels, paths: Sequence[PathLike], preprocessing: Preprocessing, verbose: bool
 ) -> None:
     names = [os.fsencode(path) for path in paths]
-    decoded = untuned(
+    decoded = without_autotuning(
         tf.data.Dataset.from_tensor_slices(names)
         .map(lambda name: preprocessing.decode_tensor(tf.io.read_file(name)), tf.data.AUTOTUNE)
         .batch(_CHUNK)
@@ -87,29 +89,30 @@ def _decode_into(
             if progress:
                 progress.update(done)
     except tf.errors.OpError as error:
-        # One of this chunk is at fault; decoded on its own, it is named.
+        # The error does not name the file, so each image of this chunk is decoded on its own.
         for path in paths[done : done + _CHUNK]:
             preprocessing.decode(Path(path).read_bytes(), os.fspath(path))
         raise ImageError(explain("An image", error)) from error
 
 
 def _fingerprint(paths: Sequence[PathLike], preprocessing: Preprocessing) -> str:
-    """A digest of everything that the pixels depend on."""
+    """Compute a digest of everything that the pixels depend on."""
 
     def digest(path: PathLike) -> bytes:
         return hashlib.sha256(Path(path).read_bytes()).digest()
 
     settings = [_CACHE_FORMAT, tf.__version__, dataclasses.asdict(preprocessing)]
-    whole = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    everything = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     with ThreadPoolExecutor() as pool:
         for part in pool.map(digest, paths):
-            whole.update(part)
-    return whole.hexdigest()[:32]
+            everything.update(part)
+    return everything.hexdigest()[:32]
 
 
 def _is_complete(kept: Path, shape: tuple[int, ...]) -> bool:
+    """Tell whether the cache holds such a file, undamaged."""
     try:
         pixels = np.lib.format.open_memmap(kept, "r")
-    except Exception:  # However the file is damaged, it is made anew.
+    except Exception:  # A damaged file can raise anything, and is written again.
         return False
     return pixels.shape == shape and pixels.dtype == np.uint8

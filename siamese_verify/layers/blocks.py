@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from keras import layers
 
-from siamese_verify.checks import check_dropout, check_l2, whole
+from siamese_verify.checks import check_dropout, check_l2, whole_number
 from siamese_verify.layers.fast.batch_norm import BatchNormalization
 from siamese_verify.layers.fast.l2 import L2
 from siamese_verify.layers.fast.spectral import METHODS, Method, SpectralConv2D
@@ -215,4 +215,4 @@ def block_from_fields(fields: dict[str, Any]) -> Block:
 
 def _check_counts(block: Block, *names: str) -> None:
     for name in names:
-        object.__setattr__(block, name, whole(name, getattr(block, name)))
+        object.__setattr__(block, name, whole_number(name, getattr(block, name)))

@@ -9,7 +9,7 @@ import keras
 from keras import layers
 from typing_extensions import override
 
-from siamese_verify.checks import check_dropout, check_l2, is_whole, whole
+from siamese_verify.checks import check_dropout, check_l2, is_whole_number, whole_number
 from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields
 from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
@@ -63,7 +63,7 @@ class ConvTower(keras.Model):
         dropout: float = 0.0,
     ):
         tower_blocks = [block_from_fields(b) if isinstance(b, dict) else b for b in blocks]
-        embedding_size = whole("embedding_size", embedding_size)
+        embedding_size = whole_number("embedding_size", embedding_size)
         check_l2(l2)
         check_dropout(dropout)
         _check_size(tower_blocks, input_shape)
@@ -209,7 +209,7 @@ class ConvTower(keras.Model):
 
 
 def _check_size(blocks: list[Block], input_shape: tuple[int, int, int]) -> None:
-    if len(input_shape) != 3 or not all(map(is_whole, input_shape)):
+    if len(input_shape) != 3 or not all(map(is_whole_number, input_shape)):
         raise ValueError(
             "`input_shape` must be the height, width and channels of an image, at least 1 each. "
             f"Received: input_shape={input_shape}"

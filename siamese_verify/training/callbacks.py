@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from siamese_verify.checks import is_whole, whole
+from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.samples import Sample
 from siamese_verify.evaluation.report import evaluate_scores
@@ -74,7 +74,7 @@ class Koch2015Schedule(keras.callbacks.Callback):
         decay: float = 0.99,
     ):
         super().__init__()
-        epochs = whole("epochs", epochs)
+        epochs = whole_number("epochs", epochs)
         if not 0 < initial_momentum <= 1 or not 0 < momentum <= 1:
             raise ValueError(
                 "`initial_momentum` and `momentum` must be in (0, 1]. Received: "
@@ -243,7 +243,7 @@ class OneShotAccuracy(keras.callbacks.Callback):
                 "`identities` must name who is on each of `images`. "
                 f"Received: {len(images)} images, {len(identities)} identities"
             )
-        trials = whole("trials", trials)
+        trials = whole_number("trials", trials)
         self.images = images
         names = [who.identity if isinstance(who, Sample) else who for who in identities]
         self.trials = _draw_trials(names, n_way, trials, np.random.default_rng(seed))
@@ -280,7 +280,7 @@ def _draw_trials(
         for identity in sorted(set(identities))
     }
     several = [identity for identity, indices in samples.items() if len(indices) > 1]
-    if not is_whole(n_way, 2) or n_way > len(samples) or not several:
+    if not is_whole_number(n_way, 2) or n_way > len(samples) or not several:
         raise ValueError(
             "`n_way` must be a whole number, from 2 to the number of identities, of whom one or more "
             f"must have two images. Received: n_way={n_way}, {len(samples)} identities, "

@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify.checks import whole
+from siamese_verify.checks import whole_number
 from siamese_verify.evaluation.thresholds import tar_name
 from siamese_verify.tensors import Tensor
 from siamese_verify.training.labels import aligned, for_each_score
@@ -45,7 +45,7 @@ class _ScoreMetric(keras.metrics.Metric):
 
     def __init__(self, name: str, capacity: int, **kwargs: Any):
         super().__init__(name=name, **kwargs)
-        self.capacity = whole("capacity", capacity, lowest=_FEWEST_SCORES)
+        self.capacity = whole_number("capacity", capacity, lowest=_FEWEST_SCORES)
         shape = (replica_count(), 3, self.capacity + 1)
         self.tables = self.add_variable(shape, "zeros", "float32", name="tables")
         self.steps = self.add_variable(shape[:1], "zeros", "float32", name="steps")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.checks import whole
+from siamese_verify.checks import whole_number
 from siamese_verify.layers.heads import CosineHead
 from siamese_verify.scoring import Floats, GalleryScorer, unit_length
 
@@ -125,7 +125,7 @@ class FaissIndex:
 
 
 def _checked(k: int, n: int) -> int:
-    return min(whole("k", k), n)
+    return min(whole_number("k", k), n)
 
 
 def _finite(embeddings: Floats) -> Floats:

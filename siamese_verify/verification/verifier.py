@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.checks import check_names, whole
+from siamese_verify.checks import check_name_list, whole_number
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
-from siamese_verify.data.reading import Image, listed, read_image
+from siamese_verify.data.reading import ImageLike, image_list, read_image
 from siamese_verify.evaluation.calibration import Calibration, CalibrationWarning, calibrate
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning, evaluate_scores
 from siamese_verify.files import PathLike
@@ -208,7 +208,7 @@ class Verifier:
             CalibrationWarning: If pairs share identities with training, are few, or are far from
                 half same and half different, or if an image compared with itself would be rejected.
         """
-        check_names(training_identities)
+        check_name_list(training_identities)
         known = (
             training_identities if training_identities is not None else pairs.training_identities
         )
@@ -277,11 +277,11 @@ class Verifier:
         rows, indices = np.unique(pairs.indices, return_inverse=True)
         return self._embed_pixels(pairs.images[rows]), indices.reshape(pairs.indices.shape)
 
-    def embed(self, images: Iterable[Image]) -> Embeddings:
+    def embed(self, images: Iterable[ImageLike]) -> Embeddings:
         """Compute the embeddings of images: float32 `(n, size)`.
 
         Args:
-            images: Paths, bytes, files, arrays or PIL images; see `inputs.read_image`.
+            images: Paths, bytes, files, arrays or PIL images; see `read_image`.
 
         Raises:
             ImageError: If an image cannot be used.
@@ -291,8 +291,8 @@ class Verifier:
         self._reader.read_finite()
         return self._embed(images)
 
-    def _embed(self, images: Iterable[Image]) -> Embeddings:
-        pixels = [read_image(image, self.preprocessing) for image in listed(images)]
+    def _embed(self, images: Iterable[ImageLike]) -> Embeddings:
+        pixels = [read_image(image, self.preprocessing) for image in image_list(images)]
         return self._embed_pixels(np.array(pixels).reshape(-1, *self.preprocessing.shape))
 
     def _embed_pixels(self, pixels: Pixels) -> Embeddings:
@@ -304,11 +304,11 @@ class Verifier:
             )
         return embeddings
 
-    def verify(self, one: Image, other: Image) -> Decision:
+    def verify(self, one: ImageLike, other: ImageLike) -> Decision:
         """Decide whether two images show the same identity.
 
         Args:
-            one: A path, bytes, a file, an array or a PIL image; see `inputs.read_image`.
+            one: A path, bytes, a file, an array or a PIL image; see `read_image`.
             other: The same.
 
         Returns:
@@ -320,7 +320,7 @@ class Verifier:
         """
         return self.verify_many([(one, other)])[0]
 
-    def verify_many(self, pairs: Iterable[tuple[Image, Image]]) -> list[Decision]:
+    def verify_many(self, pairs: Iterable[tuple[ImageLike, ImageLike]]) -> list[Decision]:
         """Decide for each of many pairs, faster than one by one.
 
         Args:
@@ -355,7 +355,7 @@ class Verifier:
             for score in scores
         ]
 
-    def enroll(self, identities: Mapping[str, Iterable[Image]]) -> None:
+    def enroll(self, identities: Mapping[str, Iterable[ImageLike]]) -> None:
         """Add identities to the gallery: all of them or, if it raises, none.
 
         Args:
@@ -372,7 +372,7 @@ class Verifier:
         for name, given in identities.items():
             if not isinstance(name, str):
                 raise TypeError(f"An identity's name is a str. Received: {name!r}")
-            for image in listed(given):
+            for image in image_list(given):
                 names.append(name)
                 images.append(image)
         fingerprint, gallery = self._reader.read_finite(), self.gallery
@@ -394,7 +394,7 @@ class Verifier:
         (reference,) = self._embed([pixels.astype(np.uint8).reshape(shape)])
         return Gallery((), np.empty((0, len(reference)), np.float32), fingerprint, reference)
 
-    def identify(self, probe: Image, k: int = 1) -> list[Match]:
+    def identify(self, probe: ImageLike, k: int = 1) -> list[Match]:
         """Find who of the gallery is on an image.
 
         The threshold is for one comparison: with n images enrolled, a stranger is accepted up to n
@@ -413,7 +413,7 @@ class Verifier:
             RuntimeError, ImageError: As `verify`.
             GalleryError: If the model has changed since the gallery was made.
         """
-        k, bound, gallery = whole("k", k), self._valid(), self._enrolled.gallery
+        k, bound, gallery = whole_number("k", k), self._valid(), self._enrolled.gallery
         if gallery:
             check_fits(gallery, bound.fingerprint)
         embedding = self._embed([probe])

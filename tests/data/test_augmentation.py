@@ -225,7 +225,7 @@ def test_what_is_beyond_the_edge_repeats_the_edge():
         *((name, 1.01) for name in ("probability", "brightness", "erasing")),
     ],
 )
-def test_arguments_out_of_range_are_refused(name: str, value: float):
+def test_arguments_out_of_range_raise_an_error(name: str, value: float):
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}={value}$"):
         Augmentation(**{name: value})
 

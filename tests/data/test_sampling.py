@@ -1,4 +1,4 @@
-"""Tests of pairs drawn from a folder of identities."""
+"""Tests of pairs that are drawn from images."""
 
 import collections
 import itertools
@@ -11,31 +11,20 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from image_folders import make_folders
 
-from siamese_verify.data import folders, sampling
+from siamese_verify.data import sampling
+from siamese_verify.data.folders import samples_by_identity
+from siamese_verify.data.lfw import lfw_sample
 from siamese_verify.data.pairs import PairList
-from siamese_verify.data.samples import Pair, Sample
+from siamese_verify.data.samples import Pair, Sample, group_by_identity
 
-FILES = {
-    "Ada": ["Ada_0001.jpg", "Ada_0002.jpg", "Ada_0003.jpg"],
-    "Bob the Builder": ["front view.JPEG", "left.PNG", "x.bmp", "anim.gif"],
-    "Zoë": ["só.jpg", "1.jpg"],
-    "Only one": ["1.png"],
-}
 N_SAME, N_DIFFERENT = 3 + 6 + 1, 45 - (3 + 6 + 1)  # Of 10 images.
-
-
-def make(root: Path, files: dict[str, list[str]]) -> Path:
-    for identity, names in files.items():
-        (root / identity).mkdir()
-        for name in names:
-            (root / identity / name).touch()
-    return root
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return make(tmp_path, FILES)
+    return make_folders(tmp_path)
 
 
 def unordered(pairs: PairList) -> set[frozenset[Sample]]:
@@ -58,7 +47,7 @@ def test_half_of_the_pairs_are_same_and_none_is_repeated(size: int | None, root:
 
 
 def test_by_default_there_are_at_most_two_pairs_for_each_image(tmp_path: Path):
-    make(tmp_path, {name: [f"{i}.jpg" for i in range(20)] for name in "ABC"})
+    make_folders(tmp_path, {name: [f"{i}.jpg" for i in range(20)] for name in "ABC"})
     assert len(PairList.sample(tmp_path)) == 2 * 60
 
 
@@ -69,35 +58,34 @@ def test_the_seed_alone_decides_what_is_drawn(root: Path):
 
 
 def test_all_same_pairs_can_be_drawn(root: Path):
-    samples = {name: [Sample(name, file) for file in files] for name, files in FILES.items()}
+    samples = samples_by_identity(root)
     every = {frozenset(two) for of in samples.values() for two in itertools.combinations(of, 2)}
     assert len(every) == N_SAME
     assert unordered(PairList.sample(root, 2 * N_SAME).same) == every
 
 
 def test_all_different_pairs_can_be_drawn(tmp_path: Path):
-    make(tmp_path, {"Ada": [f"{i}.jpg" for i in range(12)], "Bob": ["0.jpg", "1.jpg"]})
+    make_folders(tmp_path, {"Ada": [f"{i}.jpg" for i in range(12)], "Bob": ["0.jpg", "1.jpg"]})
     every = {
-        frozenset((Sample("Ada", f"{i}.jpg"), Sample("Bob", f"{j}.jpg")))
+        frozenset((Sample(f"Ada/{i}.jpg", "Ada"), Sample(f"Bob/{j}.jpg", "Bob")))
         for i in range(12)
         for j in range(2)
     }
     assert unordered(PairList.sample(tmp_path, 48).different) == every
 
 
-def test_pairs_of_a_few_identities_take_no_more_draws():
-    # Nearly all pairs are of the first two, whom drawing identities hits once in 820 times.
-    identities = {"Ada": 200, "Bob": 200} | {f"identity {i}": 1 for i in range(39)}
-    files = {identity: [f"{i}.jpg" for i in range(n)] for identity, n in identities.items()}
+def test_pairs_of_a_few_identities_need_no_more_draws():
+    # Half of the pairs are of the first two, which drawing identities hits once in 465 times.
+    samples = group_by_identity(samples_with([60, 60] + [1] * 29))
     rng = mock.Mock(wraps=np.random.default_rng(0))
-    _, different = sampling.sample_pairs(files, 2 * 13_000, rng)
-    assert len({frozenset(pair) for pair in different}) == len(different) == 13_000
-    assert all(left[0] != right[0] for left, right in different)
-    assert rng.choice.call_count <= 4 * 13_000 + len(identities) + 1
+    drawn = PairList(sampling.draw_pairs(samples, 2 * 1_800, rng))
+    assert_balanced_without_repeats(drawn)
+    assert len(drawn.different) == 1_800
+    assert rng.choice.call_count <= 4 * 1_800 + len(samples) + 1
 
 
 @pytest.mark.parametrize("size", [-2, 0, 1, 3, 2 * N_SAME + 2, 10**9])
-def test_a_size_that_is_odd_or_not_possible_is_refused(size: int, root: Path):
+def test_a_size_that_is_odd_or_not_possible_raises_an_error(size: int, root: Path):
     with pytest.raises(ValueError, match=rf"from 2 to {2 * N_SAME}.*Received: size={size}"):
         PairList.sample(root, size)
 
@@ -107,23 +95,9 @@ def test_a_size_that_is_odd_or_not_possible_is_refused(size: int, root: Path):
     [{"Ada": ["1.jpg", "2.jpg"]}, {"Ada": ["1.jpg"], "Bob": ["1.jpg"]}],
     ids=["one identity", "one image each"],
 )
-def test_a_folder_without_both_kinds_of_pairs_is_refused(files: dict, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"give \d same and \d different pairs"):
-        PairList.sample(make(tmp_path, files))
-
-
-# --- What is found in the folder
-
-
-def test_only_image_files_in_folders_of_identities_count(root: Path):
-    for stray in ("stray.jpg", "Ada/notes.txt", "Ada/Thumbs.db", "Ada/.jpg", "Ada/jpg"):
-        (root / stray).touch()
-    make(root, {"Empty": [], "No images": ["readme.md"]})
-    (root / "Ada" / "folder.jpg").mkdir()
-    (root / "Ada" / "nested").mkdir()
-    (root / "Ada" / "nested" / "1.jpg").touch()
-    found = folders.find_samples(root, None)
-    assert found == {identity: sorted(files) for identity, files in FILES.items()}
+def test_a_folder_without_both_kinds_of_pairs_raises_an_error(files: dict, tmp_path: Path):
+    with pytest.raises(ValueError, match=r"have \d same and \d different pairs"):
+        PairList.sample(make_folders(tmp_path, files))
 
 
 def test_identities_restricts_whom_pairs_are_drawn_from(root: Path):
@@ -131,24 +105,6 @@ def test_identities_restricts_whom_pairs_are_drawn_from(root: Path):
     assert_balanced_without_repeats(pairs)
     assert pairs.identities == ("Ada", "Zoë")
     assert pairs == PairList.sample(root, identities=("Ada", "Zoë"))
-
-
-def test_identities_without_images_are_named(root: Path):
-    (root / "Empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="2 of the 3 identities named: Empty, Nobody"):
-        PairList.sample(root, identities=["Nobody", "Ada", "Empty"])
-
-
-@pytest.mark.parametrize("files", [{}, {"Empty": []}, {"Ada": ["notes.txt"]}])
-def test_a_folder_without_images_is_named(files: dict, tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="no folder with an image file") as caught:
-        PairList.sample(make(tmp_path, files))
-    assert str(tmp_path) in str(caught.value)
-
-
-def test_an_absent_folder_is_named(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="absent"):
-        PairList.sample(tmp_path / "absent")
 
 
 def test_the_order_in_which_the_system_lists_files_does_not_matter(
@@ -162,7 +118,7 @@ def test_the_order_in_which_the_system_lists_files_does_not_matter(
 
 def test_pairs_of_files_in_lfws_naming_can_be_written_and_read(tmp_path: Path):
     names = [f"Ada_{i:04d}.jpg" for i in (1, 2, 10)]
-    make(tmp_path, {"Ada": names, "Bob": [name.replace("Ada", "Bob") for name in names]})
+    make_folders(tmp_path, {"Ada": names, "Bob": [name.replace("Ada", "Bob") for name in names]})
     pairs = PairList.sample(tmp_path, seed=2)
     pairs.to_lfw(tmp_path / "pairs.txt")
     assert PairList.from_lfw(tmp_path / "pairs.txt") == pairs
@@ -170,25 +126,99 @@ def test_pairs_of_files_in_lfws_naming_can_be_written_and_read(tmp_path: Path):
 
 def test_pairs_of_other_files_are_not_written_as_lfws(root: Path):
     pairs = PairList.sample(root, identities=["Bob the Builder", "Zoë"])
-    with pytest.raises(ValueError, match="not named as in LFW's pair files"):
+    with pytest.raises(ValueError, match="named as in LFW"):
         pairs.to_lfw(root / "pairs.txt")
     assert "pairs.txt" not in os.listdir(root)
+
+
+# --- Listed samples, and folds
+
+
+def test_samples_in_a_flat_folder_are_drawn_from_as_those_in_folders_of_identities(root: Path):
+    in_folders = PairList.sample(root, seed=1)
+    flat = {s: Sample(s.path.replace("/", " "), s.identity) for s in in_folders.samples}
+    listed = itertools.chain(*samples_by_identity(root).values())
+    moved = [flat.get(s, Sample(s.path.replace("/", " "), s.identity)) for s in listed]
+    assert PairList.sample(moved, seed=1) == PairList(
+        Pair(flat[left], flat[right], label) for left, right, label in in_folders
+    )
+
+
+def test_listed_samples_are_restricted_to_identities():
+    pairs = PairList.sample(iter(samples_with([3, 3, 3])), identities=["P0", "P2"])
+    assert pairs.identities == ("P0", "P2")
+    with pytest.raises(FileNotFoundError, match=r"1 of the 2 `identities` have no image.*P7"):
+        PairList.sample(samples_with([3, 3]), identities=["P0", "P7"])
+
+
+def test_one_path_for_two_samples_raises_an_error():
+    twice = [Sample("1.jpg", "Ada"), Sample("2.jpg", "Bob"), Sample("1.jpg", "Bob")]
+    with pytest.raises(ValueError, match=r"each image once.*Received: 1 repeated paths.*1\.jpg"):
+        PairList.sample(twice)
+
+
+def test_samples_of_another_type_raise_an_error():
+    with pytest.raises(TypeError, match=r"only `Sample`s.*Received: 'Ada/1\.jpg'"):
+        PairList.sample(["Ada/1.jpg"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(2, 5), min_size=12, max_size=20), st.integers(2, 5), st.integers(0, 99))
+def test_folds_of_drawn_pairs_are_equal_and_share_no_identity(counts, n_folds, seed):
+    pairs = PairList.sample(samples_with(counts), n_folds=n_folds, seed=seed)
+    size = len(pairs) // n_folds
+    assert pairs.folds.tolist() == np.repeat(np.arange(n_folds), size).tolist()
+    folds = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+    for fold in folds:
+        assert_balanced_without_repeats(fold)
+    for one, other in itertools.combinations(folds, 2):
+        assert not set(one.identities) & set(other.identities)
+
+
+def test_size_counts_the_pairs_of_all_folds_and_the_seed_alone_decides_them():
+    samples = samples_with([3] * 20)
+    pairs = PairList.sample(samples, 40, n_folds=10, seed=1)
+    assert len(pairs) == 40
+    assert pairs == PairList.sample(samples, 40, n_folds=10, seed=1)
+    assert pairs != PairList.sample(samples, 40, n_folds=10, seed=2)
+
+
+def test_folds_of_drawn_pairs_can_be_written_as_view_2(tmp_path: Path):
+    names = [f"P{i}" for i in range(8)]
+    samples = [lfw_sample(name, number) for name in names for number in (1, 2, 3)]
+    pairs = PairList.sample(samples, 16, n_folds=4)
+    pairs.to_lfw(tmp_path / "pairs.txt")
+    assert PairList.from_lfw(tmp_path / "pairs.txt") == pairs
+
+
+@pytest.mark.parametrize(
+    ("size", "n_folds", "reason"),
+    [
+        (None, 1, "`n_folds` must be a whole number, at least 2. Received: n_folds=1"),
+        (None, 2.0, "`n_folds` must be .*Received: n_folds=2.0"),
+        (6, 2, r"a multiple of 4 from 4 to 24.*Received: size=6, n_folds=2"),
+        (28, 2, r"a multiple of 4 from 4 to 24.*Received: size=28, n_folds=2"),
+        (0, 2, "Received: size=0, n_folds=2"),
+        (None, 3, "identities of its own. Use fewer folds.*n_folds=3"),
+        (None, 9, "identities of its own. Use fewer folds.*n_folds=9"),
+    ],
+)
+def test_folds_that_the_images_do_not_allow_raise_an_error(
+    size: int | None, n_folds: object, reason: str
+):
+    with pytest.raises(ValueError, match=reason):
+        PairList.sample(samples_with([3] * 4), size, n_folds=n_folds)
 
 
 # --- How draws are distributed
 
 
-def identities_with(counts: list[int]) -> dict[str, list[str]]:
-    return {f"P{i}": [f"{j}.jpg" for j in range(count)] for i, count in enumerate(counts)}
+def samples_with(counts: list[int]) -> list[Sample]:
+    return [Sample(f"{i}/{j}.jpg", f"P{i}") for i, n in enumerate(counts) for j in range(n)]
 
 
 def draw(counts: list[int], size: int, seed: int) -> PairList:
-    drawn = sampling.sample_pairs(identities_with(counts), size, np.random.default_rng(seed))
-    return PairList(
-        Pair(Sample(*left), Sample(*right), label)
-        for label, pairs in zip((1, 0), drawn, strict=True)
-        for left, right in pairs
-    )
+    return PairList.sample(samples_with(counts), size, seed=seed)
 
 
 @settings(max_examples=150, deadline=None)

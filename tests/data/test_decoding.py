@@ -1,0 +1,190 @@
+"""Tests of decoding: Pillow's pixels, and files that cannot be used."""
+
+import struct
+
+import numpy as np
+import pytest
+from encoded_images import (
+    ENCODED,
+    HEIGHT,
+    JPEG_TOLERANCE,
+    NOISE,
+    SMALL,
+    SMOOTH,
+    WIDTH,
+    by_pillow,
+    encode,
+    largest_difference,
+    png_header,
+    unsized,
+    with_bytes,
+)
+from PIL import Image
+
+from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.preprocessing import Preprocessing
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ENCODED)
+def test_a_file_of_each_format_is_decoded_as_pillow_does(kind: str, channels: int):
+    decoded = unsized(channels).decode(ENCODED[kind])
+    assert decoded.dtype == np.uint8
+    # Of the others, colours are exact, and grey is rounded once here and once there.
+    tolerance = JPEG_TOLERANCE if "JPEG" in kind else channels == 1
+    assert largest_difference(decoded, by_pillow(ENCODED[kind], channels)) <= tolerance
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("file_format", ["PNG", "BMP"])
+def test_transparency_is_dropped(file_format: str, channels: int):
+    alpha = np.broadcast_to(np.arange(WIDTH, dtype=np.uint8) * 4, (HEIGHT, WIDTH))
+    decoded = unsized(channels).decode(encode(np.dstack([SMOOTH, alpha]), file_format))
+    opaque = unsized(channels).decode(encode(SMOOTH, "PNG"))
+    assert largest_difference(decoded, opaque) <= (channels == 1)
+
+
+def test_16_bits_are_brought_to_8():
+    deep = (np.arange(24 * 20, dtype=np.uint16) * 136).reshape(24, 20)
+    decoded = unsized(1, deep.shape).decode(encode(deep, "PNG"))
+    assert largest_difference(decoded[..., 0], deep / 257) < 1
+
+
+def test_the_first_frame_of_an_animation_counts():
+    first, *more = (Image.fromarray(NOISE[..., i]) for i in range(3))
+    animation = encode(first, "GIF", save_all=True, append_images=more)
+    np.testing.assert_array_equal(unsized(1, NOISE.shape).decode(animation)[..., 0], NOISE[..., 0])
+
+
+def test_a_bmp_stored_from_its_top_is_not_upside_down():
+    bottom_up = encode(SMOOTH, "BMP")
+    start = struct.unpack_from("<I", bottom_up, 10)[0]
+    rows = np.frombuffer(bottom_up[start:], np.uint8).reshape(HEIGHT, -1)
+    height = struct.pack("<i", -HEIGHT)
+    top_down = bottom_up[:22] + height + bottom_up[26:start] + rows[::-1].tobytes()
+    np.testing.assert_array_equal(by_pillow(top_down, 3), SMOOTH)
+    np.testing.assert_array_equal(unsized(3).decode(top_down), SMOOTH)
+    np.testing.assert_array_equal(unsized(1).decode(top_down), unsized(1).decode(bottom_up))
+
+
+UNUSUAL_BMP = {
+    "palette": encode(SMOOTH, "BMP", "P"),
+    "black and white": encode(SMOOTH, "BMP", "1"),
+    # One run of 60 pixels a row, of the colour that is the row's number; then the end.
+    "run-length encoding": with_bytes(
+        encode(SMOOTH, "BMP", "L")[: 54 + 1024], 30, struct.pack("<I", 1)
+    )
+    + b"".join(bytes([WIDTH, row, 0, 0]) for row in range(HEIGHT))
+    + b"\0\1",
+    # Marked as run-length encoded, but of the size that it has without.
+    "run-length encoding of full size": with_bytes(
+        encode(SMOOTH, "BMP", "L"), 30, struct.pack("<I", 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL_BMP)
+def test_an_unusual_bmp_is_decoded_as_pillow_does_or_refused(kind: str):
+    try:
+        decoded = unsized(3).decode(UNUSUAL_BMP[kind])
+    except ImageError:
+        return
+    np.testing.assert_array_equal(decoded, by_pillow(UNUSUAL_BMP[kind], 3))
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF"])
+def test_bytes_after_the_end_of_an_image_do_not_matter(file_format: str):
+    contents = encode(NOISE, file_format)
+    preprocessing = unsized(3, NOISE.shape)
+    padded = preprocessing.decode(contents + b"\0" * 5)
+    np.testing.assert_array_equal(padded, preprocessing.decode(contents))
+
+
+def gif_header(width: int, height: int) -> bytes:
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\0\0\0;"
+
+
+def bmp_header(width: int, height: int) -> bytes:
+    return b"BM" + b"\0" * 16 + struct.pack("<ii", width, height) + b"\1\0\x18\0" + b"\0" * 24
+
+
+def jpeg_header(width: int, height: int) -> bytes:
+    whole = encode(NOISE, "JPEG")
+    frame = whole.index(b"\xff\xc0")  # Marker, length, precision, height, width.
+    return with_bytes(whole, frame + 5, struct.pack(">HH", height, width))
+
+
+UNUSABLE = {
+    "empty": (b"", "the file is empty"),
+    "text": (b"no image", "not a JPEG, PNG, BMP or GIF"),
+    "WebP": (encode(NOISE, "WEBP"), "not a JPEG, PNG, BMP or GIF"),
+    "TIFF": (encode(NOISE, "TIFF"), "not a JPEG, PNG, BMP or GIF"),
+    "no width": (png_header(0, 5), "without size"),
+    **{f"only {start!r}": (start, "") for start in (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8")},
+    **{
+        f"corrupt {kind}": (with_bytes(contents, len(contents) // 2, b"\0" * 60), "")
+        for kind, contents in [
+            ("JPEG", encode(NOISE, "JPEG")[:-200]),
+            ("PNG", encode(NOISE, "PNG")),
+            ("GIF", encode(NOISE, "GIF")[:-200]),
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_an_unusable_file_is_named_with_the_reason_in_one_line(kind: str):
+    contents, reason = UNUSABLE[kind]
+    with pytest.raises(ImageError) as caught:
+        SMALL.decode(contents, "identities/Ada.jpg")
+    message = str(caught.value)
+    assert message.startswith("identities/Ada.jpg cannot be read as an image: ")
+    assert reason in message
+    assert "\n" not in message
+    assert not any(noise in message for noise in ("{{", "[Op:", "assertion failed", "node "))
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP"])
+def test_a_file_truncated_anywhere_raises_an_error(file_format: str):
+    contents = encode(NOISE, file_format)
+    ends = {*range(1, 40), *range(40, len(contents), 31), *range(len(contents) - 16, len(contents))}
+    for end in ends:
+        with pytest.raises(ImageError, match=r"^Ada "):
+            SMALL.decode(contents[:end], "Ada")
+
+
+def test_an_animation_truncated_after_its_first_frame_raises_an_error():
+    first, *more = (Image.fromarray(NOISE[..., i]) for i in range(3))
+    animation = encode(first, "GIF", save_all=True, append_images=more)
+    second_frame = animation.rindex(b"\x21\xf9\x04", 0, animation.rindex(b"\x21\xf9\x04"))
+    with pytest.raises(ImageError, match=r"^Ada "):
+        SMALL.decode(animation[:second_frame], "Ada")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(png_header(60_000, 60_000), png_header(2**31 - 1, 2**31 - 1), gif_header(60_000, 60_000)),
+        *(bmp_header(60_000, 60_000), bmp_header(60_000, -60_000), bmp_header(-(2**31), -(2**31))),
+        jpeg_header(60_000, 60_000),
+    ],
+    ids=["PNG", "largest PNG", "GIF", "BMP", "top-down BMP", "largest BMP", "JPEG"],
+)
+def test_a_header_that_claims_too_many_pixels_raises_an_error_before_decoding(header: bytes):
+    # Whatever follows the header is absent or does not fit: decoding would report that instead.
+    with pytest.raises(ImageError, match=r"^Ada .*over-large: pixels \d+ where max_pixels=500000"):
+        SMALL.decode(header, "Ada")
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP"])
+def test_max_pixels_is_the_most_that_a_file_may_hold(file_format: str):
+    contents = encode(NOISE, file_format)
+    Preprocessing((6, 4), max_pixels=24 * 20).decode(contents)
+    with pytest.raises(ImageError, match="over-large: pixels 480 where max_pixels=479"):
+        Preprocessing((6, 4), max_pixels=24 * 20 - 1).decode(contents)
+
+
+def test_a_gif_cannot_hide_a_large_frame_behind_a_small_screen():
+    contents = with_bytes(encode(SMOOTH, "GIF"), 6, struct.pack("<HH", 1, 1))
+    with pytest.raises(ImageError, match="over-large"):
+        Preprocessing((6, 4), max_pixels=HEIGHT * WIDTH - 1).decode(contents)
