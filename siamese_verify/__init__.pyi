@@ -7,7 +7,8 @@ from siamese_verify.data.pairs import PairList as PairList
 from siamese_verify.data.preprocessing import Preprocessing as Preprocessing
 from siamese_verify.data.samples import Pair as Pair
 from siamese_verify.data.samples import Sample as Sample
-from siamese_verify.evaluation.report import evaluate_folds as evaluate_folds
+from siamese_verify.evaluation.comparison import compare_evaluations as compare_evaluations
+from siamese_verify.evaluation.folds import evaluate_folds as evaluate_folds
 from siamese_verify.evaluation.report import evaluate_scores as evaluate_scores
 from siamese_verify.evaluation.thresholds import choose_threshold as choose_threshold
 from siamese_verify.layers.classifier import CosineClassifier as CosineClassifier

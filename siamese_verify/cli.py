@@ -86,7 +86,7 @@ def evaluate(settings: argparse.Namespace) -> int:
     """Figures of a verifier on a pair list, at its threshold."""
     verifier = _load(settings.model)
     from siamese_verify.data.pair_dataset import PairDataset
-    from siamese_verify.evaluation.report import evaluate_folds
+    from siamese_verify.evaluation.folds import evaluate_folds
 
     pairs = PairList.from_lfw(settings.pairs)
     data = PairDataset(pairs, settings.images, verifier.preprocessing, verbose=sys.stderr.isatty())

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.evaluation.checks import check_scores
 from siamese_verify.evaluation.report import Evaluation
-from siamese_verify.evaluation.roc import checked_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def plot_outcomes(
     """
     from matplotlib.figure import Figure
 
-    score = checked_scores(scores)
+    score = check_scores(scores)
     if len(score) != len(pairs):
         raise ValueError(
             f"Each pair needs a score. Received: {len(score)} scores, {len(pairs)} pairs"

@@ -1,1 +1,1 @@
-"""Figures from scores: thresholds, error rates and their intervals. NumPy only."""
+"""Evaluation of scores: thresholds, error rates and their intervals. NumPy only."""

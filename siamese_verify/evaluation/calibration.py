@@ -1,4 +1,4 @@
-"""A threshold and the evidence for it, and from scores to probabilities. NumPy only."""
+"""A calibrated threshold with its evidence, and probabilities from scores. NumPy only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.evaluation.intervals import Bools, Estimate, Floats
-from siamese_verify.evaluation.report import Evaluation, evaluate_scores, pairs_for_far
+from siamese_verify.evaluation.report import Evaluation, evaluate_scores
+from siamese_verify.evaluation.roc_figures import pairs_for_far
 from siamese_verify.evaluation.thresholds import choose_threshold, parse_policy
 
 
@@ -24,17 +25,17 @@ class Calibration:
     """A threshold and the evidence for it.
 
     Attributes:
-        policy: How it was chosen; see `choose_threshold`.
-        prior: The share of same pairs that is expected in use.
-        threshold: Pairs that score as much or more are accepted as same.
-        n_same: Number of same validation pairs.
-        n_different: Number of different validation pairs.
+        policy: Rule by which the threshold was chosen, see `choose_threshold`.
+        prior: Expected share of genuine pairs in use.
+        threshold: Score from which a pair is accepted.
+        n_same: Number of genuine validation pairs.
+        n_different: Number of impostor validation pairs.
         far: False accept rate on the validation pairs, with its interval.
         frr: False reject rate on the validation pairs, with its interval.
-        slope: Slope of the log-odds of a pair being same, over its score or its score's logit.
-        intercept: The log-odds where the score, or its logit, is 0.
-        on_logit: Whether the log-odds are a line over the logit of the score, as fits scores that
-            are probabilities themselves, or over the score.
+        slope: Slope of the log-odds of a genuine pair, over its score or the score's logit.
+        intercept: Log-odds where the score, or its logit, is 0.
+        on_logit: Whether the log-odds are a line over the logit of the score, which suits scores
+            that are probabilities, or over the score.
     """
 
     policy: str
@@ -46,27 +47,27 @@ class Calibration:
     frr: Estimate
     slope: float
     intercept: float
-    on_logit: bool = False  # as in files from before
+    on_logit: bool = False  # Older files hold none.
 
     def __str__(self) -> str:
         return (
-            f"threshold {self.threshold:.4f} by {self.policy}, from {self.n_same:,} same and "
-            f"{self.n_different:,} different validation pairs: FAR {self.far}, FRR {self.frr}"
+            f"threshold {self.threshold:.4f} by {self.policy}, from {self.n_same:,} genuine and "
+            f"{self.n_different:,} impostor validation pairs: FAR {self.far}, FRR {self.frr}"
         )
 
     def probability(self, score: float) -> float:
-        """Probability that both images show the same identity, calibrated for `prior`."""
+        """Estimate the probability that both images show the same identity, for `prior`."""
         value = _logit(np.float64(score)) if self.on_logit else np.float64(score)
         return float(_logistic(self.intercept + self.slope * value))
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return all attributes, for JSON: each rate as `[value, low, high]`."""
         rates = {name: getattr(self, name).to_list() for name in ("far", "frr")}
         return dataclasses.asdict(self) | rates
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """What `to_dict` gave."""
+        """Create a calibration from what `to_dict` returned."""
         rates = {name: Estimate(*values[name]) for name in ("far", "frr")}
         return cls(**{**values, **rates})
 
@@ -78,19 +79,19 @@ def calibrate(
     prior: float = 0.5,
     identities: npt.ArrayLike | None = None,
 ) -> Calibration:
-    """Chooses a threshold on validation pairs, and measures what it does there.
+    """Choose a threshold on validation pairs, and measure its error rates there.
 
-    The log-odds of a pair being same are a line, fitted by maximum likelihood to pairs that are
-    weighted to the prior. Where all scores lie in [0, 1], as a sigmoid gives them, it is a line
-    over the logit of the score, so that a score that is a probability already stays what it is.
-    Otherwise it is a line over the score.
+    The log-odds of a genuine pair are a line, fitted by maximum likelihood to pairs that are
+    weighted to the prior. Scores that all lie in [0, 1] are taken as probabilities, such as a
+    sigmoid returns. Then the line is over the logit of the score, which leaves a good probability
+    unchanged. Otherwise the line is over the score.
 
     Args:
         scores: Scores of validation pairs `(n,)`, higher is more alike.
-        labels: Labels `(n,)`: 1 = same, 0 = different; both must occur.
-        policy: See `choose_threshold`.
-        prior: The share of same pairs that is expected in use.
-        identities: The two identities of each pair `(n, 2)`; see `evaluate_scores`.
+        labels: Labels `(n,)`: 1 = genuine, 0 = impostor. Both must occur.
+        policy: Rule for the threshold, see `choose_threshold`.
+        prior: Expected share of genuine pairs in use, between 0 and 1.
+        identities: The two identities of each pair `(n, 2)`, see `evaluate_scores`.
 
     Returns:
         The `Calibration`.
@@ -99,9 +100,9 @@ def calibrate(
         ValueError: See `choose_threshold` and `evaluate_scores`.
 
     Warns:
-        CalibrationWarning: If the pairs are few, or far from half same and half different; or if
-            the scores tell nothing: all are equal, their AUC is not above chance, or the threshold
-            accepts all different pairs or rejects all same pairs.
+        CalibrationWarning: If the pairs are few, or far from half genuine and half impostor. Also
+            if all scores are equal, their AUC is not above chance, or the threshold accepts all
+            impostor pairs or rejects all genuine pairs.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -118,13 +119,13 @@ def calibrate(
         raise ValueError(f"`prior` must be between 0 and 1. Received: prior={prior}")
     threshold = choose_threshold(scores, labels, policy, prior)
     report = evaluate_scores(scores, labels, threshold, identities)
-    for doubt in _doubts(report, policy):
-        warnings.warn(doubt, CalibrationWarning, stacklevel=2)
-    # Sorted, so that not even rounding depends on the order of the pairs.
+    for weakness in _weaknesses(report, policy):
+        warnings.warn(weakness, CalibrationWarning, stacklevel=2)
+    # The order of summands affects rounding. Sorted, the order of the pairs does not matter.
     order = np.lexsort([report.is_same, report.scores])
-    score, is_same = report.scores[order].astype(np.float64), report.is_same[order]
+    score, is_genuine = report.scores[order].astype(np.float64), report.is_same[order]
     on_logit = bool(score[0] >= 0 and score[-1] <= 1)
-    slope, intercept = _fit_logistic(_logit(score) if on_logit else score, is_same, prior)
+    slope, intercept = _fit_logistic(_logit(score) if on_logit else score, is_genuine, prior)
     return Calibration(
         policy,
         prior,
@@ -139,44 +140,58 @@ def calibrate(
     )
 
 
-def _doubts(report: Evaluation, policy: str) -> Iterator[str]:
-    """Why a threshold from these pairs is less certain than it looks."""
+def _weaknesses(report: Evaluation, policy: str) -> Iterator[str]:
+    """Yield reasons why a threshold from these pairs is less certain than it looks."""
     fewer, pairs = min(report.n_same, report.n_different), report.n_same + report.n_different
-    there = f"there are {report.n_same:,} same and {report.n_different:,} different"
-    if fewer < _ENOUGH:
-        yield f"A threshold takes {_ENOUGH} pairs of either kind or more; {there}"
-    elif fewer < _BALANCED * pairs:
-        yield f"Half of the validation pairs should be same, half different; {there}"
+    received = f"Received: {report.n_same:,} genuine and {report.n_different:,} impostor pairs"
+    if fewer < _MIN_PAIRS:
+        yield (
+            f"A threshold needs {_MIN_PAIRS} pairs of either kind or more. With fewer, its error "
+            f"rates are uncertain. Calibrate on more pairs. {received}"
+        )
+    elif fewer < _MIN_SHARE * pairs:
+        yield (
+            "Half of the validation pairs should be genuine, half impostor. Otherwise one of FAR "
+            f"and FRR is less certain. Calibrate on a balanced list. {received}"
+        )
     kind, far = parse_policy(policy)
     if kind == "far" and report.n_different < pairs_for_far(far):
-        yield f"{policy} takes {pairs_for_far(far):,} different pairs or more; {there}"
+        yield (
+            f"The policy {policy!r} needs {pairs_for_far(far):,} impostor pairs or more. With "
+            f"fewer, FAR may be higher in use. Add impostor pairs or allow a higher FAR. {received}"
+        )
+    yield from _undecided(report)
+
+
+def _undecided(report: Evaluation) -> Iterator[str]:
+    """Yield reasons why a threshold decides nothing."""
     if np.ptp(report.scores) == 0:
         yield (
-            f"The scores tell nothing: all {pairs:,} are {report.scores[0]:g}. The network may "
-            "have collapsed, so that all its embeddings are equal. Train it again."
+            f"The scores tell nothing: all {len(report.scores):,} are {report.scores[0]:g}. The "
+            "network may have collapsed, so that all its embeddings are equal. Train it again."
         )
     elif report.auc.low <= 0.5:
-        reason = "The pairs are too few, or the model does not tell same from different pairs."
+        reason = "The pairs are too few, or the model does not tell genuine from impostor pairs."
         if report.auc.high < 0.5:
-            reason = "Scores must be higher for same pairs: change the sign of distances."
-        yield (
-            f"The scores tell nothing that this threshold could use: their AUC, {report.auc}, is "
-            f"not above chance, 0.5. {reason}"
-        )
+            reason = "Scores must be higher for genuine pairs: change the sign of distances."
+        yield f"The scores tell nothing: their AUC {report.auc} is not above chance, 0.5. {reason}"
     for rate, what in (
-        (report.far, "accepts all different pairs (FAR 1)"),
-        (report.frr, "rejects all same pairs (FRR 1)"),
+        (report.far, "accepts all impostor pairs (FAR 1)"),
+        (report.frr, "rejects all genuine pairs (FRR 1)"),
     ):
         if float(rate) == 1.0:
-            yield f"The threshold, {report.threshold:.4f}, {what}: it decides nothing."
+            yield (
+                f"The threshold {report.threshold:.4f} {what}, so it decides nothing. "
+                "Choose another policy, or train a better model."
+            )
 
 
-def _fit_logistic(score: Floats, is_same: Bools, prior: float) -> tuple[float, float]:
-    """Slope and intercept, by Newton's method."""
-    n_same, n_different = int(is_same.sum()), int((~is_same).sum())
+def _fit_logistic(score: Floats, is_genuine: Bools, prior: float) -> tuple[float, float]:
+    """Fit slope and intercept by Newton's method."""
+    n_genuine, n_impostor = int(is_genuine.sum()), int((~is_genuine).sum())
     # Platt's targets keep the slope finite where a threshold separates all pairs.
-    target = np.where(is_same, (n_same + 1) / (n_same + 2), 1 / (n_different + 2))
-    weight = np.where(is_same, prior / n_same, (1 - prior) / n_different)
+    target = np.where(is_genuine, (n_genuine + 1) / (n_genuine + 2), 1 / (n_impostor + 2))
+    weight = np.where(is_genuine, prior / n_genuine, (1 - prior) / n_impostor)
     center, width = score.mean(), score.std() or 1.0
     design = np.stack([(score - center) / width, np.ones_like(score)], axis=1)
     line = np.zeros(2)
@@ -184,9 +199,10 @@ def _fit_logistic(score: Floats, is_same: Bools, prior: float) -> tuple[float, f
         odds = _logistic(design @ line)
         gradient = design.T @ (weight * (odds - target))
         curvature = (design * (weight * odds * (1 - odds))[:, None]).T @ design
-        # A ridge, for scores that are all equal.
+        # The ridge keeps the matrix regular where all scores are equal.
         step = np.linalg.solve(curvature + 1e-9 * np.eye(2), gradient)
-        line -= step / max(1.0, float(np.abs(step).max()))  # Far from the minimum, it overshoots.
+        # Newton's method overshoots far from the minimum, so the step is limited.
+        line -= step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-10:
             break
     slope = line[0] / width
@@ -194,18 +210,18 @@ def _fit_logistic(score: Floats, is_same: Bools, prior: float) -> tuple[float, f
 
 
 def _logit(score: npt.NDArray[np.float64] | np.float64) -> Floats:
-    # A sigmoid in float32 reaches 1, and near 0 tells apart what nobody can.
-    inside = np.clip(score, _LEAST, 1 - _LEAST)
+    # A sigmoid in float32 reaches 1, whose logit is infinite. Near 0, the same limit holds.
+    inside = np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
     logit: Floats = np.log(inside) - np.log1p(-inside)
     return logit
 
 
 def _logistic(x: npt.NDArray[np.float64] | np.float64) -> Floats:
-    # Never overflows.
+    # The hyperbolic tangent never overflows, unlike the exponential.
     probability: Floats = 0.5 * (1 + np.tanh(0.5 * x))
     return probability
 
 
-_LEAST = 2.0**-24  # below which float32 does not tell 1 - x from 1
-_ENOUGH = 100  # pairs: then a rate of 0.1 is known to about 0.06
-_BALANCED = 0.4  # the share of the rarer kind
+_SMALLEST_PROBABILITY = 2.0**-24  # Below, 1 - x equals 1 in float32.
+_MIN_PAIRS = 100  # A rate of 0.1 is then known to about 0.06.
+_MIN_SHARE = 0.4  # of the rarer kind

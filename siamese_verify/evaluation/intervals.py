@@ -22,10 +22,10 @@ class Estimate(float):
     """A number that carries its 95% interval.
 
     Attributes:
-        low: The lower end.
-        high: The upper end.
-        conservative: Whether the interval may cover the truth in more than 95% of cases, because
-            few identities or few errors leave nothing narrower.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        conservative: Whether the interval may hold the truth in more than 95% of cases, because
+            few identities or few errors leave no narrower interval.
 
     Examples:
         >>> accuracy = wilson(0.9, 100)
@@ -48,7 +48,7 @@ class Estimate(float):
         return type(self), (float(self), self.low, self.high, self.conservative)
 
     def to_list(self) -> list[float]:
-        """Value, lower and upper end, for JSON."""
+        """Return value, lower and upper end, for JSON."""
         return [float(self), self.low, self.high]
 
     @override
@@ -56,16 +56,21 @@ class Estimate(float):
         return f"{float(self):.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
+def star(figure: Estimate) -> str:
+    """Print an estimate, with a star if it is conservative."""
+    return f"{figure} *" if figure.conservative else str(figure)
+
+
 def wilson(rate: float, n: float, quantile: float = Z, *, conservative: bool = False) -> Estimate:
-    """A rate in [0, 1] among `n` independent cases, with Wilson's interval.
+    """Estimate a rate among `n` independent cases, with Wilson's interval.
 
     Args:
-        rate: The rate.
-        n: The number of independent cases, above 0; need not be whole.
-        quantile: Half the width of the interval in standard errors; see `student_quantile`.
-        conservative: What the estimate says of its interval.
+        rate: The rate, in [0, 1].
+        n: Number of independent cases, above 0. It need not be whole.
+        quantile: Half the width of the interval in standard errors, see `student_quantile`.
+        conservative: Whether the interval may be wider than needed.
 
-    Reference:
+    References:
         Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
     low, high = (_wilson_end(rate, n, quantile * sign) for sign in (-1, 1))
@@ -79,13 +84,13 @@ def wilson_of_dependent(
     *,
     conservative: bool = False,
 ) -> Estimate:
-    """Wilson's interval where the number of independent cases depends on the true rate.
+    """Estimate a rate by Wilson's interval, whose number of cases depends on the true rate.
 
     Args:
-        rate: The rate that was observed.
-        cases: From a rate to the number of independent cases that are worth as much.
+        rate: The observed rate, in [0, 1].
+        cases: Function from a true rate to the number of independent cases that tell as much.
         quantile: Half the width of the interval in standard errors.
-        conservative: What the estimate says of its interval.
+        conservative: Whether the interval may be wider than needed.
     """
     low = high = rate
     for _ in range(_ITERATIONS):
@@ -105,9 +110,9 @@ def _wilson_end(rate: float, n: float, quantile: float) -> float:
 
 
 def student_quantile(degrees: float) -> float:
-    """The 97.5% quantile of Student's t, for a whole number of degrees of freedom.
+    """Compute the 97.5% quantile of Student's t, for a whole number of degrees of freedom.
 
-    Reference:
+    References:
         Abramowitz, Stegun, "Handbook of Mathematical Functions", 1964, formula 26.7.5.
     """
     if degrees <= len(_STUDENT):
@@ -118,6 +123,23 @@ def student_quantile(degrees: float) -> float:
         (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384,
     )
     return Z + sum(term / degrees**power for power, term in enumerate(terms, start=1))
+
+
+def student_p_value(t: float, degrees: float) -> float:
+    """Compute the two-sided p value of Student's t. Infinite degrees stand for the normal one.
+
+    References:
+        Abramowitz, Stegun, "Handbook of Mathematical Functions", 1964, formulas 26.7.3 and 26.7.4.
+    """
+    if math.isinf(degrees):
+        return math.erfc(abs(t) / math.sqrt(2))
+    angle, odd = math.atan2(abs(t), math.sqrt(degrees)), int(degrees) % 2
+    j = np.arange(1, (int(degrees) - odd) // 2)
+    factors = (2 * j / (2 * j + 1) if odd else (2 * j - 1) / (2 * j)) * math.cos(angle) ** 2
+    series = math.sin(angle) * (1 + float(np.cumprod(factors).sum()))
+    if odd:
+        series = 2 / math.pi * (angle + (math.cos(angle) * series if degrees > 1 else 0.0))
+    return min(max(1 - series, 0.0), 1.0)
 
 
 _ITERATIONS = 8  # The end settles to four digits in five.

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.evaluation.checks import check_labelled_scores
 from siamese_verify.evaluation.intervals import Bools, Floats
 
 
 class RocCurve(NamedTuple):
-    """Error rates by threshold, each float64 `(k,)`, from accepting nothing to accepting all."""
+    """Error rates by threshold, each float64 `(k,)`, from accepting no pair to accepting all."""
 
     far: Floats
-    """Share of the different pairs that are accepted."""
+    """Share of the impostor pairs that are accepted."""
     tar: Floats
-    """Share of the same pairs that are accepted."""
+    """Share of the genuine pairs that are accepted."""
     thresholds: Floats
-    """Pairs that score as much or more are accepted; the first is infinite."""
+    """Scores from which pairs are accepted. The first is infinite."""
 
     @property
     def frr(self) -> Floats:
-        """Share of the same pairs that are rejected; over `far`, the points of a DET curve."""
+        """Share of the genuine pairs that are rejected. A DET curve draws it over `far`."""
         return 1 - self.tar
 
     @property
     def auc(self) -> float:
-        """The area under the curve: how often a same pair scores above a different one.
+        """Area under the curve: probability that a genuine pair scores above an impostor pair.
 
         Pairs of equal score count half.
         """
@@ -35,14 +36,14 @@ class RocCurve(NamedTuple):
 
 
 def roc_curve(scores: npt.ArrayLike, labels: npt.ArrayLike) -> RocCurve:
-    """False and true accept rates at every threshold that makes a difference.
+    """Compute false and true accept rates at every threshold that makes a difference.
 
     Args:
         scores: Scores `(n,)`, higher is more alike.
-        labels: Labels `(n,)`: 1 = same, 0 = different; both must occur.
+        labels: Labels `(n,)`: 1 = genuine, 0 = impostor. Both must occur.
 
     Returns:
-        A point for each distinct score, after the one that accepts nothing.
+        A point for each distinct score, after a point that accepts no pair.
 
     Raises:
         ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1.
@@ -52,80 +53,47 @@ def roc_curve(scores: npt.ArrayLike, labels: npt.ArrayLike) -> RocCurve:
         >>> curve.tar.tolist(), curve.auc
         ([0.0, 0.5, 0.5, 1.0, 1.0], 0.75)
 
-    Reference:
+    References:
         Fawcett, "An introduction to ROC analysis", 2006, sections 5 and 7.
     """
-    values, same, different = counts_by_score(*checked(scores, labels))
+    values, genuine, impostor = count_by_score(*check_labelled_scores(scores, labels))
 
     def accepted(counts: Floats) -> Floats:
         return np.concatenate([[0.0], np.cumsum(counts[::-1]) / counts.sum()])
 
     thresholds = np.concatenate([[np.inf], values[::-1].astype(np.float64)])
-    return RocCurve(accepted(different), accepted(same), thresholds)
+    return RocCurve(accepted(impostor), accepted(genuine), thresholds)
 
 
-def counts_by_score(
-    scores: npt.NDArray[np.floating], is_same: Bools
+def count_by_score(
+    scores: npt.NDArray[np.floating], is_genuine: Bools
 ) -> tuple[npt.NDArray[np.floating], Floats, Floats]:
-    """The distinct scores, ascending, and how many same and different pairs have each."""
+    """Return the distinct scores, ascending, and how many genuine and impostor pairs have each."""
     values, inverse = np.unique(scores, return_inverse=True)
 
     def count(which: Bools) -> Floats:
         return np.bincount(inverse[which], minlength=len(values)).astype(np.float64)
 
-    return values, count(is_same), count(~is_same)
+    return values, count(is_genuine), count(~is_genuine)
 
 
-def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[np.floating], Bools]:
-    """Finite scores in their own precision, and which pairs are same; each `(n,)`.
+def placements(scores: npt.NDArray[np.floating], is_genuine: Bools) -> Floats:
+    """Compute for each pair the share of the pairs of the other kind that it is placed right of.
 
-    Raises:
-        ValueError: If lengths differ, shapes are not `(n,)` or `(n, 1)`, a score is not finite or
-            not a number, or labels are not both 0 and 1.
+    A genuine pair is right where it scores above an impostor pair. Equal scores count half. The
+    mean over either kind is the AUC.
+
+    Args:
+        scores: Scores `(n,)`, finite.
+        is_genuine: Which pairs are genuine, bool `(n,)`.
+
+    References:
+        DeLong, DeLong, Clarke-Pearson, 1988 ("structural components"); Sun, Xu, "Fast
+        implementation of DeLong's algorithm", 2014 (by sorting, as here).
     """
-    score, label = checked_scores(scores), column("labels", labels)
-    if len(score) != len(label):
-        raise ValueError(
-            f"Each score needs a label. Received: {len(score)} scores, {len(label)} labels"
-        )
-    if label.dtype.kind not in "biuf" or set(np.unique(label).tolist()) != {0, 1}:
-        raise ValueError(
-            "Labels must be 1 (same) and 0 (different), and both must occur. "
-            f"Received: labels {np.unique(label).tolist()[:10]}"
-        )
-    return score, label == 1
-
-
-def checked_scores(scores: npt.ArrayLike) -> npt.NDArray[np.floating]:
-    """Finite scores `(n,)` in their own precision; integers as float64.
-
-    Raises:
-        ValueError: If the shape is not `(n,)` or `(n, 1)`, or a score is not finite or no number.
-    """
-    score = column("scores", scores)
-    if score.dtype.kind == "V":  # bfloat16, which is none of NumPy's own, fits into float32.
-        score = score.astype(np.float32)
-    if score.dtype.kind in "iu":
-        score = score.astype(np.float64)
-    if score.dtype.kind != "f":
-        raise ValueError(
-            f"Scores must be numbers, integers or floats. Received: an array of {score.dtype}"
-        )
-    if not np.all(np.isfinite(score)):
-        raise ValueError("Scores must be finite. Received: NaN or infinity among them")
-    return score
-
-
-def column(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Values `(n,)` from `(n,)` or `(n, 1)`: any other shape may mean something else."""
-    if np.ma.isMaskedArray(values):
-        raise ValueError(
-            f"`{name}` must be a plain array, since a masked one tells of no value what it is. "
-            f"Received: a masked array. Leave out what is masked: {name}.compressed()"
-        )
-    array = np.asarray(values)
-    if array.ndim not in (1, 2) or array.shape[1:] not in ((), (1,)):
-        raise ValueError(
-            f"`{name}` must have the shape (n,) or (n, 1). Received: shape {array.shape}"
-        )
-    return array.ravel()
+    found = np.zeros(len(scores))
+    for mine, others, sign in ((is_genuine, ~is_genuine, 1), (~is_genuine, is_genuine, -1)):
+        own, there = sign * scores[mine], np.sort(sign * scores[others])
+        below = np.searchsorted(there, own, "left") + np.searchsorted(there, own, "right")
+        found[mine] = below / (2 * len(there))
+    return found

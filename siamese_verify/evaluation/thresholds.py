@@ -1,4 +1,4 @@
-"""From the scores of validation pairs to a threshold. NumPy only."""
+"""Choice of a threshold from the scores of validation pairs. NumPy only."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.evaluation.checks import check_labelled_scores
 from siamese_verify.evaluation.intervals import Floats
-from siamese_verify.evaluation.roc import checked, counts_by_score
+from siamese_verify.evaluation.roc import count_by_score
 
 
 def best_threshold(
     scores: npt.ArrayLike, labels: npt.ArrayLike, prior: float | None = None
 ) -> float:
-    """The threshold of the highest accuracy: pairs that score as much or more count as same.
+    """Find the threshold of the highest accuracy.
 
-    It lies halfway between the neighbouring scores, and among equally good ones in the middle.
-    Choose it on validation pairs, never on those that are then reported.
+    It lies halfway between the neighbouring scores. Of several equally good thresholds, the middle
+    one counts. Choose it on validation pairs, never on the pairs that are then reported.
 
     Args:
         scores: Scores `(n,)`, higher is more alike.
-        labels: Labels `(n,)`: 1 = same, 0 = different; both must occur.
-        prior: The share of same pairs for which accuracy is highest, whatever it is here; 0.5 for
-            balanced accuracy. By default that of `labels`.
+        labels: Labels `(n,)`: 1 = genuine, 0 = impostor. Both must occur.
+        prior: Share of genuine pairs for which the accuracy is highest. 0.5 stands for balanced
+            accuracy. By default it is the share in `labels`.
 
     Returns:
-        The threshold.
+        The threshold. Pairs that score as much or more are accepted.
 
     Raises:
         ValueError: If lengths differ, a score is not finite, labels are not both 0 and 1, or
@@ -36,8 +37,8 @@ def best_threshold(
         >>> best_threshold([0.9, 0.7, 0.3, 0.1], [1, 1, 0, 0])
         0.5
     """
-    cuts = Cuts(scores, labels)
-    return cuts.threshold(cuts.most_accurate(prior))
+    points = OperatingPoints(scores, labels)
+    return points.threshold(points.most_accurate(prior))
 
 
 def choose_threshold(
@@ -46,15 +47,15 @@ def choose_threshold(
     policy: str = "max_accuracy",
     prior: float = 0.5,
 ) -> float:
-    """A threshold by policy, whatever the mix of same and different pairs.
+    """Choose a threshold by policy. It does not depend on the share of genuine pairs in `labels`.
 
     Args:
         scores: Scores of validation pairs `(n,)`, higher is more alike.
-        labels: Labels `(n,)`: 1 = same, 0 = different; both must occur.
-        policy: `"max_accuracy"`, the highest accuracy; `"eer"`, where false accept and false reject
-            rate are nearest to each other, which varies less on few pairs; or a highest false
-            accept rate, such as `"far=0.01"`.
-        prior: For `"max_accuracy"`, the share of same pairs that is expected in use.
+        labels: Labels `(n,)`: 1 = genuine, 0 = impostor. Both must occur.
+        policy: `"max_accuracy"` for the highest accuracy. `"eer"` for the threshold where false
+            accept and false reject rate are nearest to each other, which varies less on few pairs.
+            Or a highest false accept rate, such as `"far=0.01"`.
+        prior: Expected share of genuine pairs in use, for `"max_accuracy"`.
 
     Returns:
         The threshold, halfway between the neighbouring scores.
@@ -68,24 +69,24 @@ def choose_threshold(
         >>> choose_threshold(scores, labels, "far=0.01")
         0.8
 
-    Reference:
-        Kim, Pollard, "Cube root asymptotics", Annals of Statistics 18(1), 1990: how slowly the
-        threshold of the highest accuracy settles.
+    References:
+        Kim, Pollard, "Cube root asymptotics", Annals of Statistics 18(1), 1990 (how slowly the
+        threshold of the highest accuracy settles).
     """
     kind, far = parse_policy(policy)
-    cuts = Cuts(scores, labels)
+    points = OperatingPoints(scores, labels)
     if kind == "max_accuracy":
-        return cuts.threshold(cuts.most_accurate(prior))
+        return points.threshold(points.most_accurate(prior))
     if kind == "eer":
-        return cuts.threshold(cuts.nearest_rates())
-    return cuts.threshold(cuts.at_far(far))
+        return points.threshold(points.nearest_rates())
+    return points.threshold(points.at_far(far))
 
 
 def parse_policy(policy: str) -> tuple[str, float]:
-    """The kind of a policy and its false accept rate, NaN where it has none.
+    """Return the kind of a policy and its false accept rate, NaN where it has none.
 
     Raises:
-        ValueError: If there is no such policy.
+        ValueError: If the policy is unknown.
     """
     kind, _, value = policy.partition("=")
     if policy in ("max_accuracy", "eer"):
@@ -114,54 +115,59 @@ def tar_name(far: float) -> str:
     return f"tar_at_far_{''.join(map(str, digits))}{power}"
 
 
-class Cuts:
-    """All ways to cut sorted scores in two: cut `i` rejects the `i` lowest distinct ones.
+class OperatingPoints:
+    """All operating points of some scores. Point `i` rejects the `i` lowest distinct scores.
 
     Attributes:
-        rejected: How many pairs each cut rejects `(k + 1,)`.
-        far: The false accept rate of each.
-        frr: The false reject rate of each.
+        rejected: Number of pairs that each point rejects `(k + 1,)`.
+        far: False accept rate at each point.
+        frr: False reject rate at each point.
+
+    Args:
+        scores: Scores `(n,)`, higher is more alike.
+        labels: Labels `(n,)`: 1 = genuine, 0 = impostor. Both must occur.
     """
 
     def __init__(self, scores: npt.ArrayLike, labels: npt.ArrayLike):
-        self._values, same, different = counts_by_score(*checked(scores, labels))
-        self.n_same, self.n_different = same.sum(), different.sum()
-        self.rejected = np.append(0.0, np.cumsum(same + different))
-        self.frr = np.append(0.0, np.cumsum(same)) / self.n_same
-        self.far = 1 - np.append(0.0, np.cumsum(different)) / self.n_different
+        self._values, genuine, impostor = count_by_score(*check_labelled_scores(scores, labels))
+        self._n_genuine, self._n_impostor = genuine.sum(), impostor.sum()
+        self.rejected = np.append(0.0, np.cumsum(genuine + impostor))
+        self.frr = np.append(0.0, np.cumsum(genuine)) / self._n_genuine
+        self.far = 1 - np.append(0.0, np.cumsum(impostor)) / self._n_impostor
 
     def errors(self, prior: float | None = None) -> Floats:
-        """The share of wrong pairs of each cut, where a share `prior` of all is same."""
+        """Compute the share of wrong pairs at each point, for a share `prior` of genuine pairs."""
         if prior is None:
-            prior = self.n_same / (self.n_same + self.n_different)
+            prior = self._n_genuine / (self._n_genuine + self._n_impostor)
         if not 0 < prior < 1:
             raise ValueError(f"`prior` must be between 0 and 1. Received: prior={prior}")
         errors: Floats = prior * self.frr + (1 - prior) * self.far
         return errors
 
     def most_accurate(self, prior: float | None = None) -> int:
-        """The one with the fewest errors."""
+        """Find the point with the fewest errors."""
         return self._lowest(self.errors(prior))
 
     def nearest_rates(self) -> int:
-        """The one whose false accept and false reject rate are nearest to each other."""
+        """Find the point whose false accept and false reject rate are nearest to each other."""
         return self._lowest(np.abs(self.far - self.frr))
 
     def at_far(self, far: float) -> int:
-        """The one that accepts most, of those that accept no larger share of different pairs."""
+        """Find the point that accepts most pairs with a false accept rate of at most `far`."""
         return int(np.argmax(self.far <= far + _ROUNDING))
 
-    def threshold(self, cut: int) -> float:
-        """Halfway between the scores on either side of a cut."""
+    def threshold(self, point: int) -> float:
+        """Compute the threshold of a point, halfway between the scores on either side."""
         values = self._values
         lowest = np.minimum(values[:1] - 1, np.nextafter(values[:1], -np.inf))
         edges = np.concatenate([lowest, values, values[-1:] + 1])
-        # Halved first, since a sum may overflow; rounded, the middle may be the lower score itself.
-        middle = edges[cut] / 2 + edges[cut + 1] / 2
-        return float(max(middle, np.nextafter(edges[cut], np.inf)))
+        # A sum may overflow, so each score is halved first. Rounding may make the middle equal to
+        # the lower score, which must be rejected.
+        middle = edges[point] / 2 + edges[point + 1] / 2
+        return float(max(middle, np.nextafter(edges[point], np.inf)))
 
     def _lowest(self, values: Floats) -> int:
-        """The middle one of the cuts with the lowest value."""
+        """Find the middle one of the points with the lowest value."""
         (best,) = np.nonzero(values <= values.min() + _ROUNDING)
         return int(best[len(best) // 2])
 

@@ -103,11 +103,11 @@ def test_a_calibration_of_before_is_a_line_over_the_score():
 @pytest.mark.parametrize(
     ("scores", "match"),
     [
-        (-draw()[0], "higher for same pairs: change the sign of distances"),
+        (-draw()[0], "higher for genuine pairs: change the sign of distances"),
         (np.full(400, 0.3), "all 400 are 0.3. The network may have collapsed"),
         (
             np.random.default_rng(1).normal(size=400),
-            "or the model does not tell same from different pairs",
+            "or the model does not tell genuine from impostor pairs",
         ),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_threshold_that_decides_nothing_is_warned_of():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         calibrate(scores, np.repeat([1, 0], 200), "far=0.1")
-    assert "rejects all same pairs (FRR 1)" in str(caught[-1].message)
+    assert "rejects all genuine pairs (FRR 1)" in str(caught[-1].message)
 
 
 def test_good_scores_are_not_warned_of():
@@ -157,9 +157,9 @@ def test_it_survives_json():
 @pytest.mark.parametrize(
     ("sizes", "policy", "match"),
     [
-        ((131, 13), "max_accuracy", "takes 100 pairs of either kind.*131 same and 13 different"),
-        ((400, 200), "eer", "Half of the validation pairs should be.*400 same and 200 different"),
-        ((200, 200), "far=0.01", "far=0.01 takes 381 different pairs.*200 same and 200 different"),
+        ((131, 13), "max_accuracy", "needs 100 pairs of either kind.*131 genuine and 13 impostor"),
+        ((400, 200), "eer", "Half of the validation pairs should be.*400 genuine and 200 impostor"),
+        ((200, 200), "far=0.01", "'far=0.01' needs 381 impostor pairs.*200 genuine and 200 impostor"),
     ],
 )
 def test_pairs_that_make_a_threshold_uncertain_are_warned_of(sizes, policy, match):

@@ -14,7 +14,9 @@ from sklearn import metrics
 
 from siamese_verify import evaluate_folds, evaluate_scores
 from siamese_verify.evaluation.calibration import calibrate
-from siamese_verify.evaluation.dependence import Clusters, Kind, Rate, _joint_excess
+from siamese_verify.evaluation.clusters import Clusters
+from siamese_verify.evaluation.dependence import Kind, joint_excess
+from siamese_verify.evaluation.rates import Rate
 from siamese_verify.evaluation.intervals import (
     Estimate,
     student_quantile,
@@ -136,10 +138,10 @@ def test_products_are_of_all_pairs_that_share_identities(pairs):
     both = list(itertools.product(pairs, pairs))
     sharing = sum(one[2] * other[3] for one, other in both if {*one[:2]} & {*other[:2]})
     same = sum(one[2] * other[3] for one, other in both if {*one[:2]} == {*other[:2]})
-    assert clusters.sharing(x, y) == pytest.approx(sharing, abs=1e-9)
-    assert clusters.same(x, y) == pytest.approx(same, abs=1e-9)
+    assert clusters.sum_sharing(x, y) == pytest.approx(sharing, abs=1e-9)
+    assert clusters.sum_same(x, y) == pytest.approx(same, abs=1e-9)
     unknown = Clusters(len(pairs), None)
-    assert unknown.sharing(x, y) == unknown.same(x, y) == pytest.approx(x @ y)
+    assert unknown.sum_sharing(x, y) == unknown.sum_same(x, y) == pytest.approx(x @ y)
 
 
 def all_pairs(n, times):
@@ -172,7 +174,7 @@ def test_two_normal_scores_are_above_a_threshold_at_once_as_often_as_scipy_says(
     normal = stats.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]])
     threshold = stats.norm.ppf(rate)
     expected = normal.cdf([threshold, threshold]) - rate**2
-    assert _joint_excess(correlation, rate) == pytest.approx(expected, rel=1e-3, abs=1e-7)
+    assert joint_excess(correlation, rate) == pytest.approx(expected, rel=1e-3, abs=1e-7)
 
 
 @given(st.integers(1, 10_000))
@@ -296,7 +298,7 @@ def test_a_far_that_few_pairs_cannot_answer_is_said_so_with_how_many_it_takes():
     scores, labels = draw(np.random.default_rng(0), 500, 500)
     report = evaluate_scores(scores, labels)
     with pytest.warns(
-        EvaluationWarning, match="takes 3,838 different pairs or more; there are 500"
+        EvaluationWarning, match="needs 3,838 impostor pairs or more. There are 500"
     ):
         tar = report.tar(0.001)
     assert tar.low == 0
@@ -420,7 +422,7 @@ def test_pairs_that_cannot_be_told_apart_are_refused(chosen, match):
 def test_a_report_prints_as_a_table_and_says_if_the_threshold_is_of_these_pairs():
     scores, labels = draw(np.random.default_rng(0), 500, 500)
     table = str(evaluate_scores(scores, labels, 0.75)).splitlines()
-    assert table[0] == "pairs             500 same, 500 different"
+    assert table[0] == "pairs             500 genuine, 500 impostor"
     assert table[1] == "threshold         0.7500"
     assert table[-2].startswith("TAR at FAR 0.01   0.")
     # Five impostors are accepted at this rate: fewer than 30.
@@ -457,7 +459,7 @@ def test_folds_are_those_of_lfws_protocol():
 
 @pytest.mark.parametrize(
     ("folds", "match"),
-    [([0, 0, 0, 0], "4 for 4 scores, 1 of them different"), ([0, 1], "2 for 4 scores")],
+    [([0, 0, 0, 0], "4 values for 4 scores, 1 distinct"), ([0, 1], "2 values for 4 scores")],
 )
 def test_folds_that_are_none_are_refused(folds, match):
     with pytest.raises(ValueError, match=match):
