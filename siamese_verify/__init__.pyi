@@ -26,17 +26,25 @@ from siamese_verify.model import SiameseModel as SiameseModel
 from siamese_verify.scoring import score_blocks as score_blocks
 from siamese_verify.scoring import score_matrix as score_matrix
 from siamese_verify.scoring import score_pairs as score_pairs
-from siamese_verify.training.callbacks import EpochSeconds as EpochSeconds
-from siamese_verify.training.callbacks import Koch2015Schedule as Koch2015Schedule
-from siamese_verify.training.callbacks import OneShotAccuracy as OneShotAccuracy
-from siamese_verify.training.callbacks import PairEvaluation as PairEvaluation
-from siamese_verify.training.losses import ContrastiveLoss as ContrastiveLoss
-from siamese_verify.training.losses import MarginSoftmaxLoss as MarginSoftmaxLoss
-from siamese_verify.training.losses import SupervisedContrastiveLoss as SupervisedContrastiveLoss
-from siamese_verify.training.metrics import BestThresholdAccuracy as BestThresholdAccuracy
-from siamese_verify.training.metrics import EqualErrorRate as EqualErrorRate
-from siamese_verify.training.metrics import TrueAcceptRate as TrueAcceptRate
+from siamese_verify.training.averages import averaged_weights as averaged_weights
+from siamese_verify.training.averages import recompute_batch_norm as recompute_batch_norm
+from siamese_verify.training.callbacks.averaged_weights import AveragedWeights as AveragedWeights
+from siamese_verify.training.callbacks.epoch_seconds import EpochSeconds as EpochSeconds
+from siamese_verify.training.callbacks.koch2015_schedule import Koch2015Schedule as Koch2015Schedule
+from siamese_verify.training.callbacks.one_shot_accuracy import OneShotAccuracy as OneShotAccuracy
+from siamese_verify.training.callbacks.pair_evaluation import PairEvaluation as PairEvaluation
+from siamese_verify.training.losses.pairs import ContrastiveLoss as ContrastiveLoss
+from siamese_verify.training.losses.identities import MarginSoftmaxLoss as MarginSoftmaxLoss
+from siamese_verify.training.losses.identities import (
+    SupervisedContrastiveLoss as SupervisedContrastiveLoss,
+)
+from siamese_verify.training.metrics.best_threshold_accuracy import (
+    BestThresholdAccuracy as BestThresholdAccuracy,
+)
+from siamese_verify.training.metrics.equal_error_rate import EqualErrorRate as EqualErrorRate
+from siamese_verify.training.metrics.true_accept_rate import TrueAcceptRate as TrueAcceptRate
 from siamese_verify.training.optimizers import Adam as Adam
+from siamese_verify.training.resuming.resumable import Resumable as Resumable
 from siamese_verify.verification.card import model_card as model_card
 from siamese_verify.verification.decision import Decision as Decision
 from siamese_verify.verification.decision import Match as Match

@@ -1,9 +1,11 @@
-"""Epochs of labelled images as `tf.data`: what batches of pairs and of identities share."""
+"""Epochs of labelled images as `tf.data`: shared by batches of pairs and of identities."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,10 +20,75 @@ from siamese_verify.data.store import without_autotuning
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
-# The order of an epoch, from random numbers of its own.
+# Draws the order of an epoch from a random generator.
 Order = Callable[[np.random.Generator], Indices]
-# From a batch of that order to which images it holds, and their labels.
+# Maps a batch of that order to the rows of its images, and to their labels.
 Choose = Callable[[Indices], tuple[Indices, Labels]]
+
+# About this many images tell one set of pixels from another.
+_IMAGES_IN_FINGERPRINT = 64
+_serial_numbers = itertools.count()
+_live: weakref.WeakSet[Stream] = weakref.WeakSet()
+
+
+class Stream:
+    """Source of the epochs of one `tf.data.Dataset`, which lives as long as the dataset.
+
+    Attributes:
+        next_epoch: Number of the epoch that the next iteration draws.
+        is_whole: Whether the latest iteration has drawn its last batch.
+    """
+
+    def __init__(
+        self,
+        images: Pixels,
+        order: Order,
+        choose: Choose,
+        length: int,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation | None,
+        initial_epoch: int,
+    ):
+        self.images = images
+        self.order = order
+        self.choose = choose
+        self.length = length
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augmentation = augmentation
+        self.next_epoch = initial_epoch
+        self.is_whole = True
+        self.serial_number = next(_serial_numbers)
+        _live.add(self)
+
+    def draw_epoch(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the batches of the next epoch: pixels, labels, and a seed for the augmentation."""
+        rng = np.random.default_rng((self.seed, self.next_epoch))
+        self.next_epoch += 1
+        self.is_whole = False
+        epoch = self.order(rng)
+        for start in range(0, self.length, self.batch_size):
+            rows, labels = self.choose(epoch[start : start + self.batch_size])
+            seed = rng.integers(2**31, size=2, dtype=np.int32)
+            self.is_whole = start + self.batch_size >= self.length
+            yield self.images[rows], labels, seed
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Digest of an epoch's rows and labels, of the settings, and of some of the images."""
+        settings = (self.images.shape, self.batch_size, self.seed, self.augmentation)
+        digest = hashlib.sha256(repr(settings).encode())
+        rows, labels = self.choose(self.order(np.random.default_rng((self.seed, 0))))
+        step = max(1, len(self.images) // _IMAGES_IN_FINGERPRINT)
+        for values in (rows, labels, self.images[::step]):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def live_streams() -> list[Stream]:
+    """Return the streams whose datasets are still in use, in the order of their creation."""
+    return sorted(_live, key=lambda stream: stream.serial_number)
 
 
 def stream(
@@ -36,22 +103,23 @@ def stream(
     initial_epoch: int = 0,
     arrange: Callable[[tf.Tensor, tf.Tensor], Any] = lambda images, labels: (images, labels),
 ) -> tf.data.Dataset:
-    """Batches of images, with labels; each iteration is one epoch.
+    """Return batches of images with their labels; each iteration is one epoch.
 
     Args:
         images: uint8 array `(n, height, width, channels)`.
-        order: Gives the order of an epoch, from random numbers of its own.
-        choose: From a batch of it, gives which images, and the labels.
-        length: Of the order.
-        batch_size: How much of the order is in a batch; the last one may be smaller.
-        seed: Of order and augmentation; the same seed gives the same epochs.
-        augment: True for `Augmentation()`, or one of your own.
-        initial_epoch: The epoch with which the first iteration starts.
-        arrange: From the float32 images in [0, 1] of a batch and its labels to what comes out.
+        order: Draws the order of an epoch from a random generator.
+        choose: Maps a batch of the order to the rows of its images, and to their labels.
+        length: Length of the order.
+        batch_size: Number of entries of the order in a batch; the last batch may be smaller.
+        seed: Seed of order and augmentation; the same seed draws the same epochs.
+        augment: True for `Augmentation()`, or an `Augmentation` of your own.
+        initial_epoch: Number of the epoch that the first iteration draws.
+        arrange: Maps a batch's float32 images in [0, 1] and its labels to an element of the
+            dataset.
 
     Raises:
         ValueError: If `batch_size`, `seed` or `initial_epoch` is out of range.
-        TypeError: If `augment` is of another type.
+        TypeError: If `augment` has another type.
     """
     batch_size = whole_number("batch_size", batch_size)
     seed = whole_number("seed", seed, 0)
@@ -61,15 +129,7 @@ def stream(
             f"`augment` must be a bool or an Augmentation. Received: augment={augment!r}"
         )
     augmentation = Augmentation() if augment is True else augment or None
-    epochs = itertools.count(initial_epoch)
-
-    def one_epoch() -> Iterator[tuple[Any, ...]]:
-        rng = np.random.default_rng((seed, next(epochs)))
-        epoch = order(rng)
-        for start in range(0, length, batch_size):
-            rows, labels = choose(epoch[start : start + batch_size])
-            yield images[rows], labels, rng.integers(2**31, size=2, dtype=np.int32)
-
+    source = Stream(images, order, choose, length, batch_size, seed, augmentation, initial_epoch)
     signature = (
         tf.TensorSpec((None, *images.shape[1:]), tf.uint8),
         tf.TensorSpec((None,), tf.int32),
@@ -77,7 +137,7 @@ def stream(
     )
     prepare = functools.partial(_prepare, augmentation=augmentation, arrange=arrange)
     return without_autotuning(
-        tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
+        tf.data.Dataset.from_generator(source.draw_epoch, output_signature=signature)
         .map(prepare, 2)
         .apply(tf.data.experimental.assert_cardinality(-(-length // batch_size)))
         .prefetch(1)

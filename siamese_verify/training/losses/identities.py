@@ -1,7 +1,4 @@
-"""Losses on the score of a pair, on the cosines to classes, and on embeddings.
-
-They stand beside Keras's own, such as `"binary_crossentropy"` for the score of a pair.
-"""
+"""Losses on identities, from an output for each identity or from embeddings."""
 
 from __future__ import annotations
 
@@ -15,62 +12,9 @@ from typing_extensions import override
 
 from siamese_verify.layers.unit_length import unit_length
 from siamese_verify.tensors import Tensor
-from siamese_verify.training.labels import aligned
 
 # Up to here, float32, to which Keras brings labels, has each integer.
 _MOST_CLASSES = 2**24
-
-
-@keras.saving.register_keras_serializable(package="siamese_verify")
-class ContrastiveLoss(keras.losses.Loss):
-    """Pulls same pairs together, pushes different pairs apart until `margin`.
-
-    With the distance `d = -score` and label `y` (**1 = same**):
-    `loss = y d^2 / 2 + (1 - y) max(0, margin - d)^2 / 2`. In the paper Y = 0 means similar; here,
-    as everywhere in this library, 1 does.
-
-    Args:
-        margin: The distance beyond which different pairs no longer count, above 0.
-        **kwargs: Keras's own: `reduction`, `name`.
-
-    Call arguments:
-        y_true: Labels, 1 = same, 0 = different; outside of [0, 1], the loss is NaN.
-        y_pred: Scores of `EuclideanHead`: negative distances, of the labels' shape or with one
-            more dimension of size 1. Above 0, the loss is NaN: a cosine or a probability is not a
-            negative distance, and would be trained towards its reverse.
-
-    Raises:
-        ValueError: If `margin` is not above 0 and finite.
-
-    Examples:
-        >>> loss = ContrastiveLoss(margin=1.0)
-        >>> float(loss(np.array([1.0, 0.0]), np.array([[-2.0], [-0.5]])))
-        1.0625
-
-    Reference:
-        Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", 2006,
-        equation 4.
-    """
-
-    score_needed: ClassVar[str] = "a negative distance"
-
-    def __init__(self, margin: float = 1.0, name: str = "contrastive_loss", **kwargs: Any):
-        super().__init__(name=name, **kwargs)
-        if not 0 < margin < math.inf:  # written so that NaN fails
-            raise ValueError(f"`margin` must be above 0 and finite. Received: margin={margin}")
-        self.margin = margin
-
-    @override
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        same, scores = aligned(y_true, y_pred, self.dtype)
-        same = ops.where((same >= 0) & (same <= 1), same, math.nan)
-        distance = ops.where(scores <= 0, -scores, math.nan)
-        apart = ops.relu(self.margin - distance)
-        return same * ops.square(distance) / 2 + (1 - same) * ops.square(apart) / 2
-
-    @override
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "margin": self.margin}
 
 
 class _LossOfClasses(keras.losses.Loss):

@@ -1,0 +1,1 @@
+"""Callbacks for `fit`, in addition to Keras's own such as `EarlyStopping`."""

@@ -1,0 +1,1 @@
+"""Metrics of verification for `compile(metrics=[...])`."""

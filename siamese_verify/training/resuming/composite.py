@@ -1,0 +1,68 @@
+"""A callback that consists of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from typing_extensions import override
+
+_OF_BATCHES = [
+    f"on_{phase}_batch_{moment}"
+    for phase in ("train", "test", "predict")
+    for moment in ("begin", "end")
+]
+
+
+def _forwarded(hook: str) -> Callable[..., None]:
+    def forward(self: Composite, *args: Any, **kwargs: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*args, **kwargs)
+
+    return forward
+
+
+class Composite(keras.callbacks.Callback):
+    """Callback that calls other callbacks, in their order.
+
+    `keras.callbacks.CallbackList` copies the logs, so that a value which one of its callbacks adds
+    would not reach the callbacks outside of it.
+    """
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback]):
+        super().__init__()
+        self.callbacks = list(callbacks)
+        # Otherwise, Keras waits after each batch until its logs are computed.
+        self.async_safe = not any(
+            getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
+            for callback in self.callbacks
+            for hook in (*_OF_BATCHES, "on_batch_begin", "on_batch_end")
+        )
+
+    @override
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+    @override
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    on_epoch_begin = _forwarded("on_epoch_begin")
+    on_epoch_end = _forwarded("on_epoch_end")
+    on_train_begin = _forwarded("on_train_begin")
+    on_train_end = _forwarded("on_train_end")
+    on_train_batch_begin = _forwarded("on_train_batch_begin")
+    on_train_batch_end = _forwarded("on_train_batch_end")
+    on_test_begin = _forwarded("on_test_begin")
+    on_test_end = _forwarded("on_test_end")
+    on_test_batch_begin = _forwarded("on_test_batch_begin")
+    on_test_batch_end = _forwarded("on_test_batch_end")
+    on_predict_begin = _forwarded("on_predict_begin")
+    on_predict_end = _forwarded("on_predict_end")
+    on_predict_batch_begin = _forwarded("on_predict_batch_begin")
+    on_predict_batch_end = _forwarded("on_predict_batch_end")

@@ -1,0 +1,69 @@
+"""All that the next training step depends on, apart from its data."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def check_is_built(model: keras.Model) -> None:
+    """Raise a `ValueError` if the model's weights do not exist yet."""
+    if not all(layer.built for layer in [model, *model.layers]):
+        raise ValueError(
+            "Resumable needs a model whose weights exist before `fit`. Build it first, such as "
+            f"with `model.build(input_shape)`. Received: model={model.name!r}, which is not built"
+        )
+
+
+def signature(model: keras.Model) -> list[list[Any]]:
+    """Return the class of the optimizer, and the name, shape and type of each variable."""
+    variables = [[v.name, list(v.shape), str(v.dtype)] for v in _variables(model)]
+    # The names of the optimizer's variables hold numbers that Keras counts up in each process.
+    for variable in variables[len(model.variables) :]:
+        variable[0] = "optimizer"
+    return [["optimizer", [], type(model.optimizer).__name__], *variables]
+
+
+def get_model_state(model: keras.Model) -> dict[str, Any]:
+    """Return the values of the weights, the optimizer and all random generators."""
+    version, numbers, gauss = random.getstate()
+    seeds = _global_seeds(create=False)
+    return {
+        "variables": [ops.convert_to_numpy(variable) for variable in _variables(model)],
+        "keras": None if seeds is None else ops.convert_to_numpy(seeds.state),
+        "python": [version, list(numbers), gauss],
+        "numpy": list(np.random.get_state(legacy=True)),  # noqa: NPY002
+    }
+
+
+def set_model_state(model: keras.Model, state: dict[str, Any]) -> None:
+    """Bring a model with the same `signature`, and all random generators, to a former state."""
+    for variable, value in zip(_variables(model), state["variables"], strict=True):
+        variable.assign(value)
+    if state["keras"] is not None:
+        _global_seeds(create=True).state.assign(state["keras"])
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """Return weights, seeds of layers such as dropout, and the optimizer's variables."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _global_seeds(create: bool) -> Any:
+    """Return Keras's global seed generator, None where nothing has needed it so far."""
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import global_seed_generator
+
+    # Its creation draws from Python's generator, so reading the state must not create it.
+    if not create:
+        return global_state.get_global_attribute("global_seed_generator")
+    return global_seed_generator()

@@ -1,0 +1,189 @@
+"""`Resumable`: a run of `fit` that may be interrupted at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from typing_extensions import override
+
+from siamese_verify.files import PathLike
+from siamese_verify.training.resuming.callback_states import (
+    check_can_be_kept,
+    get_callback_state,
+    set_callback_state,
+)
+from siamese_verify.training.resuming.composite import Composite
+from siamese_verify.training.resuming.data_place import DataPlace
+from siamese_verify.training.resuming.model_state import (
+    check_is_built,
+    get_model_state,
+    set_model_state,
+    signature,
+)
+from siamese_verify.training.resuming.state_file import read_state, write_state
+
+Logs = dict[str, Any] | None
+
+
+class Resumable(Composite):
+    """Callback through which an interrupted `fit` goes on from its last finished epoch.
+
+    Run the same script again: the run ends bit for bit as an undisturbed run would, with the same
+    weights, history and checkpoints. It may be killed at any moment. Put all other callbacks into
+    this one, which calls them in their order and keeps what they remember.
+
+    After each epoch, it writes `state.npz` in the folder: weights, optimizer with its moving
+    averages, random generators, history, callbacks, and the place in the data set. A finished run
+    does nothing more when it runs again, and leaves the model with its final weights. With more
+    `epochs`, it goes on. A run that a callback has stopped stays stopped.
+
+    The data set comes from `PairDataset.batches`, `PairDataset.image_batches` or
+    `IdentityDataset.batches`, also after a `.map` or `.prefetch` of your own. Each epoch must draw
+    it once and whole: without `.cache()`, `.repeat()`, `.take()` and `steps_per_epoch`. A `.map`
+    or `.shuffle` with random numbers of its own is not restored. Any other data must have the same
+    batches in each epoch.
+
+    Known callbacks are Keras's `CSVLogger`, `EarlyStopping`, `LearningRateScheduler`,
+    `ModelCheckpoint`, `ReduceLROnPlateau`, `SwapEMAWeights`, `TensorBoard` and `TerminateOnNaN`,
+    and this library's `AveragedWeights`, `EpochSeconds`, `Koch2015Schedule`, `OneShotAccuracy` and
+    `PairEvaluation`. A callback of your own needs two methods. `get_state()` returns what it
+    remembers after an epoch, as a dict of numbers, texts, arrays, lists and dicts.
+    `set_state(state)` makes it remember that, after its `on_train_begin`. In the event files of
+    `TensorBoard`, an epoch can stand twice if it was interrupted.
+
+    What `fit`, `compile` and the callbacks are given may change between the runs. Yet the learning
+    rate is part of the state.
+
+    Args:
+        folder: Folder of the run, created if it does not exist. Use one folder for each run.
+        callbacks: All other callbacks of the run, in their order.
+
+    Raises:
+        TypeError: If nothing is known of what a callback remembers.
+        ValueError: If `fit` is called with a model that is not built, or with another model,
+            optimizer, data set or other callbacks than the run in the folder.
+
+    Examples:
+        >>> train = PairDataset.from_lfw(
+        ...     "lfw/pairsDevTrain.txt", "lfw/lfw2", (16, 16), verbose=False
+        ... )
+        >>> model = SiameseModel(ConvTower([ConvBlock(8, 3)], (16, 16, 1), 32), WeightedL1Head())
+        >>> model.compile("adam", "binary_crossentropy")
+        >>> stop = keras.callbacks.EarlyStopping("loss", patience=3)
+        >>> history = model.fit(
+        ...     train.batches(8, shuffle=True, augment=True),
+        ...     epochs=20,
+        ...     verbose=0,
+        ...     callbacks=[Resumable("runs/first", [stop])],
+        ... )
+    """
+
+    def __init__(self, folder: PathLike, callbacks: Sequence[keras.callbacks.Callback] = ()):
+        super().__init__(callbacks)
+        for callback in self.callbacks:
+            check_can_be_kept(callback)
+        self.path = Path(folder) / "state.npz"
+
+    @override
+    def on_train_begin(self, logs: Logs = None) -> None:
+        check_is_built(self.model)
+        self._epochs: list[int] = []
+        self._logs: list[dict[str, Any]] = []
+        super().on_train_begin(logs)
+        self._data = DataPlace()
+        if self.path.exists():
+            self._restore(read_state(self.path))
+        else:
+            # With the weights before the first step, a run without a seed can be repeated too.
+            self._save()
+
+    @override
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self.model._initial_epoch = None  # or a later `fit` would start there too
+        self._data.epoch_begins()
+        super().on_epoch_begin(epoch, logs)
+
+    @override
+    def on_test_begin(self, logs: Logs = None) -> None:
+        self._data.epoch_is_trained(self.model.stop_training)
+        super().on_test_begin(logs)
+
+    @override
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._data.epoch_is_trained(self.model.stop_training)
+        logs = {} if logs is None else logs
+        super().on_epoch_end(epoch, logs)
+        self._epochs.append(epoch)
+        self._logs.append(dict(logs))
+        self._save()
+
+    @override
+    def on_train_end(self, logs: Logs = None) -> None:
+        self.model._initial_epoch = None
+        self.model.history.epoch = list(self._epochs)
+        super().on_train_end(logs)
+
+    def _save(self) -> None:
+        state = {
+            "signature": signature(self.model),
+            "classes": self._classes(),
+            "epochs": self._epochs,
+            "logs": self._logs,
+            "planned": self.params["epochs"],
+            "stopped": self.model.stop_training,
+            "data": self._data.state(),
+            "callbacks": [get_callback_state(callback) for callback in self.callbacks],
+            "model": get_model_state(self.model),
+        }
+        write_state(self.path, state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._check_fits(state)
+        self._data.restore(state["data"])
+        set_model_state(self.model, state["model"])
+        for callback, callback_state in zip(self.callbacks, state["callbacks"], strict=True):
+            set_callback_state(callback, callback_state)
+        self._epochs, self._logs = state["epochs"], state["logs"]
+        for row in self._logs:
+            for name, value in row.items():
+                self.model.history.history.setdefault(name, []).append(value)
+        if self._epochs:
+            planned = self.params["epochs"]
+            # Keras's BackupAndRestore starts `fit` later in the same way.
+            self.model._initial_epoch = planned if state["stopped"] else self._epochs[-1] + 1
+
+    def _check_fits(self, state: dict[str, Any]) -> None:
+        """Raise a `ValueError` if the state is of another run."""
+        saved, own = state["signature"], signature(self.model)
+        differing = [pair for pair in zip(saved, own, strict=False) if pair[0] != pair[1]]
+        if differing or len(saved) != len(own):
+            was, now = differing[0] if differing else (len(saved), len(own))
+            raise ValueError(
+                "The folder holds a run of another model or optimizer, so the run cannot go on. "
+                f"Use another folder. Received: {now} in place of {was}, folder={self.path.parent}"
+            )
+        if state["classes"] != self._classes():
+            raise ValueError(
+                "The folder holds a run with other callbacks, so the run cannot go on. Use the "
+                f"same callbacks or another folder. Received: callbacks={self._classes()} in "
+                f"place of {state['classes']}, folder={self.path.parent}"
+            )
+        if self.params["epochs"] > state["planned"] and self._lost_weights(state):
+            raise ValueError(
+                "SwapEMAWeights has replaced the weights of the last step by averages, so the run "
+                "cannot be prolonged. Use AveragedWeights in its place for a run that can. "
+                f"Received: epochs={self.params['epochs']} after epochs={state['planned']}"
+            )
+
+    def _lost_weights(self, state: dict[str, Any]) -> bool:
+        is_last = bool(state["epochs"]) and state["epochs"][-1] == state["planned"] - 1
+        return is_last and any(
+            isinstance(callback, keras.callbacks.SwapEMAWeights) and callback.swap_on_epoch
+            for callback in self.callbacks
+        )
+
+    def _classes(self) -> list[str]:
+        return [type(callback).__name__ for callback in self.callbacks]
