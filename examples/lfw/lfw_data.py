@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from download import download_lfw
+from options import Options
 from recipes import Recipe
+from standin import write_standin
 
 import siamese_verify as sv
 
 TRAIN_LIST, TEST_LIST = "pairsDevTrain.txt", "pairsDevTest.txt"
 _VALIDATION_PAIRS = 2_000  # With names, more validation pairs can be drawn than the list has.
+
+
+DRAWN = """\
+These faces are drawn, so that you can try everything in minutes. Their figures say nothing about
+real faces. To train on Labeled Faces in the Wild:
+  fetch it (243 MB):  python {script} --download --data lfw
+  or use your copy:   python {script} --data DIR  (lfw2/, pairsDevTrain.txt, pairsDevTest.txt)
+"""
 
 
 class Data(NamedTuple):
@@ -43,6 +55,16 @@ class Data(NamedTuple):
         return {"images": len(pairs.samples), "identities": len(pairs.identities)}
 
 
+def find_data(options: Options) -> Path:
+    """Return the folder of images and pair lists, after drawing or fetching them if necessary."""
+    if options.data is None:
+        print(DRAWN.format(script=sys.argv[0]))
+        return write_standin(Path("runs") / "drawn-faces")
+    if options.download:
+        download_lfw(options.data)
+    return options.data
+
+
 def load_data(folder: Path, recipe: Recipe, limit: int | None = None, seed: int = 0) -> Data:
     """Read a folder that is laid out as LFW, and show a table of the pairs."""
     size = (recipe.image_size, recipe.image_size)
@@ -68,12 +90,9 @@ def load_data(folder: Path, recipe: Recipe, limit: int | None = None, seed: int 
     return data
 
 
-def training_batches(
-    data: Data, recipe: Recipe, seed: int, initial_epoch: int = 0
-) -> tf.data.Dataset:
+def training_batches(data: Data, recipe: Recipe, seed: int) -> tf.data.Dataset:
     """Batches for `fit`: pairs, images of pairs, or images with names."""
-    size, augment = recipe.batch_size, augmentation(recipe)
-    options = {"seed": seed, "augment": augment, "initial_epoch": initial_epoch}
+    size, options = recipe.batch_size, {"seed": seed, "augment": augmentation(recipe)}
     if data.identities is not None:
         return data.identities.batches(size, True, per_identity=recipe.per_identity, **options)
     if recipe.loss == "binary_crossentropy":

@@ -21,27 +21,16 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 from card_texts import card_texts
-from download import download_lfw
-from lfw_data import Data, load_data, training_batches
+from lfw_data import Data, find_data, load_data, training_batches
 from measuring import Measured, measure, show
-from moving_averages import recompute_averages
 from networks import Networks, build_networks, compile_networks
 from options import Options, parse_options
 from record import begin, read_history, write_json, write_scores
-from run_folder import RunFolder
-from standin import write_standin
+from run_record import RunRecord
 from traits import groups
 
 import siamese_verify as sv
 from siamese_verify.plots import plot_history, plot_outcomes, plot_roc
-from siamese_verify.training.optimizers import averaged_weights
-
-DRAWN = """\
-These faces are drawn, so that you can try everything in minutes. Their figures say nothing about
-real faces. To train on Labeled Faces in the Wild:
-  fetch it (243 MB):  python {script} --download --data lfw
-  or use your copy:   python {script} --data DIR  (lfw2/, pairsDevTrain.txt, pairsDevTest.txt)
-"""
 
 
 def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
@@ -62,27 +51,18 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
 
     # A verifier is a model with a threshold. The threshold comes from the validation pairs.
     measured = {}
-    with averaged_weights(networks.trained):
-        if recipe.schedule != "cosine":  # Otherwise the last epoch is the best one.
-            measured["last"] = measure(networks.verification, data, recipe)
-        if recipe.batch_norm or recipe.tower == "residual":
-            recompute_averages(networks.tower, data.train, recipe.batch_size)
-            measured["recomputed"] = measure(networks.verification, data, recipe)
+    if recipe.schedule != "cosine":  # Otherwise the last epoch is the best one.
+        measured["last"] = measure(networks.verification, data, recipe)
+    if recipe.batch_norm or recipe.tower == "residual":
+        # In a short training, batch norm's averages lag behind the weights.
+        batches = data.train.batches(recipe.batch_size, shuffle=True)
+        sv.recompute_batch_norm(networks.tower, batches)
+        measured["recomputed"] = measure(networks.verification, data, recipe)
     measured["best"] = measure(keras.models.load_model(options.run / "best.keras"), data, recipe)
     show(measured, len(data.test))
     save(measured, data, options)
     plot(measured["best"], data.test, options.run)
     print(f"\nEverything about this run is in {options.run}/")
-
-
-def find_data(options: Options) -> Path:
-    """Return the folder of images and pair lists, after drawing or fetching them if necessary."""
-    if options.data is None:
-        print(DRAWN.format(script=sys.argv[0]))
-        return write_standin(Path("runs") / "drawn-faces")
-    if options.download:
-        download_lfw(options.data)
-    return options.data
 
 
 def fit(
@@ -93,27 +73,24 @@ def fit(
 ) -> None:
     """Train until the last epoch, or until the training loss falls no more."""
     recipe, model = options.recipe, networks.trained
-    steps_per_epoch = int(training_batches(data, recipe, options.seed).cardinality())
-    compile_networks(networks, recipe, steps_per_epoch)
-    early_stopping = keras.callbacks.EarlyStopping("loss", patience=recipe.patience)
-    run = RunFolder(options.run, early_stopping, last_is_best=recipe.schedule == "cosine")
-    finished = run.restore(networks, steps_per_epoch)
-    if finished >= recipe.epochs or run.has_stopped(model):
-        return
-    batches, n = training_batches(data, recipe, options.seed, finished), networks.n_outputs
+    batches, n = training_batches(data, recipe, options.seed), networks.n_outputs
+    compile_networks(networks, recipe, int(batches.cardinality()))
     if n > 1:
         batches = batches.map(lambda images, labels: (images, (labels,) * n))
-    # Keras validates with the weights of the last step, even if their average is kept.
     on_pairs = model is networks.verification and not recipe.ema
-    evaluation = [] if on_pairs else [sv.PairEvaluation(networks.verification, data.validation)]
-    schedule = [sv.Koch2015Schedule(recipe.epochs)] if recipe.schedule == "koch2015" else []
+    inner = [sv.AveragedWeights()] if recipe.ema else []
+    inner += [] if on_pairs else [sv.PairEvaluation(networks.verification, data.validation)]
+    inner += [sv.EpochSeconds()]
+    inner += [sv.Koch2015Schedule(recipe.epochs)] if recipe.schedule == "koch2015" else []
+    inner += [keras.callbacks.EarlyStopping("loss", patience=recipe.patience)]
+    inner += [RunRecord(options.run, networks.verification, recipe.schedule == "cosine")]
     model.fit(
         batches,
         validation_data=data.validation.batches(recipe.batch_size) if on_pairs else None,
         epochs=recipe.epochs,
-        initial_epoch=finished,
         shuffle=False,  # The batches are shuffled already.
-        callbacks=[*evaluation, sv.EpochSeconds(), *schedule, early_stopping, run, *callbacks],
+        # After an interruption, the run goes on from its last finished epoch.
+        callbacks=[sv.Resumable(options.run, inner), *callbacks],
     )
 
 

@@ -11,15 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import lfw_data
 import numpy as np
 import pytest
 import train
 from eagerly import ENVIRONMENT, START, eager  # noqa: F401
-from networks import Networks
+from networks import build_networks
 from options import Options
 from recipes import RECIPES, Recipe
 from record import read_history
-from run_folder import RunFolder
+from run_record import RunRecord
 from standin import write_standin
 
 import siamese_verify as sv
@@ -132,12 +133,11 @@ def test_which_epoch_is_kept_as_the_best(
 ) -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    folder = RunFolder(tmp_path, None, last_is_best)
-    folder.restore(Networks(model, model, model), 1)
-    folder.set_model(model)
+    record = RunRecord(tmp_path, model, last_is_best)
+    record.set_model(model)
     for epoch, error in enumerate(errors):
         model.layers[0].bias.assign([float(epoch)])
-        folder.on_epoch_end(epoch, {"val_equal_error_rate": error})
+        record.on_epoch_end(epoch, {"val_equal_error_rate": error})
     assert weights_of(tmp_path)[1] == best
 
 
@@ -167,12 +167,7 @@ def test_a_finished_run_is_measured_again_but_not_trained(drawn: Path, uninterru
 def test_another_seed_draws_other_pairs_and_weights(
     drawn: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    def stop(epoch: int, logs: object) -> None:
-        raise KeyboardInterrupt
-
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=stop)
-    with pytest.raises(KeyboardInterrupt):
-        run(drawn, tmp_path, REPORT, [callback], seed=1)
+    fit(drawn, tmp_path, replace(REPORT, epochs=1), seed=1)
     assert history_of(tmp_path)[0] != history_of(uninterrupted)[0]
 
 
@@ -204,14 +199,22 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
         train.main([])
 
 
-@pytest.mark.usefixtures("no_plots")
+def fit(data: Path, folder: Path, recipe: Recipe, *, seed: int = 0, limit: int = 0) -> None:
+    """Train without measuring."""
+    keras.utils.set_random_seed(seed)
+    loaded = lfw_data.load_data(data, recipe, limit or None, seed)
+    networks = build_networks(recipe, loaded.n_identities)
+    folder.mkdir(exist_ok=True)
+    train.fit(networks, loaded, Options(recipe=recipe, data=data, run=folder, seed=seed))
+
+
 def test_early_stopping_counts_the_epochs_before_an_interruption(
     drawn: Path, tmp_path: Path
 ) -> None:
     # At a learning rate of 0, the loss never falls.
     still = replace(RECIPES["drawn"], **SMALL, learning_rate=0.0, patience=2)
     for epochs, done in ((2, 2), (9, 3), (9, 3)):  # The last run was stopped for good.
-        run(drawn, tmp_path, replace(still, epochs=epochs), limit=8)
+        fit(drawn, tmp_path, replace(still, epochs=epochs), limit=8)
         assert len(history_of(tmp_path)) == done
 
 
@@ -300,9 +303,9 @@ def test_without_data_it_says_that_faces_are_drawn_and_how_to_get_lfw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drawn = tmp_path / "drawn"
-    monkeypatch.setattr(train, "write_standin", lambda folder: drawn)
+    monkeypatch.setattr(lfw_data, "write_standin", lambda folder: drawn)
     options = Options(recipe=RECIPES["drawn"], data=None, run=tmp_path)
-    assert train.find_data(options) == drawn
+    assert lfw_data.find_data(options) == drawn
     said = capsys.readouterr().out
     assert "faces are drawn" in said
     assert "--download" in said
