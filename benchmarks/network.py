@@ -1,4 +1,4 @@
-"""What every contender computes: the report's network, weights to start from, and data."""
+"""The task of all contenders: the network of Koch et al. (2015), initial weights, and data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Filters and kernel size of the four blocks; pooling follows all but the last.
+# Filters and kernel size of the four blocks. Pooling follows all but the last block.
 BLOCKS = ((64, 10), (128, 7), (128, 4), (256, 4))
 EMBEDDING = 4096
 L2 = 0.001

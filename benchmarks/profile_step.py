@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by layer.
+"""Show the time of a training step by layer.
 
     python benchmarks/profile_step.py [--pairs 128] [--batch-norm]
 

@@ -1,14 +1,14 @@
-"""Measures this library beside hand-written Keras and PyTorch, and prints a table.
+"""Measure this library against hand-written Keras and PyTorch, and print a table.
 
     pip install -e ".[benchmarks]"
     python benchmarks/run.py --data DIR      # DIR as for examples/lfw/train.py; about 40 minutes
 
-Each contender runs in a process of its own. They take turns, one at a time, in every round; the
-table gives medians over the rounds. All start from the same weights, and must agree on the loss of
-the same pairs before anything is timed. Nothing else should run on the machine meanwhile.
+Each contender runs in a process of its own. They take turns in every round, one at a time. The table
+has medians over the rounds. All start from the same weights, and must agree on the loss of the same
+pairs before anything is timed. Nothing else should run on the machine.
 
-With `--avx2`, all libraries are held to the instructions of a CPU without AVX-512, and Keras at its
-defaults runs without oneDNN, as TensorFlow decides on such a CPU.
+With `--avx2`, all libraries use only the instructions of a CPU without AVX-512. Keras at its defaults
+then runs without oneDNN, as TensorFlow decides on such a CPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from network import step_operations
 import siamese_verify as sv
 
 HERE = Path(__file__).parent
-# What keeps oneDNN, MKL and PyTorch, and OpenBLAS to AVX2.
+# Variables that restrict oneDNN, MKL, PyTorch and OpenBLAS to AVX2.
 AVX2 = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",

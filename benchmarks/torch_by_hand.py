@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Contender:
-    """See `worker.py` for what each method is."""
+    """Contender. `worker.py` explains its methods."""
 
     def __init__(self, weights: Weights, batch_norm: bool):
         modules: list[nn.Module] = []
