@@ -33,11 +33,11 @@ from siamese_verify.training.callbacks.epoch_seconds import EpochSeconds as Epoc
 from siamese_verify.training.callbacks.koch2015_schedule import Koch2015Schedule as Koch2015Schedule
 from siamese_verify.training.callbacks.one_shot_accuracy import OneShotAccuracy as OneShotAccuracy
 from siamese_verify.training.callbacks.pair_evaluation import PairEvaluation as PairEvaluation
-from siamese_verify.training.losses.pairs import ContrastiveLoss as ContrastiveLoss
 from siamese_verify.training.losses.identities import MarginSoftmaxLoss as MarginSoftmaxLoss
 from siamese_verify.training.losses.identities import (
     SupervisedContrastiveLoss as SupervisedContrastiveLoss,
 )
+from siamese_verify.training.losses.pairs import ContrastiveLoss as ContrastiveLoss
 from siamese_verify.training.metrics.best_threshold_accuracy import (
     BestThresholdAccuracy as BestThresholdAccuracy,
 )

@@ -32,7 +32,7 @@ _live: weakref.WeakSet[Stream] = weakref.WeakSet()
 
 
 class Stream:
-    """Source of the epochs of one `tf.data.Dataset`, which lives as long as the dataset.
+    """Source of the epochs of one `tf.data.Dataset`, which lives at least as long as the dataset.
 
     Attributes:
         next_epoch: Number of the epoch that the next iteration draws.
@@ -87,7 +87,10 @@ class Stream:
 
 
 def live_streams() -> list[Stream]:
-    """Return the streams whose datasets are still in use, in the order of their creation."""
+    """Return the streams of this process, in the order of their creation.
+
+    TensorFlow decides when to release the stream of a dataset that is no longer used.
+    """
     return sorted(_live, key=lambda stream: stream.serial_number)
 
 

@@ -13,19 +13,22 @@ from typing_extensions import override
 from siamese_verify.layers.unit_length import unit_length
 from siamese_verify.tensors import Tensor
 
-# Up to here, float32, to which Keras brings labels, has each integer.
+# Keras converts labels to float32, which represents every integer up to here.
 _MOST_CLASSES = 2**24
 
 
 class _LossOfClasses(keras.losses.Loss):
-    """A loss on integer classes, computed in float32 at least; NaN for what is no such class."""
+    """Base class of losses on integer classes, computed in float32 at least.
+
+    A label that is not an integer, or out of range, makes the loss NaN.
+    """
 
     score_needed: ClassVar[str] = "an output for each class or an embedding"
 
     @property
     @override
     def dtype(self) -> str:
-        # Keras brings labels to this type, too: float16 tells apart no more than 2048 classes.
+        # Keras converts labels to this type too, and float16 tells apart only 2048 classes.
         return str(keras.backend.result_type(super().dtype, "float32"))
 
     @override
@@ -33,7 +36,7 @@ class _LossOfClasses(keras.losses.Loss):
         # In a graph of TensorFlow, a length may not be known yet.
         lengths = {y_true.shape[0], y_pred.shape[0]} - {None}
         if len(lengths) > 1 or len(y_pred.shape) != 2 or tuple(y_true.shape[1:]) not in ((), (1,)):
-            # Others would broadcast without a word.
+            # Other shapes would broadcast silently.
             raise ValueError(
                 "Each row of predictions needs one integer class. "
                 f"Received: classes of shape {y_true.shape}, predictions of shape {y_pred.shape}"
@@ -47,36 +50,36 @@ class _LossOfClasses(keras.losses.Loss):
 
     @abc.abstractmethod
     def _of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of each row, `(batch,)`, by int32 classes `(batch, 1)`."""
+        """Return the loss of each row, `(batch,)`, for int32 classes `(batch, 1)`."""
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class MarginSoftmaxLoss(_LossOfClasses):
-    """Softmax cross entropy over cosines, with a handicap for the true class: CosFace and ArcFace.
+    """Softmax cross entropy over cosines, with a margin for the true class: CosFace and ArcFace.
 
-    The cosine of the true class, of angle `theta`, is replaced by
-    `cos(theta + angular_margin) - cosine_margin`, so that an embedding has to be nearer to its own
-    class than to the others by that margin. Where `theta + angular_margin` passes pi, the cosine
-    would rise again; there it falls on, as `cos(theta)` does.
+    With the angle `theta` to the true class, its cosine is replaced by
+    `cos(theta + angular_margin) - cosine_margin`. So an embedding must be closer to its own class
+    than to the others by that margin. Where `theta + angular_margin` exceeds pi, the cosine would
+    rise again. There, it falls on as `cos(theta)` does.
 
-    CosFace has the cosine margin alone, ArcFace the angular one:
-    `MarginSoftmaxLoss(angular_margin=0.5, cosine_margin=0.0)`. Both at once are ArcFace's combined
-    margin. Without a margin, it is the cross entropy of a normalised softmax.
+    CosFace uses the cosine margin alone, ArcFace the angular margin alone:
+    `MarginSoftmaxLoss(angular_margin=0.5, cosine_margin=0.0)`. Both together are ArcFace's
+    combined margin. Without a margin, it is the cross entropy of a normalized softmax.
 
     Args:
-        scale: Factor of all cosines, above 0; without it, no softmax of them comes near to 0 or 1.
-        angular_margin: Added to the angle to the true class, in radians, from 0 to below pi.
-        cosine_margin: Taken from the cosine to the true class, at least 0.
+        scale: Factor of all cosines, above 0. Without it, their softmax stays far from 0 and 1.
+        angular_margin: Angle added to the angle to the true class, in radians, from 0 to below pi.
+        cosine_margin: Number subtracted from the cosine to the true class, at least 0.
         **kwargs: Keras's own: `reduction`, `name`.
 
     Call arguments:
-        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0. What is none of them gives
-            NaN; a class above the last one, with TensorFlow, its own error.
-        y_pred: Cosines to the classes, `(batch, classes)`, as `CosineClassifier` gives them.
+        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0. Other values make the loss
+            NaN. With TensorFlow, a class above the last one raises TensorFlow's own error.
+        y_pred: Cosines to the classes, `(batch, classes)`, such as from `CosineClassifier`.
 
     Raises:
-        ValueError: If `scale` or a margin is out of its range, or labels and cosines are of other
-            shapes.
+        ValueError: If `scale` or a margin is out of range, or labels or cosines have another
+            shape.
 
     Examples:
         >>> loss = MarginSoftmaxLoss(scale=64.0, cosine_margin=0.35)
@@ -125,8 +128,9 @@ class MarginSoftmaxLoss(_LossOfClasses):
 
     def _with_margins(self, cosine: Tensor) -> Tensor:
         cos, sin = math.cos(self.angular_margin), math.sin(self.angular_margin)
-        # By the sum of angles: the slope of the arc cosine is infinite at 1, and that of the root
-        # at 0. There, and where rounding leaves a cosine above 1, the angle is 0 or pi.
+        # The formula for the cosine of a sum avoids the arc cosine, whose slope is infinite at 1.
+        # The slope of the root is infinite at 0. There, and where rounding leaves a cosine above
+        # 1, the angle is 0 or pi.
         squared = (1 - cosine) * (1 + cosine)  # exact near 1, unlike 1 - cosine**2
         positive = squared > 0
         sine = ops.where(positive, ops.sqrt(ops.where(positive, squared, 1.0)), 0.0)
@@ -146,29 +150,29 @@ class MarginSoftmaxLoss(_LossOfClasses):
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class SupervisedContrastiveLoss(_LossOfClasses):
-    """Pulls the embeddings of a class together, pushes those of other classes away.
+    """Loss that pulls the embeddings of a class together, and pushes other classes away.
 
-    For each sample of a batch, the anchor: the cross entropy of finding those of its class among
-    all others, by their cosines over `temperature`. Here embeddings are scaled to length 1, so it
-    works with any tower.
+    Each sample of a batch is an anchor. Its loss is the cross entropy of finding the samples of
+    its class among all other samples, from their cosines over `temperature`. The loss scales
+    embeddings to length 1, so that it works with any tower.
 
-    A sample without another of its class contributes 0, and the mean is that over the others: let
-    batches hold several images of each identity. Other reductions than the mean over the batch
-    take the terms of the paper as they are.
+    A sample without another sample of its class contributes 0, and does not count in the mean. Use
+    batches with several images of each identity. Reductions other than the mean over the batch
+    use the terms of the paper unchanged.
 
     Args:
-        temperature: What cosines are divided by, above 0 and finite. The lower, the more count the
-            nearest of other classes.
+        temperature: Divisor of the cosines, above 0 and finite. The lower it is, the more the
+            nearest samples of other classes count.
         **kwargs: Keras's own: `reduction`, `name`.
 
     Call arguments:
-        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0 to below 2**24. What is none of
-            them gives NaN.
+        y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0 to below 2**24. Other values
+            make the loss NaN.
         y_pred: Embeddings, `(batch, size)`, of any length.
 
     Raises:
-        ValueError: If `temperature` is not above 0 and finite, or labels and embeddings are of
-            other shapes.
+        ValueError: If `temperature` is not above 0 and finite, or labels or embeddings have
+            another shape.
 
     Examples:
         >>> loss = SupervisedContrastiveLoss(temperature=0.1)
@@ -199,7 +203,7 @@ class SupervisedContrastiveLoss(_LossOfClasses):
         index = ops.arange(ops.shape(y_pred)[0], dtype="int32")
         is_other = ops.not_equal(index[:, None], index)
         is_positive = ops.logical_and(is_other, ops.equal(classes, ops.transpose(classes)))
-        # Not minus infinity: a sample alone in its batch has no other, and would get NaN.
+        # With minus infinity, a sample that is alone in its batch would have the loss NaN.
         among = ops.logsumexp(ops.where(is_other, logits, -1e30), axis=-1, keepdims=True)
         positives = ops.sum(ops.cast(is_positive, self.dtype), axis=-1)
         total = ops.sum(ops.where(is_positive, among - logits, 0.0), axis=-1)

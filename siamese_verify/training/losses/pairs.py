@@ -15,21 +15,21 @@ from siamese_verify.training.labels import aligned
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
 class ContrastiveLoss(keras.losses.Loss):
-    """Pulls same pairs together, pushes different pairs apart until `margin`.
+    """Loss that pulls genuine pairs together, and pushes impostor pairs apart until `margin`.
 
-    With the distance `d = -score` and label `y` (**1 = same**):
-    `loss = y d^2 / 2 + (1 - y) max(0, margin - d)^2 / 2`. In the paper Y = 0 means similar; here,
-    as everywhere in this library, 1 does.
+    With the distance `d = -score` and label `y` (**1 = genuine**):
+    `loss = y d^2 / 2 + (1 - y) max(0, margin - d)^2 / 2`. In the paper, Y = 0 means similar. In
+    this library, label 1 does.
 
     Args:
-        margin: The distance beyond which different pairs no longer count, above 0.
+        margin: Distance from which impostor pairs no longer count, above 0.
         **kwargs: Keras's own: `reduction`, `name`.
 
     Call arguments:
-        y_true: Labels, 1 = same, 0 = different; outside of [0, 1], the loss is NaN.
-        y_pred: Scores of `EuclideanHead`: negative distances, of the labels' shape or with one
-            more dimension of size 1. Above 0, the loss is NaN: a cosine or a probability is not a
-            negative distance, and would be trained towards its reverse.
+        y_true: Labels, 1 = genuine, 0 = impostor. Outside of [0, 1], the loss is NaN.
+        y_pred: Scores of `EuclideanHead`: negative distances, with the shape of the labels or with
+            one more dimension of size 1. Above 0, the loss is NaN. A cosine or a probability is
+            not a negative distance: this loss would train it in the wrong direction.
 
     Raises:
         ValueError: If `margin` is not above 0 and finite.

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import gc
 import warnings
 from typing import Any
 
 from siamese_verify.data.batching import Stream, live_streams
 
-# Start of a data set that a former part of the run has drawn from.
-_IN_USE = -1
-
 
 class DataPlace:
     """Place in the data sets of the batches that a run of `fit` draws.
 
-    A callback does not see the data that `fit` uses. So this watches all datasets that `batches`
-    or `image_batches` has made, and tells from their counters which ones are in use.
+    A callback does not see the data that `fit` uses. So this class watches all datasets that
+    `batches` or `image_batches` has made. Their counters tell which datasets are in use.
     """
 
     def __init__(self) -> None:
-        gc.collect()  # A dataset that only a cycle of references holds is not in use.
         self._streams = live_streams()
         self._starts = [stream.next_epoch for stream in self._streams]
+        self._restored: list[list[Any]] = []
         self._epochs: list[int] | None = None
         # Fingerprints of the data sets that the latest epoch was trained with.
         self._trained: list[str] | None = None
@@ -34,6 +30,9 @@ class DataPlace:
             for stream, start in zip(self._streams, self._starts, strict=True)
             if self._trained is None or stream.next_epoch != start
         ]
+        # Validation may be in use, yet not in each epoch.
+        drawn = {fingerprint for fingerprint, _ in places}
+        places += [place for place in self._restored if place[0] not in drawn]
         return {"places": places, "trained": self._trained}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -54,7 +53,8 @@ class DataPlace:
                 raise _other_data(f"{len(indices)} data sets with fingerprint {fingerprint}")
             for i, epoch in zip(indices, epochs, strict=True):
                 self._streams[i].next_epoch = epoch
-                self._starts[i] = epoch if self._trained is None else _IN_USE
+                self._starts[i] = epoch
+        self._restored = state["places"] if self._trained is not None else []
 
     def epoch_begins(self) -> None:
         """Remember where an epoch starts."""

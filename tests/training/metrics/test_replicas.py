@@ -37,7 +37,7 @@ def truth(scores, labels, weights=None):
 
 @pytest.fixture(scope="module")
 def told():
-    script = Path(__file__).parents[1] / "on_two_replicas.py"
+    script = Path(__file__).parents[2] / "on_two_replicas.py"
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-3000:]
     lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
