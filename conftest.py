@@ -1,11 +1,11 @@
-"""Code in README, docs and docstrings runs as tests, in a folder with a few drawn faces as LFW."""
+"""Fixtures for the code in README, docs and docstrings, which runs as tests on drawn faces."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before TensorFlow is imported
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow reads it when imported.
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ import siamese_verify
 
 @pytest.fixture(scope="session")
 def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `lfw/`, laid out as Labeled Faces in the Wild."""
+    """Folder with `lfw/`, in the layout of Labeled Faces in the Wild."""
     from standin import write_standin
 
     folder = tmp_path_factory.mktemp("newcomer")
@@ -28,7 +28,7 @@ def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def newcomer(drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Where a reader tries the code; long training ends after one epoch of one step."""
+    """Change to a folder for a reader's code, in which training ends after one epoch."""
     (tmp_path / "lfw").symlink_to(drawn_lfw / "lfw")
     images = sorted((drawn_lfw / "lfw" / "lfw2").glob("*/*"))
     for name, image in zip(("a.jpg", "b.jpg"), images, strict=False):
@@ -41,7 +41,7 @@ def newcomer(drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(autouse=True)
 def doctest_setup(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
-    """Names that the examples in docstrings use."""
+    """Provide the names that examples in docstrings use."""
     if isinstance(request.node, pytest.DoctestItem):
         request.getfixturevalue("newcomer")
         doctest_namespace["np"] = np

@@ -1,4 +1,4 @@
-"""How the cost of a convolution grows with image, kernel and batch, direct and spectral.
+"""Measure how the cost of a convolution grows with image, kernel and batch.
 
     python benchmarks/growth.py      # about two minutes
 

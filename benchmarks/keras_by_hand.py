@@ -1,4 +1,4 @@
-"""The report's way in Keras: two calls of the tower, images decoded in each epoch."""
+"""The usual way in Keras: two calls of the tower, and images decoded in each epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ layers = keras.layers
 
 
 class Contender:
-    """See `worker.py` for what each method is."""
+    """Contender. `worker.py` explains its methods."""
 
     def __init__(self, weights: Weights, batch_norm: bool, jit_compile: bool | str = "auto"):
         l2 = keras.regularizers.L2(L2)

@@ -1,4 +1,4 @@
-"""This library."""
+"""This library as a contender."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import siamese_verify as sv
 
 
 class Contender:
-    """See `worker.py` for what each method is."""
+    """Contender. `worker.py` explains its methods."""
 
     def __init__(self, weights: Weights, batch_norm: bool):
         tower = sv.ConvTower.koch2015(batch_norm, l2=L2)
@@ -41,5 +41,5 @@ class Contender:
 
 @functools.cache
 def data_set(list_file: str, images_root: str) -> sv.PairDataset:
-    """Decoded in the first epoch, as for a user."""
+    """Read the pairs. Images are decoded in the first epoch, as for a user."""
     return sv.PairDataset.from_lfw(list_file, images_root, verbose=False)

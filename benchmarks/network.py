@@ -1,4 +1,4 @@
-"""What every contender computes: the report's network, weights to start from, and data."""
+"""The task of all contenders: the network of Koch et al. (2015), initial weights, and data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Filters and kernel size of the four blocks; pooling follows all but the last.
+# Filters and kernel size of the four blocks. Pooling follows all but the last block.
 BLOCKS = ((64, 10), (128, 7), (128, 4), (256, 4))
 EMBEDDING = 4096
 L2 = 0.001
@@ -18,7 +18,7 @@ Weights = dict[str, np.ndarray]
 
 
 def draw_weights(seed: int = 0) -> Weights:
-    """Glorot-uniform kernels and zero biases, in Keras's layouts, named `conv_1/kernel` ..."""
+    """Draw Glorot-uniform kernels and zero biases in Keras's layouts, named `conv_1/kernel` ..."""
     rng = np.random.default_rng(seed)
     weights: Weights = {}
 
@@ -39,10 +39,10 @@ def draw_weights(seed: int = 0) -> Weights:
 
 
 def step_operations(pairs: int) -> float:
-    """Floating-point operations of a training step of direct convolutions, twice the products.
+    """Count the floating-point operations of a training step, twice the number of products.
 
-    A gradient costs as much as the forward pass, for the weights and for the input, of which the
-    first layer needs none.
+    A gradient for weights costs as much as the forward pass, and so does a gradient for the input.
+    The first layer needs no gradient for its input. Convolutions are direct.
     """
     total, channels, size = 0, 1, IMAGE
     for index, (filters, kernel) in enumerate(BLOCKS):
@@ -54,7 +54,7 @@ def step_operations(pairs: int) -> float:
 
 
 class Pairs(NamedTuple):
-    """Images as uint8 `(n, 105, 105, 1)`, pairs of them, and where they come from."""
+    """Images as uint8 `(n, 105, 105, 1)`, pairs of indices and labels, and the images' files."""
 
     images: np.ndarray
     indices: np.ndarray
@@ -64,19 +64,19 @@ class Pairs(NamedTuple):
     images_root: str
 
     def arrays(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The first pairs as float32 in [0, 1], taken evenly from the list."""
+        """Select pairs evenly from the list, as float32 in [0, 1]."""
         chosen = np.linspace(0, len(self.labels) - 1, count).astype(int)
         left, right = (self.images[self.indices[chosen, side]] for side in (0, 1))
         return left / np.float32(255), right / np.float32(255), self.labels[chosen]
 
     def drawn(self, count: int) -> Pairs:
-        """As many pairs, drawn among the images."""
+        """Draw pairs at random among the images."""
         rng = np.random.default_rng(0)
         return self._replace(indices=rng.integers(0, len(self.images), (count, 2)))
 
 
 def load_pairs(folder: Path, name: str) -> Pairs:
-    """What `run.py` wrote for all contenders."""
+    """Load the pairs that `run.py` wrote for all contenders."""
     with np.load(folder / f"{name}.npz") as arrays:
         return Pairs(
             **{name: arrays[name] for name in arrays.files[:3]},

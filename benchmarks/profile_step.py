@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by layer.
+"""Show the time of a training step by layer.
 
     python benchmarks/profile_step.py [--pairs 128] [--batch-norm]
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def read_profile(folder: Path) -> dict[tuple[str, bool], float]:
-    """Milliseconds by layer, and whether backward."""
+    """Sum milliseconds by layer, forward and backward."""
     space = xplane_pb2.XSpace()
     space.ParseFromString(next(folder.rglob("*.xplane.pb")).read_bytes())
     milliseconds: dict[tuple[str, bool], float] = defaultdict(float)

@@ -1,14 +1,16 @@
-"""Measures this library beside hand-written Keras and PyTorch, and prints a table.
+"""Measure this library against hand-written Keras and PyTorch, and print a table.
 
     pip install -e ".[benchmarks]"
-    python benchmarks/run.py --data DIR      # DIR as for examples/lfw/train.py; about 40 minutes
+    python benchmarks/run.py --data DIR   # about 40 minutes
 
-Each contender runs in a process of its own. They take turns, one at a time, in every round; the
-table gives medians over the rounds. All start from the same weights, and must agree on the loss of
-the same pairs before anything is timed. Nothing else should run on the machine meanwhile.
+DIR is the same as for examples/lfw/train.py.
 
-With `--avx2`, all libraries are held to the instructions of a CPU without AVX-512, and Keras at its
-defaults runs without oneDNN, as TensorFlow decides on such a CPU.
+Each contender runs in a process of its own. They take turns in every round, one at a time. The
+table has medians over the rounds. All start from the same weights, and must agree on the loss of
+the same pairs before anything is timed. Nothing else should run on the machine.
+
+With `--avx2`, all libraries use only the instructions of a CPU without AVX-512. Keras at its
+defaults then runs without oneDNN, as TensorFlow decides on such a CPU.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from network import step_operations
 import siamese_verify as sv
 
 HERE = Path(__file__).parent
-# What keeps oneDNN, MKL and PyTorch, and OpenBLAS to AVX2.
+# Variables that restrict oneDNN, MKL, PyTorch and OpenBLAS to AVX2.
 AVX2 = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
@@ -43,8 +45,8 @@ AVX2 = {
 }
 
 
-class Contestant(NamedTuple):
-    """A name for the table, the module, its arguments, and the environment of its process."""
+class Contender(NamedTuple):
+    """Contender: its name in the table, module, arguments, and environment variables."""
 
     name: str
     module: str
@@ -52,33 +54,33 @@ class Contestant(NamedTuple):
     environment: dict[str, str | None]
 
 
-DEFAULTS = Contestant("Keras by hand", "keras_by_hand", {}, {"TF_ENABLE_ONEDNN_OPTS": None})
-TUNED = Contestant(
+DEFAULTS = Contender("Keras by hand", "keras_by_hand", {}, {"TF_ENABLE_ONEDNN_OPTS": None})
+TUNED = Contender(
     "Keras by hand, oneDNN + XLA",
     "keras_by_hand",
     {"jit_compile": True},
     {"TF_ENABLE_ONEDNN_OPTS": "1"},
 )
-TORCH = Contestant("PyTorch by hand", "torch_by_hand", {}, {})
-LIBRARY = Contestant("siamese-verify", "library", {}, {"TF_ENABLE_ONEDNN_OPTS": None})
+TORCH = Contender("PyTorch by hand", "torch_by_hand", {}, {})
+LIBRARY = Contender("siamese-verify", "library", {}, {"TF_ENABLE_ONEDNN_OPTS": None})
 
 TASKS = ["step", "verify", "epoch", "memory"]
 NETWORKS = ["base", "batch_norm"]
 
 
 class Worker:
-    """The process of a contestant."""
+    """Process of a contender."""
 
-    def __init__(self, contestant: Contestant, batch_norm: bool, scratch: Path):
-        self.name = contestant.name
+    def __init__(self, contender: Contender, batch_norm: bool, scratch: Path):
+        self.name = contender.name
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
-        for name, value in contestant.environment.items():
+        for name, value in contender.environment.items():
             environment.pop(name, None)
             if value is not None:
                 environment[name] = value
-        arguments = json.dumps({**contestant.arguments, "batch_norm": batch_norm})
+        arguments = json.dumps({**contender.arguments, "batch_norm": batch_norm})
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "worker.py", contestant.module, arguments, scratch],
+            [sys.executable, HERE / "worker.py", contender.module, arguments, scratch],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -103,8 +105,8 @@ class Worker:
 
 
 @contextlib.contextmanager
-def started(contestants: list[Contestant], *arguments: Any) -> Iterator[list[Worker]]:
-    workers = [Worker(contestant, *arguments) for contestant in contestants]
+def started(contenders: list[Contender], *arguments: Any) -> Iterator[list[Worker]]:
+    workers = [Worker(contender, *arguments) for contender in contenders]
     try:
         yield workers
     finally:
@@ -113,7 +115,7 @@ def started(contestants: list[Contestant], *arguments: Any) -> Iterator[list[Wor
 
 
 def write_pairs(data: Path, scratch: Path) -> None:
-    """The 1,870 training and 1,000 test pairs, for every contestant alike."""
+    """Write the 1,870 training and 1,000 test pairs, the same for every contender."""
     train, _ = sv.PairList.from_lfw(data / "pairsDevTrain.txt").split(0.15)
     for name, pairs in {
         "train": train,
@@ -133,8 +135,8 @@ def write_pairs(data: Path, scratch: Path) -> None:
 
 
 def matrix_product_rate() -> float:
-    """Operations a second of a large float32 matrix product in NumPy."""
-    # In a process of its own, since NumPy looks at the environment when it is imported.
+    """Measure operations per second of a large float32 matrix product in NumPy."""
+    # NumPy reads the environment when it is imported, so this needs a process of its own.
     code = (
         "import numpy as np, time; a = np.ones((3000, 3000), np.float32)\n"
         "def f(): t = time.perf_counter(); a @ a; return time.perf_counter() - t\n"
@@ -148,13 +150,13 @@ def check_agreement(workers: list[Worker]) -> None:
     losses = {worker.name: worker.ask("loss", 32) for worker in workers}
     print("loss of the same 32 pairs: " + ", ".join(f"{n} {x:.6f}" for n, x in losses.items()))
     if max(losses.values()) - min(losses.values()) > 1e-4:
-        sys.exit("The contestants do not compute the same thing.")
+        sys.exit("The contenders do not compute the same thing.")
 
 
 def measure(workers: list[Worker], task: str, size: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contestant in each round, of which the first does not count.
+    """Measure the seconds of each contender in each round, after a round that does not count.
 
-    With no rounds, that one alone counts.
+    With `rounds=0`, the first round counts.
     """
     seconds = [
         {worker.name: worker.ask(task, size) for worker in workers} for _ in range(rounds + 1)
@@ -171,16 +173,16 @@ def show(title: str, values: dict[str, float], note: dict[str, str] | None = Non
 
 
 def run_variant(
-    contestants: list[Contestant],
+    contenders: list[Contender],
     batch_norm: bool,
     scratch: Path,
     tasks: list[str],
     rounds: int,
     rate: float,
 ) -> Iterator[tuple[str, dict[str, list[float]]]]:
-    """Yields each task and what it took, as soon as it is measured."""
+    """Yield each task with its times, as soon as it is measured."""
     print(f"\n--- {'batch norm' if batch_norm else 'base'} network; ratios are to {LIBRARY.name}")
-    with started(contestants, batch_norm, scratch) as workers:
+    with started(contenders, batch_norm, scratch) as workers:
         check_agreement(workers)
         for pairs in (32, 128) if "step" in tasks else ():
             taken = measure(workers, "step", pairs, rounds)
@@ -196,23 +198,23 @@ def run_variant(
             medians = {name: statistics.median(values) for name, values in taken.items()}
             show("verification of all test pairs, from pixels to scores, seconds", medians)
             yield "verify", taken
-            # The others pass each pair through the tower, so that a hundred times as many pairs
-            # take a hundred times as long.
+            # The other contenders pass each pair through the tower, so that their time grows with
+            # the number of pairs and can be extrapolated.
             many = {name: 100 * value for name, value in medians.items()}
             many[LIBRARY.name] = workers[-1].ask("verify", 100_000)
             show("100,000 pairs of them, seconds (the others: 100 times the above)", many)
             yield "verify_100000", {name: [value] for name, value in many.items()}
         if "epoch" in tasks:
-            # Once: a contestant that keeps decoded images decodes them in its first epoch.
+            # One round only, since contenders that keep decoded images decode in the first epoch.
             taken = measure(workers, "epoch", 0, 0)
             title = "first epoch of all training pairs, from files, seconds"
             show(title, {name: values[0] for name, values in taken.items()})
             yield "epoch", taken
     if "memory" in tasks:
         peaks = {}
-        for contestant in contestants:
-            with started([contestant], batch_norm, scratch) as (worker,):
-                peaks[contestant.name] = worker.ask("memory", 128)
+        for contender in contenders:
+            with started([contender], batch_norm, scratch) as (worker,):
+                peaks[contender.name] = worker.ask("memory", 128)
         show("peak memory of training with 128 pairs, GiB", peaks)
         yield "memory", {name: [value] for name, value in peaks.items()}
 
@@ -223,19 +225,19 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder with lfw2/ and pair lists")
-    add("--rounds", type=int, default=5, help="of each training step (5)")
-    add("--output", type=Path, default=Path("benchmarks.json"), help="(benchmarks.json)")
+    add("--rounds", type=int, default=5, help="rounds of each training step (default: 5)")
+    add("--output", type=Path, default=Path("benchmarks.json"), help="default: benchmarks.json")
     add("--avx2", action="store_true", help="as on a CPU without AVX-512")
-    add("--tasks", nargs="+", choices=TASKS, default=TASKS, help="which to measure (all)")
-    add("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="(both)")
+    add("--tasks", nargs="+", choices=TASKS, default=TASKS, help="default: all")
+    add("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="default: both")
     arguments = parser.parse_args()
     if arguments.avx2:
         os.environ.update(AVX2)
         DEFAULTS.environment["TF_ENABLE_ONEDNN_OPTS"] = "0"
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    contestants = [DEFAULTS, TUNED, LIBRARY]
+    contenders = [DEFAULTS, TUNED, LIBRARY]
     if importlib.util.find_spec("torch"):
-        contestants.insert(2, TORCH)
+        contenders.insert(2, TORCH)
     else:
         print('PyTorch is left out, since it is not installed: pip install -e ".[benchmarks]"')
     rate = matrix_product_rate()
@@ -255,7 +257,7 @@ def main() -> None:
         for network in arguments.networks:
             results[network] = {}
             for task, taken in run_variant(
-                contestants,
+                contenders,
                 network == "batch_norm",
                 Path(scratch),
                 arguments.tasks,

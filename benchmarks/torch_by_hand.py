@@ -1,4 +1,4 @@
-"""The same network, hand-written in PyTorch."""
+"""The same network, written by hand in PyTorch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Contender:
-    """See `worker.py` for what each method is."""
+    """Contender. `worker.py` explains its methods."""
 
     def __init__(self, weights: Weights, batch_norm: bool):
         modules: list[nn.Module] = []
@@ -34,7 +34,7 @@ class Contender:
         self.optimizer = torch.optim.Adam(self.parts.parameters(), LEARNING_RATE, eps=1e-7)
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
-        features = self.blocks(images).permute(0, 2, 3, 1)  # flattened in the order of Keras
+        features = self.blocks(images).permute(0, 2, 3, 1)  # Keras flattens in this order.
         return torch.sigmoid(self.embedding(features.flatten(1)))
 
     def forward(self, left: np.ndarray, right: np.ndarray) -> torch.Tensor:
@@ -77,7 +77,7 @@ class Contender:
 
 
 class Images(torch.utils.data.Dataset):
-    """Decodes both images of a pair when it is asked for."""
+    """Data set that decodes both images of a pair on access."""
 
     def __init__(self, pairs: Pairs):
         self.pairs = pairs

@@ -1,7 +1,7 @@
-"""One contender in a process of its own, which does what it is told and says how long it took.
+"""One contender in a process of its own, which runs given tasks and reports their times.
 
 Started by `run.py`. A contender has `loss`, `step` (one training step, from pixels to updated
-weights), `epoch` (of all training pairs, with everything in) and `verify` (from pixels to scores).
+weights), `epoch` (an epoch of all training pairs) and `verify` (from pixels to scores).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from network import draw_weights, load_pairs
 
 def main(module: str, arguments: str, scratch: str) -> None:
     settings = json.loads(arguments)
-    answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may be printed among the answers
+    answers, sys.stdout = sys.stdout, sys.stderr  # Answers go to stdout alone.
     contender = importlib.import_module(module).Contender(draw_weights(), **settings)
     train, test = (load_pairs(Path(scratch), name) for name in ("train", "test"))
 

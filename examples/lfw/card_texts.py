@@ -1,11 +1,11 @@
-"""What the model card of a run says of its data, recipe and use."""
+"""The texts of a model card: data, recipe and use."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import asdict
 
 from lfw_data import Data
-from settings import RECIPES, has_l1_head, without_effect
+from options import Options
 
 import siamese_verify as sv
 
@@ -13,26 +13,25 @@ _LFW = "Labeled Faces in the Wild (View 1), images of public figures from the ne
 _DRAWN = "drawn faces, which stand in for images and say nothing about real faces"
 
 
-def card_texts(data: Data, settings: argparse.Namespace) -> dict[str, str]:
-    """The texts that `model_card` takes."""
+def card_texts(data: Data, options: Options) -> dict[str, str]:
+    """Write the texts that `model_card` needs."""
     return {
-        "name": f"Face verifier, recipe `{settings.recipe}`",
-        "data": _data(data, settings),
-        "recipe": _recipe(settings),
+        "name": f"Face verifier, recipe `{options.recipe.name}`",
+        "data": _data(data, _DRAWN if options.data is None else _LFW),
+        "recipe": _recipe(options),
         "intended_use": _USE,
     }
 
 
-def _data(data: Data, settings: argparse.Namespace) -> str:
+def _data(data: Data, source: str) -> str:
     validation, test = data.validation.pairs, data.test.pairs
     trained = (data.identities or data.train.pairs).identities
-    source = _LFW if settings.data else _DRAWN
     return f"""\
-From {source}; weights were random at first, and nothing else was used.
+Source: {source}. Training started from random weights and used nothing else.
 
 - training: {_trained_on(data)}
 - validation, for every choice: {_count(validation)}
-- test, by which nothing is chosen: {_count(test)}
+- test, for no choice: {_count(test)}
 
 {_known("validation", validation, "training", trained)}
 {_known("test", test, "training or validation", trained + validation.identities)}"""
@@ -42,7 +41,7 @@ def _known(name: str, pairs: sv.PairList, other: str, identities: tuple[str, ...
     known = len(set(pairs.identities) & set(identities))
     if not known:
         return f"Nobody in the {name} pairs is in {other}."
-    return f"{known:,} identities in the {name} pairs are in {other}, which is optimistic."
+    return f"{known:,} identities in the {name} pairs are in {other} too: figures are optimistic."
 
 
 def _count(pairs: sv.PairList) -> str:
@@ -59,28 +58,26 @@ def _trained_on(data: Data) -> str:
     return f"{len(train):,} pairs of {len(train.samples):,} images, and whether each is same"
 
 
-def _recipe(settings: argparse.Namespace) -> str:
-    names = [*RECIPES["report"], "limit", "seed"]
-    without = without_effect(settings)
-    values = ", ".join(f"{name} {getattr(settings, name)}" for name in names if name not in without)
-    recipe = f"`examples/lfw/train.py --recipe {settings.recipe}`, with {values}."
-    return recipe + (
-        _UNCONSTRAINED if has_l1_head(settings) and settings.unconstrained_head else ""
-    )
+def _recipe(options: Options) -> str:
+    recipe = options.recipe
+    values = asdict(recipe) | {"limit": options.limit, "seed": options.seed}
+    listed = ", ".join(f"{field} {value}" for field, value in values.items() if field != "name")
+    text = f"`examples/lfw/train.py --recipe {recipe.name}`, with {listed}."
+    return text + (_UNCONSTRAINED if recipe.l1_head and recipe.unconstrained_head else "")
 
 
 _UNCONSTRAINED = """
 
-Its head is unconstrained, as the head of Koch et al. (2015) is. A larger distance can raise the
-score, so that an image compared with itself can be rejected."""
+The head is unconstrained, as in Koch et al. (2015): a larger distance can raise the score, so that
+an image compared with itself can be rejected."""
 
 _USE = """\
 For research on verification, and as a start for training on images of your own. It compares
 upright faces, found and aligned as in LFW.
 
-Not for decisions about identities, such as access, identification by authorities or surveillance: its
-error rates are far above those of systems made for that, and were measured on public figures.
-LFW's makers say of it that it holds few children, few identities above 80, a small share of women, and
-many ethnicities hardly or not at all (vis-www.cs.umass.edu/lfw). It does not say who is of which
-age, gender or origin, so that error rates by these were not measured. Calibrate the threshold anew
-on images like yours."""
+Not for decisions about people, such as access, identification by authorities or surveillance. Its
+error rates are far above the rates of systems made for such decisions, and were measured on public
+figures. LFW's makers say that it holds few children, few people above 80 and a small share of
+women, and that many ethnicities are rare or missing (vis-www.cs.umass.edu/lfw). LFW does not
+record age, gender or origin, so error rates by group were not measured. Calibrate the threshold on
+images like yours before use."""

@@ -1,4 +1,4 @@
-"""Fetches Labeled Faces in the Wild: the funneled images and the pair lists of View 1."""
+"""Download of Labeled Faces in the Wild: the funneled images and the pair lists of View 1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 
 URL = "https://ndownloader.figshare.com/files/"
 ARCHIVE = "lfw-funneled.tgz"
-# File: number at `URL`, SHA-256; as in scikit-learn's `fetch_lfw_pairs`.
+# Number at `URL` and SHA-256 of each file, as in scikit-learn's `fetch_lfw_pairs`.
 FILES = {
     "pairsDevTrain.txt": (
         "5976012",
@@ -28,17 +28,17 @@ FILES = {
 
 
 def download_lfw(folder: Path, url: str = URL, files: dict[str, tuple[str, str]] = FILES) -> None:
-    """Fetches what is not in `folder` yet, checks its SHA-256 and unpacks the images.
+    """Fetch the files that `folder` lacks, check their SHA-256 and unpack the images.
 
     Args:
-        folder: Gets `lfw2/NAME/NAME_0001.jpg` and the two pair lists. The archive is kept too,
-            so that an interrupted download need not start from the first file.
-        url: Where the files are.
+        folder: Folder for `lfw2/NAME/NAME_0001.jpg` and the two pair lists. The archive stays
+            there too, so that an interrupted download need not start from the first file.
+        url: Address of the files.
         files: Name, number and SHA-256 of each file.
 
     Raises:
         ValueError: If a file differs from its SHA-256.
-        Exception: If a file cannot be fetched; tells its address.
+        Exception: If a file cannot be fetched. The message has its address.
         tarfile.FilterError: If the archive would write outside of the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,12 +55,12 @@ def download_lfw(folder: Path, url: str = URL, files: dict[str, tuple[str, str]]
 
 
 def _unpack(archive: Path, images: Path) -> None:
-    """Unpacks the archive's one folder as `images`, which appears only when complete."""
+    """Unpack the archive's one folder as `images`, which appears only when complete."""
     print(f"Unpacking {archive} ...")
     with (
         tempfile.TemporaryDirectory(prefix=".unpacking-", dir=images.parent) as scratch,
         tarfile.open(archive) as tar,
     ):
-        # The filter refuses paths that lead outside, links to outside and devices.
+        # The filter raises an error for devices, and for paths and links that lead outside.
         tar.extractall(scratch, filter="data")
         (Path(scratch) / "lfw_funneled").rename(images)

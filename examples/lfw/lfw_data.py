@@ -1,91 +1,116 @@
-"""The images of a run: what is trained on, chosen by, and tested with."""
+"""The images of a run: for training, for validation and for the test."""
 
 from __future__ import annotations
 
-import argparse
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from download import download_lfw
+from options import Options
+from recipes import Recipe
+from standin import write_standin
 
 import siamese_verify as sv
 
 TRAIN_LIST, TEST_LIST = "pairsDevTrain.txt", "pairsDevTest.txt"
-_VALIDATION_PAIRS = 2_000  # drawn where names may be used: more than the list has
+_VALIDATION_PAIRS = 2_000  # With names, more validation pairs can be drawn than the list has.
+
+
+DRAWN = """\
+These faces are drawn, so that you can try everything in minutes. Their figures say nothing about
+real faces. To train on Labeled Faces in the Wild:
+  fetch it (243 MB):  python {script} --download --data lfw
+  or use your copy:   python {script} --data DIR  (lfw2/, pairsDevTrain.txt, pairsDevTest.txt)
+"""
 
 
 class Data(NamedTuple):
-    """Pairs for each purpose and, where names may be used, the images of training identities."""
+    """Data of a run.
+
+    Attributes:
+        train: Training pairs.
+        validation: Validation pairs.
+        test: Test pairs.
+        identities: Images of the training identities. None for a recipe that learns from pairs.
+    """
 
     train: sv.PairDataset
     validation: sv.PairDataset
     test: sv.PairDataset
     identities: sv.IdentityDataset | None
 
+    @property
+    def n_identities(self) -> int:
+        """Number of identities that a classifier tells apart. 0 for a recipe without names."""
+        return len(self.identities.identities) if self.identities is not None else 0
+
     def size(self) -> dict[str, int]:
-        """How many images, and of how many identities, are trained on."""
+        """Count the images that are trained on, and their identities."""
         if self.identities is not None:
             return {"images": len(self.identities), "identities": len(self.identities.identities)}
         pairs = self.train.pairs
         return {"images": len(pairs.samples), "identities": len(pairs.identities)}
 
 
-def load_data(folder: Path, settings: argparse.Namespace) -> Data:
-    """Reads a folder as LFW is laid out, and shows a table of the pairs."""
-    size = (settings.image_size, settings.image_size)
-    crop = (settings.crop, settings.crop) if settings.crop else None
+def find_data(options: Options) -> Path:
+    """Return the folder of images and pair lists, after drawing or fetching them if necessary."""
+    if options.data is None:
+        print(DRAWN.format(script=sys.argv[0]))
+        return write_standin(Path("runs") / "drawn-faces")
+    if options.download:
+        download_lfw(options.data)
+    return options.data
+
+
+def load_data(folder: Path, recipe: Recipe, limit: int | None = None, seed: int = 0) -> Data:
+    """Read a folder that is laid out as LFW, and show a table of the pairs."""
+    size = (recipe.image_size, recipe.image_size)
+    crop = (recipe.crop, recipe.crop) if recipe.crop else None
     root, preprocessing = folder / "lfw2", sv.Preprocessing(size, center_crop=crop)
 
     def load(pairs: sv.PairList) -> sv.PairDataset:
-        return sv.PairDataset(pairs, root, preprocessing, cache=settings.cache)
+        return sv.PairDataset(pairs, root, preprocessing)
 
     development, test = (
-        _limited(sv.PairList.from_lfw(folder / name), settings) for name in (TRAIN_LIST, TEST_LIST)
+        _limited(sv.PairList.from_lfw(folder / name), limit, seed)
+        for name in (TRAIN_LIST, TEST_LIST)
     )
-    train, validation = load(development).split(
-        settings.validation, seed=settings.seed, by=settings.split_by
-    )
+    train, validation = load(development).split(recipe.validation, seed=seed, by=recipe.split_by)
     identities = None
-    if settings.labels == "names":
-        validation = load(_sample(root, validation.pairs.identities, settings.seed))
-        names = _training_identities(development, validation.pairs, settings)
+    if recipe.labels == "names":
+        validation = load(_sample(root, validation.pairs.identities, seed))
+        names = _training_identities(development, validation.pairs, recipe.identities_share, seed)
         validation.training_identities = frozenset(names)
-        identities = sv.IdentityDataset.from_folder(
-            root, preprocessing, identities=names, cache=settings.cache
-        )
+        identities = sv.IdentityDataset.from_folder(root, preprocessing, identities=names)
     data = Data(train, validation, load(test), identities)
     _show(data)
     return data
 
 
-def training_batches(
-    data: Data, settings: argparse.Namespace, initial_epoch: int = 0
-) -> tf.data.Dataset:
-    """What `fit` is given: pairs, the images of pairs, or images with names."""
-    options = {
-        "seed": settings.seed,
-        "augment": augmentation(settings),
-        "initial_epoch": initial_epoch,
-    }
-    size = settings.batch_size
+def training_batches(data: Data, recipe: Recipe, seed: int) -> tf.data.Dataset:
+    """Batches for `fit`: pairs, images of pairs, or images with names."""
+    size, options = recipe.batch_size, {"seed": seed, "augment": augmentation(recipe)}
     if data.identities is not None:
-        return data.identities.batches(size, True, per_identity=settings.per_identity, **options)
-    if settings.loss == "binary_crossentropy":
-        return data.train.batches(size, True, buffer=settings.shuffle_buffer, **options)
+        return data.identities.batches(size, True, per_identity=recipe.per_identity, **options)
+    if recipe.loss == "binary_crossentropy":
+        return data.train.batches(size, True, buffer=recipe.shuffle_buffer, **options)
     return data.train.image_batches(size, **options)
 
 
-def augmentation(settings: argparse.Namespace) -> sv.Augmentation | bool:
-    if settings.augment == "none":
+def augmentation(recipe: Recipe) -> sv.Augmentation | bool:
+    """Random changes of training images. False for none."""
+    if recipe.augment == "none":
         return False
-    if settings.augment == "koch2015":
+    if recipe.augment == "koch2015":
         return sv.Augmentation()
     return sv.Augmentation(
         rotation=10.0,
         shear=0.1,
         scale=0.12,
-        shift=0.03 * settings.image_size,
+        shift=0.03 * recipe.image_size,
         probability=0.7,
         brightness=0.2,
         contrast=0.35,
@@ -93,25 +118,25 @@ def augmentation(settings: argparse.Namespace) -> sv.Augmentation | bool:
     )
 
 
-def _limited(pairs: sv.PairList, settings: argparse.Namespace) -> sv.PairList:
-    if settings.limit and settings.limit < len(pairs):
-        _, pairs = pairs.split(settings.limit / len(pairs), seed=settings.seed)
+def _limited(pairs: sv.PairList, limit: int | None, seed: int) -> sv.PairList:
+    if limit is not None and limit < len(pairs):
+        _, pairs = pairs.split(limit / len(pairs), seed=seed)
     return pairs
 
 
 def _sample(root: Path, identities: tuple[str, ...], seed: int) -> sv.PairList:
-    """Balanced pairs of validation identities."""
+    """Draw balanced pairs of validation identities."""
     every = sv.PairList.sample(root, identities=identities, seed=seed)
     size = min(len(every), _VALIDATION_PAIRS)
     return sv.PairList.sample(root, size, identities=identities, seed=seed)
 
 
 def _training_identities(
-    development: sv.PairList, validation: sv.PairList, settings: argparse.Namespace
+    development: sv.PairList, validation: sv.PairList, share: float, seed: int
 ) -> list[str]:
     names = sorted(set(development.identities) - set(validation.identities))
-    rng = np.random.default_rng(settings.seed)
-    return sorted(rng.permutation(names)[: round(settings.identities_share * len(names))].tolist())
+    chosen = np.random.default_rng(seed).permutation(names)[: round(share * len(names))]
+    return sorted(chosen.tolist())
 
 
 def _show(data: Data) -> None:
@@ -126,6 +151,7 @@ def _show(data: Data) -> None:
     known = set(train.identities) & set(validation.identities)
     if known and data.identities is None:
         print(
-            f"{len(known):,} of {len(validation.identities):,} validation identities are in training "
-            "too, so validation figures are optimistic; --split-by identity keeps them apart."
+            f"{len(known):,} of {len(validation.identities):,} validation identities are in "
+            "training too, so validation figures are optimistic. The recipes restricted and "
+            "unrestricted split by identity, which keeps them apart."
         )

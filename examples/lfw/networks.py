@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import NamedTuple
 
 import keras
-from settings import has_l1_head
+from recipes import Recipe
 
 import siamese_verify as sv
 
-_SCALE = 24.0  # of the cosines in a softmax, for some two thousand identities
+_SCALE = 24.0  # Factor on the cosines in a softmax, for some two thousand identities.
 _TEMPERATURE = 0.1
-_WARMUP = 0.15  # share of the steps in which the learning rate rises
-# What the towers of multi-crop see: of LFW's central 144 pixels 144, 96 and 72.
+_WARMUP = 0.15  # Share of the steps in which the learning rate rises.
+# The towers of multi-crop see 144, 96 and 72 of LFW's central 144 pixels.
 _CROPS = (1.0, 2 / 3, 0.5)
 
 
@@ -21,7 +20,14 @@ Tower = sv.ConvTower | sv.MultiCropTower
 
 
 class Networks(NamedTuple):
-    """The last two are one and the same where pairs are learnt as they are scored."""
+    """The networks of a run, which share their weights.
+
+    Attributes:
+        tower: Network for one image.
+        trained: Network that `fit` trains.
+        verification: Network that scores pairs. The same as `trained` if pairs are learnt as
+            they are scored.
+    """
 
     tower: Tower
     trained: keras.Model
@@ -29,22 +35,23 @@ class Networks(NamedTuple):
 
     @property
     def n_outputs(self) -> int:
-        """Each has a loss of its own, on the same labels."""
+        """Number of outputs of `trained`, each with a loss of its own on the same labels."""
         return 1 if isinstance(self.trained, sv.SiameseModel) else len(self.trained.outputs)
 
 
-def build_networks(settings: argparse.Namespace, n_identities: int) -> Networks:
-    tower = build_tower(settings)
-    if settings.loss == "binary_crossentropy":
+def build_networks(recipe: Recipe, n_identities: int) -> Networks:
+    """Build the networks, with random weights."""
+    tower = build_tower(recipe)
+    if recipe.loss == "binary_crossentropy":
         head = (
-            sv.WeightedL1Head(settings.l2, settings.unconstrained_head)
-            if has_l1_head(settings)
+            sv.WeightedL1Head(recipe.l2, recipe.unconstrained_head)
+            if recipe.l1_head
             else sv.SigmoidCosineHead()
         )
         trained = sv.SiameseModel(tower, head)
     else:
-        head, trained = sv.CosineHead(), _learner(tower, settings, n_identities)
-    if settings.flip_average:
+        head, trained = sv.CosineHead(), _learner(tower, recipe, n_identities)
+    if recipe.flip_average:
         return Networks(
             tower, trained, sv.SiameseModel(sv.FlipAverage(tower, name="flip_average"), head)
         )
@@ -52,21 +59,22 @@ def build_networks(settings: argparse.Namespace, n_identities: int) -> Networks:
     return Networks(tower, trained, same)
 
 
-def _learner(tower: Tower, settings: argparse.Namespace, n_identities: int) -> keras.Model:
-    """What the loss is put on: each embedding, or its cosines to the identities."""
+def _learner(tower: Tower, recipe: Recipe, n_identities: int) -> keras.Model:
+    """Build the network under the loss: its outputs are embeddings, or cosines to identities."""
     embeddings = tower.embeddings if isinstance(tower, sv.MultiCropTower) else tower.outputs
-    if settings.loss == "margin_softmax":
+    if recipe.loss == "margin_softmax":
         embeddings = [sv.CosineClassifier(n_identities)(embedding) for embedding in embeddings]
-    # Not the tower itself, or its optimizer would be saved with it.
+    # The tower is wrapped, since a compiled tower would be saved with its optimizer.
     return keras.Model(tower.inputs, embeddings if len(embeddings) > 1 else embeddings[0])
 
 
-def build_tower(settings: argparse.Namespace) -> Tower:
-    shape = (settings.image_size, settings.image_size, 1)
-    norm, dropout, l2 = settings.batch_norm, settings.dropout, settings.l2
-    if settings.tower == "residual":
+def build_tower(recipe: Recipe) -> Tower:
+    """Build the network for one image."""
+    shape = (recipe.image_size, recipe.image_size, 1)
+    norm, dropout, l2 = recipe.batch_norm, recipe.dropout, recipe.l2
+    if recipe.tower == "residual":
         return sv.ConvTower.residual(shape, dropout=dropout)
-    if settings.tower == "multi-crop":
+    if recipe.tower == "multi-crop":
         towers = [
             sv.ConvTower.residual(
                 (64, 64, 1), 96, (40, 80, 160), dropout, f"residual_{round(100 * share)}"
@@ -74,48 +82,48 @@ def build_tower(settings: argparse.Namespace) -> Tower:
             for share in _CROPS
         ]
         return sv.MultiCropTower(towers, _CROPS, shape[:2], name="multi_crop")
-    if settings.tower == "koch2015":
-        return sv.ConvTower.koch2015(norm, dropout, l2, shape, settings.embedding_l2)
+    if recipe.tower == "koch2015":
+        return sv.ConvTower.koch2015(norm, dropout, l2, shape, recipe.embedding_l2)
     blocks = [sv.ConvBlock(filters, 3, 2, norm, dropout, l2) for filters in (16, 32, 64)]
-    return sv.ConvTower(blocks, shape, 128, None, settings.embedding_l2, normalize=True)
+    return sv.ConvTower(blocks, shape, 128, None, recipe.embedding_l2, normalize=True)
 
 
-def compile_networks(
-    networks: Networks, settings: argparse.Namespace, steps_per_epoch: int
-) -> None:
+def compile_networks(networks: Networks, recipe: Recipe, steps_per_epoch: int) -> None:
+    """Give the trained network its loss, optimizer and metrics."""
     losses = {
         "binary_crossentropy": keras.losses.BinaryCrossentropy(),
         "supervised_contrastive": sv.SupervisedContrastiveLoss(_TEMPERATURE),
-        "margin_softmax": sv.MarginSoftmaxLoss(_SCALE, cosine_margin=settings.margin),
+        "margin_softmax": sv.MarginSoftmaxLoss(_SCALE, cosine_margin=recipe.margin),
     }
-    on_pairs, n = settings.loss == "binary_crossentropy", networks.n_outputs
+    on_pairs, n = recipe.loss == "binary_crossentropy", networks.n_outputs
     networks.trained.compile(
-        build_optimizer(settings, settings.epochs * steps_per_epoch),
-        loss=losses[settings.loss] if n == 1 else [losses[settings.loss]] * n,
+        build_optimizer(recipe, recipe.epochs * steps_per_epoch),
+        loss=losses[recipe.loss] if n == 1 else [losses[recipe.loss]] * n,
         metrics=["accuracy", sv.EqualErrorRate()] if on_pairs else [],
-        # XLA's convolutions are slower on a CPU than TensorFlow's own.
+        # On a CPU, XLA's convolutions are slower than TensorFlow's own.
         jit_compile=False,
     )
 
 
-def build_optimizer(settings: argparse.Namespace, steps: int) -> keras.optimizers.Optimizer:
-    rate = settings.learning_rate
-    if settings.schedule == "cosine":
+def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """Build the optimizer for a training of so many steps."""
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
         warmup = round(_WARMUP * steps)
         rate = keras.optimizers.schedules.CosineDecay(
             rate / 25, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
         )
     options = {
-        "weight_decay": settings.weight_decay or None,
-        "use_ema": settings.ema > 0,
-        "ema_momentum": settings.ema,
+        "weight_decay": recipe.weight_decay or None,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema,
     }
-    if settings.optimizer == "sgd":
+    if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(
-            rate, settings.momentum, nesterov=settings.schedule == "cosine", **options
+            rate, recipe.momentum, nesterov=recipe.schedule == "cosine", **options
         )
     else:
         optimizer = sv.FusedAdam(rate, **options)
-    if settings.weight_decay:
+    if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
     return optimizer

@@ -1,219 +1,164 @@
-"""Writes the page of the recipes, docs/lfw-recipes.md, from what experiments.py has kept.
-
-    pip install -e ".[plot]"
-    python examples/lfw/recipes.py
-
-It reads the small files below examples/lfw/results/ only: no image, no TensorFlow.
-"""
+"""The recipes: what is trained on what, and how."""
 
 from __future__ import annotations
 
-import argparse
-import statistics
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Literal
 
-import numpy as np
-from ablations import ablations
-from plans import CURVE_RUNS, EXPERIMENTS, REPORT_RUNS, WITH_RUNS
-from recipe_pictures import draw_recipes
-from report import DOCS, HERE, compare, markdown
-from results import REPORT, Result, Runs, columns, figure, group, load_all, median
-from traits import TRAITS
+PLAIN_TOWERS = ("koch2015", "small")  # The other towers are residual.
 
-_KOCH_PARAMETERS = 38_949_952  # See ConvTower.koch2015; the oldest results do not tell.
-_BEST = "dropout-0.5"  # of the report's runs, by its test accuracy
-_RECIPES = (_BEST, "restricted", "unrestricted")
-_NAMES = {_BEST: "`report`, its best run", "restricted": "`restricted`"}
-_NAMES["unrestricted"] = "`unrestricted`"
-_FIGURES = (
-    "accuracy_at_threshold",
-    "auc",
-    "equal_error_rate",
-    "tar_at_far_1e-1",
-    "tar_at_far_1e-2",
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that a training depends on, except the data and the seed.
+
+    The defaults are the setup of Koch et al. (2015), as applied to LFW by the report that
+    docs/lfw-results.md compares with.
+
+    Attributes:
+        name: Name of the recipe that this one is or was made from.
+        image_size: Height and width of the images in pixels.
+        crop: Height and width of the central square that is seen. None for the whole image.
+        augment: Random changes of training images.
+        tower: Network for one image. `small` is for drawn faces.
+        batch_norm: Whether a plain tower has batch norm. Residual towers always have it.
+        dropout: Rate of dropout after each pooling, or at the end of a residual tower.
+        l2: L2 penalty on the kernels of a plain tower, without its dense layer.
+        embedding_l2: L2 penalty on the dense layer of a plain tower.
+        flip_average: Whether the embedding averages the image and its mirror image.
+        unconstrained_head: Whether a larger distance can raise the score, as in Koch et al.
+        labels: What is learnt from: labelled pairs, or images with names.
+        loss: Loss. `binary_crossentropy` trains the score of a pair, the others an embedding.
+        margin: Cosine margin of `margin_softmax`.
+        identities_share: Share of the training identities to use, with names.
+        per_identity: Images of each identity in a batch, with names. None for random batches.
+        batch_size: Number of pairs in a batch, or of images with names.
+        shuffle_buffer: Number of pairs to shuffle at a time. None for the whole list.
+        optimizer: Optimizer.
+        learning_rate: Learning rate, the highest one if it is scheduled.
+        momentum: Momentum of `sgd`.
+        weight_decay: Decoupled weight decay of the kernels.
+        schedule: Course of the learning rate. `koch2015` is for `sgd`.
+        ema: Momentum of the moving average of the weights. 0 for no average.
+        epochs: Number of epochs.
+        patience: Number of epochs without a lower training loss, after which training stops.
+        validation: Share of the training pairs that is for validation.
+        split_by: What training and validation may not share: pairs, or identities.
+        threshold: Policy by which the threshold is chosen on the validation pairs.
+    """
+
+    name: str = "report"
+
+    image_size: int = 105
+    crop: int | None = None
+    augment: Literal["none", "koch2015", "faces"] = "none"
+
+    tower: Literal["koch2015", "small", "residual", "multi-crop"] = "koch2015"
+    batch_norm: bool = False
+    dropout: float = 0.0
+    l2: float = 0.001
+    embedding_l2: float = 0.0
+    flip_average: bool = False
+    unconstrained_head: bool = True
+
+    labels: Literal["pairs", "names"] = "pairs"
+    loss: Literal["binary_crossentropy", "supervised_contrastive", "margin_softmax"] = (
+        "binary_crossentropy"
+    )
+    margin: float = 0.2
+    identities_share: float = 1.0
+    per_identity: int | None = None
+    batch_size: int = 128
+    shuffle_buffer: int | None = None
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-5
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "koch2015", "cosine"] = "constant"
+    ema: float = 0.0
+    epochs: int = 20
+    patience: int = 10
+
+    validation: float = 0.15
+    split_by: Literal["pair", "identity"] = "pair"
+    threshold: str = "max_accuracy"
+
+    def __post_init__(self) -> None:
+        """Check that the fields fit together. The library checks their ranges."""
+        plain, names = self.tower in PLAIN_TOWERS, self.labels == "names"
+        self._need(plain or not self.batch_norm, "batch_norm", "a plain tower, koch2015 or small")
+        self._need(names or self.loss != "margin_softmax", "loss", "labels='names'")
+        self._need(not names or self.loss != "binary_crossentropy", "loss", "labels='pairs'")
+        self._need(not names or self.split_by == "identity", "labels", "split_by='identity'")
+        self._need(names or self.identities_share == 1, "identities_share", "labels='names'")
+        self._need(names or not self.per_identity, "per_identity", "labels='names'")
+        self._need(not self.flip_average or not self.l1_head, "flip_average", "another loss")
+        self._need(
+            0 < self.identities_share <= 1, "identities_share", "a share above 0 and at most 1"
+        )
+        self._need(self.epochs >= 1, "epochs", "a number of at least 1")
+        self._need(0 <= self.dropout < 1, "dropout", "a rate of at least 0 and below 1")
+
+    def _need(self, fulfilled: bool, field: str, needed: str) -> None:
+        if not fulfilled:
+            raise ValueError(
+                f"Recipe {self.name!r}: `{field}` requires {needed}. "
+                f"Received: {field}={getattr(self, field)!r}"
+            )
+
+    @property
+    def l1_head(self) -> bool:
+        """Whether pairs are scored by a weighted L1 distance. Otherwise by a cosine."""
+        return self.loss == "binary_crossentropy" and self.tower in PLAIN_TOWERS
+
+
+_REPORT = Recipe()
+# The report's recipe for drawn faces, which are small, so that training needs only minutes.
+_DRAWN = replace(
+    _REPORT,
+    name="drawn",
+    batch_size=64,
+    tower="small",
+    image_size=48,
+    learning_rate=2e-3,
+    l2=0.0,
+    unconstrained_head=False,
+    epochs=16,
 )
-_HEADS = "accuracy, AUC, EER, TAR at FAR 0.1, TAR at FAR 0.01"  # of those
-
-
-def recipes(runs: Runs) -> str:
-    def rows() -> Iterator[list[str]]:
-        for experiment in _RECIPES:
-            if experiment in runs:
-                results = runs[experiment]
-                minutes = statistics.median(r.history["seconds"].sum() / 60 for r in results)
-                parameters = results[0].sizes.get("parameters", _KOCH_PARAMETERS)
-                cells = [median(results, name) for name in _FIGURES]
-                sizes = [f"{parameters:,}", f"{minutes:.0f}"]
-                yield [_NAMES[experiment], str(len(results)), *cells, *sizes]
-
-    return markdown(f"recipe, seeds, {_HEADS}, parameters, minutes", rows())
-
-
-def curve(runs: Runs) -> str:
-    def rows() -> Iterator[list[str]]:
-        for results in on_curve(runs):
-            trained = results[0].sizes["trained_on"]
-            counts = [f"{trained[name]:,}" for name in ("identities", "images")]
-            yield [*counts, *(median(results, name) for name in _FIGURES)]
-
-    return markdown(f"identities, images, {_HEADS}", rows())
-
-
-def on_curve(runs: Runs) -> list[list[Result]]:
-    """From few identities to all, the seeds of each."""
-    return [runs[name] for name in (*CURVE_RUNS, "unrestricted") if name in runs]
-
-
-def seen(runs: Runs) -> dict[str, int]:
-    """The fewest and the most images in training, repetitions counted."""
-    first = (results[0] for results in on_curve(runs))
-    counts = [len(r.history["loss"]) * r.sizes["trained_on"]["images"] for r in first]
-    return {"least": min(counts), "most": max(counts)}
-
-
-def point(results: list[Result]) -> tuple[int, float]:
-    """On the curve: identities, and the median of the accuracy."""
-    accuracy = statistics.median(figure(result, "accuracy_at_threshold") for result in results)
-    return results[0].sizes["trained_on"]["identities"], accuracy
-
-
-def doubling(runs: Runs) -> str:
-    """What each doubling of the identities has given, by a line through the logarithms."""
-    identities, accuracy = zip(*map(point, on_curve(runs)), strict=True)
-    slope = 100 * np.polyfit(np.log2(identities), accuracy, 1)[0]
-    return (
-        f"Over these {len(identities)} points, each doubling of the identities gives {slope:.1f} points "
-        "of accuracy."
-    )
-
-
-def hardest(result: Result, traits: dict[str, np.ndarray]) -> str:
-    """The most confident errors of each kind, and the trait in which they stand out most."""
-    threshold = result.figures["threshold"]
-    wrong = ~result.right(threshold)
-    ranks = {name: values.argsort().argsort() / len(values) for name, values in traits.items()}
-
-    def rows() -> Iterator[list[str]]:
-        for label, kind in ((1, "same, rejected"), (0, "different, accepted")):
-            chosen = np.flatnonzero(wrong & (result.labels == label))
-            order = chosen[np.argsort(-np.abs(result.scores[chosen] - threshold), kind="stable")]
-            for index in order[:5].tolist():
-                name = max(ranks, key=lambda name: ranks[name][index])
-                trait = f"{TRAITS[name]}, above {ranks[name][index]:.0%} of the pairs"
-                pair = (Path(path).stem.replace("_", " ") for path in result.pairs[index])
-                yield [kind, *pair, f"{result.scores[index]:.3f}", trait]
-
-    return markdown("kind, left, right, score, what stands out most", rows())
-
-
-def kinds(result: Result, traits: dict[str, np.ndarray]) -> str:
-    """Of each kind of error how many there are, and the means of traits where right and wrong."""
-    right = result.right(result.figures["threshold"])
-
-    def rows() -> Iterator[list[str]]:
-        for label, kind in ((1, "same, rejected"), (0, "different, accepted")):
-            mine = result.labels == label
-            count = f"{(mine & ~right).sum()} of {mine.sum()}"
-            for trait, values in traits.items():
-                both = compare(values[mine & right], values[mine & ~right])
-                yield [kind, count, TRAITS[trait], *both]
-
-    return markdown("kind, pairs, trait, where right, where wrong", rows())
-
-
-def page(runs: Runs, traits: dict[str, np.ndarray]) -> str:
-    first = runs["unrestricted"][0]
-    parts = [
-        _HEAD.format(best=_BEST, report=REPORT[_BEST][2], **first.config["versions"]),
-        recipes(runs),
-        _PICTURE,
-    ]
-    parts += ablations(runs)
-    if len(on_curve(runs)) > 1:
-        parts += [_CURVE.format(**seen(runs)), curve(runs), doubling(runs)]
-    parts += [_ERRORS, kinds(first, traits), _HARDEST, hardest(first, traits)]
-    return "\n\n".join(parts) + "\n"
-
-
-_HEAD = """\
-# Recipes
-
-How well faces of identities never seen in training can be told from LFW's own images, with nothing
-from elsewhere: random weights, View 1. That is LFW's view for development: its figures are not to
-be compared with those published for View 2, of ten trainings. The first of these commands makes the
-runs of the recipes that are not in `examples/lfw/results/` (`--results DIR` makes them anew), the
-second this page from all that is there:
-
-```console
-python examples/lfw/experiments.py --data lfw --only recipes --seeds 3
-python examples/lfw/recipes.py
-```
-
-- `report` is the report's setup, in the run that is its best one there (`--only {best}`), with the
-  weights of the lowest validation EER. Of the 2,200 pairs of the train list, with their labels, 85%
-  are for training. The threshold is the one of highest accuracy on the other pairs, whose identities
-  are in training too. As measured here, [others of its runs](lfw-results.md) come a little further.
-- `restricted` learns from pairs and labels of that list, and nothing else (LFW's image-restricted
-  setting), 90% of them. Its loss pulls together the embeddings of images that same pairs link,
-  and pushes them away from all others of the batch, which are taken to be of other identities. Names
-  serve only to keep the identities of the validation pairs out of training.
-- `unrestricted` learns from the images and names of the identities in the train list.
-
-In the last two, nobody in the validation pairs is in training. The threshold is the one at which
-they have equal error rates: [chosen on few pairs](concepts.md#thresholds), it varies less than the
-one of highest accuracy. The weights are those of the last epoch, when the learning rate has fallen
-to zero. All settings were chosen on validation pairs; but test figures of earlier versions were
-known by then, and of these trainings those at the threshold of highest accuracy, so that the
-figures may be a little too good. The report gives {report} for its best run, at 0.5. Median over
-the seeds, and the lowest and highest; minutes on two cores.
-
-Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}. The images are the
-deep-funneled ones. `train.py --download` fetches the funneled ones: figures will differ."""
-
-_PICTURE = """\
-![ROC curves of the recipes, seed 0, and accuracy by identities](images/lfw-recipes.svg)"""
-
-_CURVE = """\
-## What more identities would give
-
-`unrestricted` on some of the training identities, and on all (`--only curve`). Of fewer identities it makes
-more epochs, so that each network has seen about as many images ({least:,} to
-{most:,})."""
-
-_ERRORS = """\
-## What remains wrong
-
-Of `unrestricted`, seed 0, with the numbers of pose and light that [the report's
-page](lfw-results.md) explains; bold where right and wrong pairs differ by more than two standard
-errors."""
-
-_HARDEST = """\
-The most confident errors of each kind:"""
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--results", type=Path, default=HERE / "results", metavar="DIR")
-    parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="where to write")
-    settings = parser.parse_args(arguments)
-    others = REPORT_RUNS.keys() | WITH_RUNS.keys()
-    names = [_BEST, *(name for name in EXPERIMENTS if name not in others)]
-    results = load_all(settings.results, names, "best")
-    runs = group([*results, *load_all(settings.results, WITH_RUNS, "recomputed")])
-    if "unrestricted" not in runs:
-        parser.error(f"no finished run of unrestricted in {settings.results}: experiments.py")
-    table = columns(settings.results / "traits.csv")
-    traits = {name: table[name].astype(float) for name in TRAITS}
-    (settings.docs / "images").mkdir(parents=True, exist_ok=True)
-    shown = {_NAMES[name].replace("`", ""): runs[name][0] for name in _RECIPES if name in runs}
-    curve = [point(results) for results in on_curve(runs)]
-    draw_recipes(shown, curve, settings.docs / "images" / "lfw-recipes.svg")
-    (settings.docs / "lfw-recipes.md").write_text(page(runs, traits))
-    print(f"{sum(map(len, runs.values()))} runs are on {settings.docs / 'lfw-recipes.md'}")
-
-
-if __name__ == "__main__":
-    main()
+_RESTRICTED = Recipe(
+    name="restricted",
+    tower="multi-crop",
+    unconstrained_head=False,
+    image_size=128,
+    crop=144,
+    dropout=0.4,
+    l2=0.0,
+    loss="supervised_contrastive",
+    batch_size=64,
+    optimizer="sgd",
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=5e-3,
+    schedule="cosine",
+    ema=0.995,
+    augment="faces",
+    flip_average=True,
+    epochs=48,
+    patience=100,
+    validation=0.1,
+    split_by="identity",
+    # On few validation pairs, it varies far less than the threshold of the highest accuracy.
+    threshold="eer",
+)
+_UNRESTRICTED = replace(
+    _RESTRICTED,
+    name="unrestricted",
+    labels="names",
+    loss="margin_softmax",
+    batch_size=128,
+    learning_rate=0.1,
+    epochs=80,
+    validation=0.07,
+)
+RECIPES = {recipe.name: recipe for recipe in (_REPORT, _RESTRICTED, _UNRESTRICTED, _DRAWN)}

@@ -1,4 +1,4 @@
-"""New pairs of the images of a list, which tell identities learnt from pairs learnt by heart."""
+"""New pairs of the training images, which show whether identities or only pairs were learnt."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import siamese_verify as sv
 
 
 def recombine(pairs: sv.PairDataset, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Same pairs of its images that are not in the list, and as many different pairs.
+    """Pair the images of a list in new ways: all new genuine pairs, and as many impostor pairs.
 
     Returns:
-        Indices into `pairs.images`, int64 `(n, 2)`, and labels `(n,)`. As many as there are; none
-        where each pair of images of one identity is in the list.
+        Indices into `pairs.images`, int64 `(n, 2)`, and labels `(n,)`. Both are empty if the list
+        holds all genuine pairs of its images.
     """
     _, samples = pairs.distinct_images()
     identity = np.array([sample.identity for sample in samples])
@@ -27,5 +27,5 @@ def recombine(pairs: sv.PairDataset, seed: int = 0) -> tuple[np.ndarray, np.ndar
     rng = np.random.default_rng(seed)
     found = [np.flatnonzero(is_new & is_same), np.flatnonzero(is_new & ~is_same)]
     count = min(map(len, found))
-    chosen = np.concatenate([rng.choice(those, count, replace=False) for those in found])
+    chosen = np.concatenate([rng.choice(new, count, replace=False) for new in found])
     return rows[np.stack([left, right], axis=1)[chosen]], np.repeat([1, 0], count)

@@ -1,11 +1,10 @@
-"""Drawn faces in the layout of LFW, for running the example without the images.
+"""Drawn faces in the layout of LFW, for running the example without LFW.
 
-Every identity is a set of proportions, tones and a hair style drawn once (``Identity``); every
-image of that identity adds what a camera adds: pose, expression, light, noise and things in
-front of the face (``Shot``). A verifier has to keep the first and ignore the second, for identities
-whom it has never seen, which is the task that LFW poses.
+An identity is a set of proportions, tones and a hair style (``Identity``). Each image adds what a
+camera adds: pose, expression, light, noise and things in front of the face (``Shot``). A verifier
+has to recognise the first and ignore the second, for identities it has never seen, as on LFW.
 
-Shapes are approximate signed distances (negative inside) on a grid of face coordinates: the head
+Shapes are approximate signed distances (negative inside) on a grid of face coordinates. The head
 is centred on the origin and two units high, ``u`` runs to the right and ``v`` downwards.
 """
 
@@ -29,8 +28,8 @@ IMAGE_SIZE = 112
 FIELD_OF_VIEW = 2.8  # Image width in face units: the head takes about 70% of the height.
 FACE_DEPTH, NOSE_DEPTH = 0.5, 0.75  # In front of the axis on which the head turns.
 JPEG_QUALITY = 90
-PHOTOS = 3, 6  # The fewest and the most of an identity.
-PAIRS_PER_PERSON = 3  # As many same pairs as three images allow.
+IMAGES = 3, 6  # The fewest and the most images of an identity.
+PAIRS_PER_IDENTITY = 3  # Three images allow three genuine pairs.
 
 SKIN_LIGHT, SKIN_DARK = (0.97, 0.82, 0.72), (0.36, 0.23, 0.16)
 HAIR_COLOURS = (
@@ -55,10 +54,10 @@ def _mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 class Identity:
-    """What stays the same in all images of one identity; lengths in face units."""
+    """Features that all images of one identity share. Lengths are in face units."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        """Draws an identity.
+        """Draw an identity.
 
         Args:
             rng: Source of the identity's features.
@@ -92,10 +91,10 @@ class Identity:
 
 
 class Shot:
-    """What differs between images of one identity; angles in radians."""
+    """Circumstances of one image. Angles are in radians."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        """Draws the circumstances of one image.
+        """Draw the circumstances of one image.
 
         Args:
             rng: Source of the circumstances.
@@ -121,7 +120,7 @@ class Shot:
 
 
 class _Canvas:
-    """Colour planes with face coordinates, onto which shapes are painted back to front."""
+    """Colour planes with face coordinates, for painting shapes from back to front."""
 
     def __init__(self, size: int, shot: Shot) -> None:
         axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
@@ -135,11 +134,11 @@ class _Canvas:
         self.planes: Plane = np.ones((3, size, size), np.float32) * shot.wall[:, None, None]
 
     def turned(self, depth: float) -> Plane:
-        """Returns ``u`` as seen by a feature ``depth`` in front of the axis of the head."""
+        """Return ``u`` as seen by a feature ``depth`` in front of the axis of the head."""
         return (self.u - depth * self._sine) / self._cosine
 
     def paint(self, distance: Plane, colour: Colour, opacity: float = 1.0) -> None:
-        """Paints where ``distance`` is negative, with an edge one pixel wide."""
+        """Paint where ``distance`` is negative, with an edge one pixel wide."""
         cover = np.clip(0.5 - distance / self._pixel, 0, 1) * opacity
         self.planes += cover * (colour[:, None, None] - self.planes)
 
@@ -150,18 +149,18 @@ def _ellipse(u: Plane, v: Plane, width: float, height: float) -> Plane:
 
 
 def _bar(u: Plane, v: Plane, half_length: float, half_width: float) -> Plane:
-    """Distance to a straight stroke with round ends; bend ``v`` beforehand to bend the stroke."""
+    """Compute the distance to a stroke with round ends. A bent ``v`` bends the stroke."""
     return np.hypot(np.maximum(np.abs(u) - half_length, 0), v) - half_width
 
 
 def _head(canvas: _Canvas, who: Identity) -> Plane:
-    """Distance to the head: an ellipse whose lower half narrows towards the chin."""
+    """Compute the distance to the head, an ellipse that narrows towards the chin."""
     narrowing = 1 - who.jaw_taper * np.clip(canvas.v, 0, 1.2) ** 2
     return _ellipse(canvas.u / narrowing, canvas.v, who.head_width, 1.0)
 
 
 def _scalp(canvas: _Canvas, who: Identity) -> Plane:
-    """Distance to the outline of the hair, which hangs straight down from the temples."""
+    """Compute the distance to the hair, which hangs straight down from the temples."""
     u, v = canvas.u, canvas.v
     curls = who.curl * np.sin(14 * np.arctan2(v, u)) if who.curl else 0.0
     width, height = who.head_width + who.hair_volume, 1 + who.hair_volume
@@ -257,12 +256,12 @@ def _expose(canvas: _Canvas, shot: Shot, rng: np.random.Generator) -> npt.NDArra
 def draw_face(
     identity: int, sample: int, *, seed: int = 0, size: int = IMAGE_SIZE
 ) -> npt.NDArray[np.uint8]:
-    """Draws one image of one identity; the same numbers give the same image.
+    """Draw one image of one identity. The same numbers draw the same image.
 
     Args:
         identity: Number of the identity, from 1.
         sample: Number of the image of that identity, from 1 as in LFW.
-        seed: Selects the population that the identities come from.
+        seed: Seed of the population that the identities come from.
         size: Width and height in pixels.
 
     Returns:
@@ -272,8 +271,8 @@ def draw_face(
         ValueError: If ``sample`` is less than 1.
     """
     if sample < 1:
-        raise ValueError(f"images are numbered from 1, not {sample}")
-    # Seeded one by one, so that no image depends on how many others were drawn.
+        raise ValueError(f"Images are numbered from 1. Received: sample={sample}")
+    # Each image has a seed of its own, so that it does not depend on other images.
     who = Identity(np.random.default_rng((seed, identity, 0)))
     rng = np.random.default_rng((seed, identity, sample))
     shot = Shot(rng)
@@ -288,34 +287,34 @@ def draw_face(
 
 
 def _write_side(folder: Path, list_name: str, identities: range, seed: int) -> None:
-    """Writes the images and the pair list of the training or of the test identities."""
+    """Write the images and the pair list of the training or of the test identities."""
     names = []
     for identity in identities:
         names.append(f"Drawn_Person_{identity:04d}")
         of_identity = folder / "lfw2" / names[-1]
         of_identity.mkdir(parents=True)
-        n_samples = np.random.default_rng((seed, identity)).integers(*PHOTOS, endpoint=True)
+        n_samples = np.random.default_rng((seed, identity)).integers(*IMAGES, endpoint=True)
         for sample in range(1, n_samples + 1):
             jpeg = tf.io.encode_jpeg(draw_face(identity, sample, seed=seed), quality=JPEG_QUALITY)
             (of_identity / f"{names[-1]}_{sample:04d}.jpg").write_bytes(jpeg.numpy())
-    size = 2 * PAIRS_PER_PERSON * len(names)
+    size = 2 * PAIRS_PER_IDENTITY * len(names)
     PairList.sample(folder / "lfw2", size, identities=names, seed=seed).to_lfw(folder / list_name)
 
 
 def write_standin(
     folder: Path, *, seed: int = 0, train_identities: int = 560, test_identities: int = 120
 ) -> Path:
-    """Writes drawn images and pair lists as LFW is laid out, once.
+    """Write drawn images and pair lists in the layout of LFW, once.
 
     The files are ``lfw2/NAME/NAME_0001.jpg``, ``pairsDevTrain.txt`` and ``pairsDevTest.txt``. They
-    appear under ``folder`` all at once, when all are written; a folder that already holds them is
-    returned as it is, whatever its seed and size, so give each choice a folder of its own.
+    appear in ``folder`` together, when all are written. A folder that already holds them is not
+    changed, whatever its seed and size. Use another folder for another choice.
 
     Args:
-        folder: Where to write; the folders above it are made as needed.
-        seed: Selects the identities, their images and the pairs.
+        folder: Folder to write. The folders above it are made as needed.
+        seed: Seed of the identities, their images and the pairs.
         train_identities: Number of identities in the training pairs, at least 2.
-        test_identities: Number of identities in the test pairs, at least 2 and all others than those.
+        test_identities: Number of other identities in the test pairs, at least 2.
 
     Returns:
         ``folder``.
@@ -325,13 +324,18 @@ def write_standin(
         FileExistsError: If ``folder`` exists and holds something else.
     """
     if min(train_identities, test_identities) < 2:
-        raise ValueError("pairs of different identities need at least 2 identities on either side")
+        raise ValueError(
+            "Impostor pairs need at least 2 identities for training and 2 for the test. Received: "
+            f"train_identities={train_identities}, test_identities={test_identities}"
+        )
     if (folder / "pairsDevTest.txt").exists():
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is not the stand-in; remove it or name another")
+        raise FileExistsError(
+            f"{folder} is not empty and does not hold drawn faces. Remove it or choose another."
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # A sibling is on the same file system, where renaming is atomic.
+    # Renaming is atomic within a file system, which a sibling folder is on.
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         partial = Path(scratch) / folder.name
         train = range(1, train_identities + 1)

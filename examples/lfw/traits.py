@@ -1,4 +1,4 @@
-"""Numbers that say something of pose and light in a pair of images, without showing it."""
+"""Traits of a pair of images: numbers about pose and light that do not show the images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TRAITS = {
 
 
 def measure_traits(pairs: sv.PairDataset) -> dict[str, np.ndarray]:
-    """Each of `TRAITS` for each pair, of pixels in [0, 1].
+    """Measure each of `TRAITS` for each pair, with pixels in [0, 1].
 
-    A face that looks to one side, or is lit from one side, differs from its mirror image:
-    asymmetry is the mean absolute difference of the two. Contrast is the standard deviation.
+    Asymmetry is the mean absolute difference between an image and its mirror image. It is high for
+    a face that looks to one side, or is lit from one side. Contrast is the standard deviation.
     """
     images = pairs.images.astype(np.float32).mean(axis=-1) / 255
     asymmetry = np.abs(images - images[:, :, ::-1]).mean(axis=(1, 2))
@@ -40,7 +40,7 @@ def measure_traits(pairs: sv.PairDataset) -> dict[str, np.ndarray]:
 
 
 def groups(pairs: sv.PairDataset) -> dict[str, np.ndarray]:
-    """The quarter of the pairs that is highest in each trait, and the rest, bool `(n,)`."""
+    """Split pairs by each trait into the highest quarter and the rest, bool `(n,)`."""
     found = {}
     for name, values in measure_traits(pairs).items():
         high = values > np.quantile(values, 0.75)
@@ -50,7 +50,7 @@ def groups(pairs: sv.PairDataset) -> dict[str, np.ndarray]:
 
 
 def write_traits(data: Path, path: Path) -> None:
-    """Writes those of LFW's test pairs, a row for each pair."""
+    """Write the traits of LFW's test pairs, a row for each pair."""
     test = sv.PairList.from_lfw(data / "pairsDevTest.txt")
     traits = measure_traits(sv.PairDataset(test, data / "lfw2", verbose=False))
     with replacing(path) as unfinished, unfinished.open("w", newline="") as file:

@@ -1,0 +1,51 @@
+"""The callback that writes down a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+from record import write_history
+
+import siamese_verify as sv
+from siamese_verify.files import replacing
+
+
+class RunRecord(keras.callbacks.Callback):
+    """Callback that writes `history.csv` and the best model so far, `best.keras`.
+
+    The best epoch has the lowest validation EER. If the learning rate falls to zero, the best epoch
+    is the last one: earlier epochs are unfinished, and their EER would choose among them by chance.
+
+    Args:
+        folder: Folder of the run.
+        model: Model to save. It shares the weights of the model that is trained.
+        last_is_best: Whether the learning rate falls to zero.
+    """
+
+    def __init__(self, folder: Path, model: sv.SiameseModel, last_is_best: bool = False):
+        super().__init__()
+        self.folder = folder
+        self.verification_model = model
+        self.last_is_best = last_is_best
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write down an epoch."""
+        self.rows.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
+        write_history(self.folder, self.rows)
+        *earlier, error = (row["val_equal_error_rate"] for row in self.rows)
+        lowest = min((e for e in earlier if not math.isnan(e)), default=math.inf)
+        if self.last_is_best or not earlier or error <= lowest:
+            with replacing(self.folder / "best.keras") as unfinished:
+                self.verification_model.save(unfinished, include_optimizer=False)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the epochs so far, for `Resumable`."""
+        return {"rows": self.rows}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on after the epochs of a former start."""
+        self.rows = state["rows"]

@@ -1,0 +1,50 @@
+"""From a folder of images to a verifier, in about a minute.
+
+    python examples/quickstart.py FOLDER  # a folder for each identity, with its images
+    python examples/quickstart.py         # drawn faces, to try it at once
+
+It needs two or more images of most identities. A hundred identities are a start.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+import keras
+from lfw.standin import write_standin
+
+import siamese_verify as sv
+
+
+def main(folder: Path, output: Path = Path("quickstart.keras"), epochs: int = 20) -> None:
+    keras.utils.set_random_seed(0)
+
+    # Nobody is in two parts, since the verifier is for identities that it has never seen.
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    random.Random(0).shuffle(names)
+    n = len(names) // 5
+    parts = {"test": names[:n], "validation": names[n : 2 * n], "training": names[2 * n :]}
+    pairs = {part: sv.PairList.sample(folder, identities=parts[part]) for part in parts}
+    size = sv.Preprocessing(image_size=(48, 48))
+    test, validation = (sv.PairDataset(pairs[p], folder, size) for p in ("test", "validation"))
+    training = sv.IdentityDataset.from_folder(folder, size, identities=parts["training"])
+
+    # The tower learns to embed images of one identity close together, and others far apart.
+    tower = sv.ConvTower.residual((48, 48, 1), filters=(16, 32, 64))
+    learner = keras.Sequential([tower])
+    learner.compile(keras.optimizers.Adam(2e-3), loss=sv.SupervisedContrastiveLoss(0.1))
+    batches = training.batches(64, shuffle=True, per_identity=2, augment=True)
+    learner.fit(batches, epochs=epochs, shuffle=False, verbose=2)
+
+    # A verifier is a model with a threshold, here at equal error rates on the validation pairs.
+    verifier = sv.Verifier(sv.SiameseModel(tower, sv.CosineHead()), size)
+    verifier.calibrate(validation, "eer", training_identities=parts["training"])
+    print(verifier.evaluate(test))
+    left, right = test.pairs.paths(folder)[0]
+    print(f"{left.name} and {right.name}:", verifier.verify(left, right))
+    verifier.save(output)
+    print(f"The verifier is in {output}. Try: siamese-verify verify {output} {left} {right}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else write_standin(Path("runs/drawn-faces")) / "lfw2")

@@ -1,0 +1,92 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import record
+from options import Options
+from recipes import RECIPES, Recipe
+
+import siamese_verify as sv
+from siamese_verify.data.lfw import lfw_sample
+
+
+def test_scores_are_kept_exactly(tmp_path: Path) -> None:
+    scores = np.nextafter(np.float32(0.5), [0, 1], dtype=np.float32)
+    pairs = sv.PairList([sv.Pair(lfw_sample("Ada", 1), lfw_sample("Ada", 2), 1)] * 2)
+    record.write_scores(tmp_path, pairs, {"last": scores})
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        kept = [np.float32(row["last"]) for row in csv.DictReader(file)]
+    np.testing.assert_array_equal(kept, scores)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("pairsDevTrain.txt", "pairsDevTest.txt"):
+        (folder / name).write_text("1\nAda\t1\t2\nAda\t1\tBob\t1\n")
+    return folder
+
+
+def begin(folder: Path, data: Path, recipe: Recipe, seed: int = 0) -> None:
+    record.begin(Options(recipe=recipe, data=data, run=folder / "run", seed=seed), data)
+
+
+def finish(folder: Path, epochs: int) -> None:
+    rows = [{"epoch": epoch + 1, "loss": 0.5} for epoch in range(epochs)]
+    record.write_history(folder / "run", rows)
+
+
+def test_a_run_without_a_finished_epoch_blocks_no_folder(tmp_path: Path, data: Path) -> None:
+    begin(tmp_path, data, RECIPES["report"])
+    begin(tmp_path, data, RECIPES["restricted"])
+
+
+REPORT = replace(RECIPES["report"], epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "seed", "message"),
+    [
+        (REPORT, 3, r"a run with seed=0, while this command has seed=3.*--run"),
+        (replace(REPORT, epochs=2), 0, r"with epochs=3, while this command has epochs=2"),
+        (
+            replace(REPORT, dropout=0.5),
+            0,
+            r"with dropout=0\.0, while this command has dropout=0\.5",
+        ),
+    ],
+)
+def test_a_folder_with_a_run_of_other_settings_is_kept(
+    recipe: Recipe, seed: int, message: str, tmp_path: Path, data: Path
+) -> None:
+    begin(tmp_path, data, REPORT)
+    finish(tmp_path, 3)
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    with pytest.raises(SystemExit, match=message):
+        begin(tmp_path, data, recipe, seed)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
+def test_a_folder_with_a_run_on_other_pairs_is_kept(tmp_path: Path, data: Path) -> None:
+    begin(tmp_path, data, REPORT)
+    finish(tmp_path, 1)
+    (data / "pairsDevTest.txt").write_text("1\nAda\t1\t3\nAda\t1\tBob\t1\n")
+    with pytest.raises(SystemExit, match=r"a run on other pair lists.*--run"):
+        begin(tmp_path, data, REPORT)
+
+
+def test_only_a_run_with_a_constant_learning_rate_can_be_prolonged(
+    tmp_path: Path, data: Path
+) -> None:
+    begin(tmp_path, data, REPORT)
+    finish(tmp_path, 3)
+    begin(tmp_path, data, replace(REPORT, epochs=9))
+    scheduled = replace(RECIPES["unrestricted"], epochs=2)
+    other = tmp_path / "other"
+    begin(other, data, scheduled)
+    finish(other, 2)
+    with pytest.raises(SystemExit, match=r"epochs=2, while this command has epochs=3"):
+        begin(other, data, replace(scheduled, epochs=3))
