@@ -36,7 +36,7 @@ class Stream:
 
     Attributes:
         next_epoch: Number of the epoch that the next iteration draws.
-        is_whole_number: Whether the latest iteration has drawn its last batch.
+        is_complete: Whether the latest iteration has drawn its last batch.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Stream:
         self.seed = seed
         self.augmentation = augmentation
         self.next_epoch = initial_epoch
-        self.is_whole_number = True
+        self.is_complete = True
         self.serial_number = next(_serial_numbers)
         _live.add(self)
 
@@ -66,12 +66,12 @@ class Stream:
         """Yield the batches of the next epoch: pixels, labels, and a seed for the augmentation."""
         rng = np.random.default_rng((self.seed, self.next_epoch))
         self.next_epoch += 1
-        self.is_whole_number = False
+        self.is_complete = False
         epoch = self.order(rng)
         for start in range(0, self.length, self.batch_size):
             rows, labels = self.choose(epoch[start : start + self.batch_size])
             seed = rng.integers(2**31, size=2, dtype=np.int32)
-            self.is_whole_number = start + self.batch_size >= self.length
+            self.is_complete = start + self.batch_size >= self.length
             yield self.images[rows], labels, seed
 
     @functools.cached_property

@@ -89,7 +89,7 @@ class DataPlace:
     def _check_is_whole(self, drawn: list[tuple[Stream, int]]) -> None:
         times = [count for _, count in drawn]
         if (self._trained and not drawn) or not all(
-            count == 1 and stream.is_whole_number for stream, count in drawn
+            count == 1 and stream.is_complete for stream, count in drawn
         ):
             raise ValueError(
                 "Each epoch of `fit` must draw its data set once and whole, or Resumable cannot "
