@@ -6,11 +6,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_every_promise_names_a_test_that_exists():
-    promises = re.findall(r"(test_\w+\.py)::(test_\w+)", (ROOT / "docs/guarantees.md").read_text())
+def test_every_promise_names_a_test_that_is_there():
+    promises = re.findall(r"([\w/]+\.py)::(test_\w+)", (ROOT / "docs/guarantees.md").read_text())
     assert len(promises) > 20
-    sources = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
     missing = [
-        f"{file}::{name}" for file, name in promises if f"def {name}(" not in sources.get(file, "")
+        f"{file}::{name}"
+        for file, name in promises
+        if f"def {name}(" not in (ROOT / "tests" / file).read_text()
     ]
     assert missing == []
