@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 HEADER = re.compile(r"^([A-Z][A-Za-z ]+):$")
 ENTRY = re.compile(r"^ {4}(?:\*{0,2}[\w.]+(?: \([^)]*\))?(?:, )?)+: ")
-NOT_PROSE = re.compile(r"\s*(?:\||#|>>>|\.\.\.|:::|```|<|$)")
+NOT_PROSE = re.compile(r"\s*(?:\||#|>>>|\.\.\.|:::|```|<|python \S|$)")
 TOOL_COMMENT = re.compile(r"#!|# (?:type|noqa|ruff)")
 ITEM = re.compile(r"^\s*(?:[-*+]|\d+\.) ")
 Passage = tuple[int, str]
@@ -55,7 +55,9 @@ def python(source: str, strings: bool) -> Iterator[Passage]:
                 yield from markdown(ast.get_docstring(node) or "", first.lineno)
     yield from comments(source)
     if strings:
-        yield from ((n, t) for n, t in literals(tree, docstrings) if len(t.split()) > 4)
+        for line, text in literals(tree, docstrings):
+            if len(text.split()) > 4:
+                yield from markdown(text, line)
 
 
 def comments(source: str) -> Iterator[Passage]:

@@ -123,6 +123,7 @@ def box(room: str, place: Place, graph: grimp.ImportGraph) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the drawing, or with `--check` tell whether the file is up to date."""
+    sys.path.insert(0, str(PROJECT.parent))  # So that grimp reads this copy of the package.
     drawing = draw(grimp.build_graph(ROOT, cache_dir=None))
     if "--check" not in arguments:
         SVG.write_text(drawing, encoding="utf-8")

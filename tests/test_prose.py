@@ -98,7 +98,7 @@ def f(size):
         (4, "Read a file.\n"),
         (7, "Of the file, in\nbytes.\n"),
         (13, "Of a comment.\n"),
-        (14, "Of X it is too short. Received: ..."),
+        (14, "Of X it is too short. Received: ...\n"),
     ]
 
 
