@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import keras
@@ -16,6 +15,7 @@ from siamese_verify.inference import TowerRunner, check_shape
 from siamese_verify.layers.score_kinds import check_loss_fits
 from siamese_verify.scoring import checked_pairs, score_pairs
 from siamese_verify.tensors import Tensor
+from siamese_verify.user_warnings import warn_user
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -139,10 +139,9 @@ class SiameseModel(keras.Model):
             check_loss_fits(self.head, arguments.get("loss"))
         except ValueError as error:
             # An older version may have saved such a model, and its scores need no loss.
-            warnings.warn(
+            warn_user(
                 f"{error} The model in the file was compiled with this loss. Its scores have not "
                 "changed. Compile it with another loss before you train it.",
-                stacklevel=2,
             )
         super().compile(**arguments)
         if self.built:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
 from siamese_verify.files import PathLike
+from siamese_verify.user_warnings import warn_user
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _UNSAFE_NAME = re.compile(r"\.{0,2}|[A-Za-z]:.*|.*[/\\\0].*", re.DOTALL)
@@ -179,11 +179,10 @@ def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
     if problems:
         more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
         shown = "".join(f"\n  {problem}" for problem in problems[:10])
-        warnings.warn(
+        warn_user(
             f"{os.fspath(path)} holds {len(problems)} questionable pairs, which distort "
             f"training and figures. Correct or remove them:{shown}{more}",
             PairListWarning,
-            stacklevel=4,
         )
 
 

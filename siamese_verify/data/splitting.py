@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.samples import Pair, PairListWarning
+from siamese_verify.user_warnings import warn_user
 
 Parts = npt.NDArray[np.int32]
 """Part of each pair, counted from 0. It is -1 where the two identities are in two parts."""
@@ -113,12 +113,11 @@ def _warn_of_lost(pairs: Sequence[Pair], parts: list[list[Pair]]) -> None:
     if lost:
         same = [sum(pair.label for pair in part) for part in parts]
         kept = ", ".join(f"{s} + {len(part) - s}" for s, part in zip(same, parts, strict=True))
-        warnings.warn(
+        warn_user(
             f"{lost:,} of {len(pairs):,} pairs straddle the cut between identities and are left "
             f"out. The parts keep, as same + different pairs: {kept}. If these are too few, use "
             "pairs of more identities.",
             PairListWarning,
-            stacklevel=4,
         )
 
 

@@ -27,6 +27,7 @@ from siamese_verify.evaluation.roc_figures import (
 )
 from siamese_verify.evaluation.scored_pairs import ScoredPairs
 from siamese_verify.evaluation.thresholds import tar_name
+from siamese_verify.user_warnings import warn_user
 
 
 class EvaluationWarning(UserWarning):
@@ -192,12 +193,11 @@ class Evaluation:
             raise ValueError(f"`far` must be above 0 and at most 1. Received: far={far}")
         estimate, cases = estimate_tar(self._pairs, far)
         if not can_answer(self._pairs, far, cases):
-            warnings.warn(
+            warn_user(
                 f"TAR at FAR {far:g} needs {pairs_for_far(far):,} impostor pairs or more. There "
                 f"are {self.n_different:,}, which tell as much as {cases:,.0f} independent pairs. "
                 "So its interval is wide. Evaluate more impostor pairs, or a higher FAR.",
                 EvaluationWarning,
-                stacklevel=2,
             )
         return estimate
 

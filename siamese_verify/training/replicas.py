@@ -8,7 +8,7 @@ import keras
 
 
 def replica_count() -> int:
-    """Number of replicas of the strategy in whose scope this is called, 1 without a strategy."""
+    """Return the number of replicas of the strategy in scope, 1 without a strategy."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf  # Other backends must not need it.

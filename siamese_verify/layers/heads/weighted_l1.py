@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Self
 
 import keras
@@ -20,6 +19,7 @@ from siamese_verify.layers.heads.embeddings import (
 from siamese_verify.layers.heads.sigmoid import bounded_sigmoid
 from siamese_verify.layers.score_kinds import ScoreKind
 from siamese_verify.tensors import Tensor
+from siamese_verify.user_warnings import warn_user
 
 # Start of a constrained head: sigmoid(bias - factor * mean distance).
 _FACTOR_OF_MEAN_DISTANCE = 8.0
@@ -116,13 +116,12 @@ class WeightedL1Head(keras.layers.Layer):
     @override
     def from_config(cls, config: dict[str, Any]) -> Self:
         if "unconstrained" not in config:
-            warnings.warn(
+            warn_user(
                 f"This {cls.__name__} comes from a file without the setting `unconstrained`, "
                 "from a version in which every such head was unconstrained. It scores as before: "
                 "a larger distance can raise the score, and an image compared with itself can be "
                 f"rejected. Train the model again with {cls.__name__}() to rule that out, or save "
                 "it again to keep this head without the warning.",
-                stacklevel=2,
             )
             config = {**config, "unconstrained": True}
         return cls(**config)

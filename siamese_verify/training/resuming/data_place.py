@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from siamese_verify.data.batching import Stream, live_streams
+from siamese_verify.user_warnings import warn_user
 
 
 class DataPlace:
@@ -109,9 +109,8 @@ def _other_data(received: str) -> ValueError:
 
 def _warn_of_unknown_data(trained: list[str]) -> None:
     if not trained:
-        warnings.warn(
+        warn_user(
             "`fit` draws no data set made by `batches` or `image_batches`, so Resumable cannot "
             "keep its place. The resumed run is exact only if each epoch has the same batches: "
             "use `fit` with `shuffle=False`.",
-            stacklevel=2,
         )
