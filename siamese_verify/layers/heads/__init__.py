@@ -10,6 +10,7 @@ A head of your own keeps these rules:
 
 - Exchanging left and right does not change the score.
 - An embedding compared with itself scores highest.
+- Scores are float32 at least, so embeddings in half precision are cast first.
 - `get_config` returns the arguments of `__init__`, and the class is registered with
   `keras.saving.register_keras_serializable`, so that its model loads from a file.
 - The class attribute `score_kind` states what the score is: `"probability"`, `"negative distance"`
@@ -26,7 +27,7 @@ Examples:
     ...     score_kind = "negative distance"
     ...
     ...     def call(self, inputs):
-    ...         left, right = inputs
+    ...         left, right = (keras.ops.cast(x, "float32") for x in inputs)
     ...         return -keras.ops.sum(keras.ops.abs(left - right), axis=-1, keepdims=True)
     >>> check_head(ManhattanHead())
 """
