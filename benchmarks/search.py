@@ -4,8 +4,9 @@
     python benchmarks/search.py      # about 10 minutes; 3 GB of memory
 
 Embeddings have 128 dimensions, and are drawn around identities of ten images each. Two images of an
-identity have a cosine of about 0.5. Recall is the share of the ten nearest that are found. The table
-shows the time of one probe alone, and of each among a thousand that are searched together.
+identity have a cosine of about 0.5. Recall is the share of the ten nearest neighbours that are
+found. The table shows the time of one probe alone, and of each among a thousand that are searched
+together.
 """
 
 from __future__ import annotations

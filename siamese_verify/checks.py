@@ -16,7 +16,7 @@ def whole_number(name: str, value: Any, lowest: int = 1) -> int:
     """Return `value` as an int of Python, since Keras does not accept NumPy's.
 
     Raises:
-        ValueError: If it is not a whole number, or is below `lowest`. `name` is the argument's.
+        ValueError: If it is not a whole number, or is below `lowest`. The error calls it `name`.
     """
     if not is_whole_number(value, lowest):
         raise ValueError(
@@ -26,10 +26,10 @@ def whole_number(name: str, value: Any, lowest: int = 1) -> int:
 
 
 def check_name_list(names: Any) -> None:
-    """Raise a `TypeError` if `names` is one name, whose letters would count as identities."""
+    """Raise a `TypeError` if `names` is a single name, whose letters would count as identities."""
     if isinstance(names, str):
         raise TypeError(
-            "Names of identities come in a list, also a single one: write "
+            "Names of identities must be in a list, even a single name: write "
             f"[{names!r}]. Received: {names!r}"
         )
 

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         print(f"siamese-verify: {error}", file=sys.stderr)
         return ERROR
-    except Exception:  # Python itself would exit with 1, which is an answer here.
+    except Exception:  # Python itself would exit with 1, which here is the answer "no".
         traceback.print_exc()
         return ERROR
     return code
@@ -86,7 +86,7 @@ def _add_evaluate(subparsers: Subparsers) -> None:
     inputs.add_argument("pairs", metavar="PAIRS", help=_PAIRS)
     inputs.add_argument("--images", metavar="DIR", required=True, help=_FOLDER)
     output.add_argument(
-        "--roc", metavar="FILE", help="picture file for the ROC curve (requires the extra plot)"
+        "--roc", metavar="FILE", help="file for the plotted ROC curve (requires the extra plot)"
     )
     _add_json(output)
 
@@ -136,7 +136,7 @@ def _add_export(subparsers: Subparsers) -> None:
 def _add(
     subparsers: Subparsers, run: Callable[[argparse.Namespace], int], usage: str, exit_codes: str
 ) -> Groups:
-    """Add a command; return its groups of arguments, for input and output."""
+    """Add a command, and return its groups of arguments for input and output."""
     name = run.__name__
     command = subparsers.add_parser(
         name,

@@ -21,7 +21,7 @@ from siamese_verify.data.samples import PairListWarning
 if TYPE_CHECKING:
     from siamese_verify.verification.verifier import Verifier
 
-# Exit codes as of grep and diff.
+# The exit codes follow grep and diff: 0 for yes, 1 for no, 2 for an error.
 YES, NO, ERROR = 0, 1, 2
 
 

@@ -37,7 +37,7 @@ class TowerRunner:
 
 
 def check_shape(images: npt.NDArray[Any], expected: Sequence[int | None]) -> None:
-    """Raise a `ValueError` unless each image has the expected shape; None stands for any size."""
+    """Raise a `ValueError` unless each image has the expected shape. None fits any size."""
     if images.ndim != 1 + len(expected) or any(
         size not in (None, given) for size, given in zip(expected, images.shape[1:], strict=True)
     ):

@@ -194,7 +194,7 @@ class SiameseModel(keras.Model):
             batch_size: Number of images that pass the tower at once.
 
         Returns:
-            float32 array `(p,)`; higher is more alike.
+            float32 array `(p,)`. A higher score is more alike.
 
         Raises:
             ValueError: If the images are of another type, shape or range, or pairs of another

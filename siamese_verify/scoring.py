@@ -31,7 +31,7 @@ def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLi
             pair.
 
     Returns:
-        float32 array `(p,)`; higher is more alike.
+        float32 array `(p,)`. A higher score is more alike.
 
     Raises:
         ValueError: If `pairs` has another shape or type.
@@ -102,7 +102,7 @@ def score_matrix(head: keras.layers.Layer, probes: Floats, gallery: Floats) -> F
         gallery: float32 array `(n, size)`.
 
     Returns:
-        float32 array `(m, n)`; higher is more alike.
+        float32 array `(m, n)`. A higher score is more alike.
 
     Examples:
         >>> embeddings = np.array([[1, 0], [2, 0], [0, 1]], np.float32)
@@ -127,7 +127,7 @@ class GalleryScorer:
         self._zero_columns = self._zeros(gallery)
 
     def blocks(self, probes: Floats) -> Iterator[tuple[slice, slice, Floats]]:
-        """Score probes block by block; see `score_blocks`."""
+        """Score probes block by block (see `score_blocks`)."""
         height, width = self._block_size()
         buffer = np.empty(height * width, np.float32)
         zero_rows, probes = self._zeros(probes), self._prepared(probes)
@@ -139,7 +139,7 @@ class GalleryScorer:
             yield rows, columns, scores
 
     def matrix(self, probes: Floats) -> Floats:
-        """Score probes as one matrix; see `score_matrix`."""
+        """Score probes as one matrix (see `score_matrix`)."""
         matrix = np.empty((len(probes), len(self._gallery)), np.float32)
         zero_rows, probes = self._zeros(probes), self._prepared(probes)
         for rows, columns in _tiles(*matrix.shape, *self._block_size()):

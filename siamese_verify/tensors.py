@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 class Tensor(Protocol):
     """A tensor of TensorFlow, JAX, torch or NumPy, or a symbolic one of Keras.
 
-    Its shape stands in the docstring of each function that takes one.
+    The docstring of each function states the shape that it expects.
     """
 
     @property

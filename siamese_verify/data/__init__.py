@@ -1,1 +1,1 @@
-"""Samples, pairs and pixels: who is compared with whom, and what the images show."""
+"""Samples, pairs and pixels: which images are compared, and what they show."""

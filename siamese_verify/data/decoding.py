@@ -16,7 +16,7 @@ _GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 4) * ([1, 1, 1, 0] * 2
 
 
 class ImageError(ValueError):
-    """An error about a file that cannot be used as an image. Tells which file and why."""
+    """Error for a file that cannot be used as an image. Its text names the file and the reason."""
 
 
 def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
@@ -35,7 +35,7 @@ def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
     Raises:
         tf.errors.OpError: If the file has another format, is damaged, or exceeds the limit.
     """
-    # A branch that is inlined costs time even when it is not taken.
+    # A branch that is inlined costs time even when it does not run.
     decode_other = tf.function(
         _decode_other, autograph=False, experimental_attributes={"_noinline": True}
     )

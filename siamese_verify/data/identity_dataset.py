@@ -24,7 +24,7 @@ class IdentityDataset:
     Args:
         samples: The images and their identities. Each image comes once.
         images_root: Folder that the samples' paths start from.
-        preprocessing: How images are decoded. By default 105 x 105 pixels, grey.
+        preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
         cache: Folder in which the decoded pixels are kept for later runs (see `load_images`).
         verbose: Whether to show the progress of decoding.
 
@@ -62,8 +62,9 @@ class IdentityDataset:
         self.identities = tuple(group_by_identity(self.samples))
         if len(self.identities) < 2:
             raise ValueError(
-                "There must be images of two identities or more to tell apart. "
-                f"Received: {len(self.samples)} images of {len(self.identities)} identities"
+                "The samples must show two identities or more, or there is nothing to tell apart. "
+                f"Add samples. Received: {len(self.samples)} images of {len(self.identities)} "
+                "identities"
             )
         number = {identity: i for i, identity in enumerate(self.identities)}
         self.labels: Labels = np.array([number[s.identity] for s in self.samples], np.int32)
@@ -85,14 +86,14 @@ class IdentityDataset:
 
         Args:
             images_root: Folder that holds the folders.
-            preprocessing: How images are decoded. By default 105 x 105 pixels, grey.
+            preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
             identities: Names of the identities to keep. By default all.
             cache: Folder in which the decoded pixels are kept for later runs.
             verbose: Whether to show the progress of decoding.
 
         Raises:
             TypeError: If `identities` is one name.
-            FileNotFoundError: If the folder holds no images, or none of one of `identities`.
+            FileNotFoundError: If the folder, or one of `identities`, has no image.
             ValueError, ImageError: See the class.
         """
         found = samples_by_identity(images_root, identities)
@@ -176,7 +177,7 @@ class IdentityDataset:
         )
 
     def _draw(self, identity: int, count: int, rng: np.random.Generator) -> Indices:
-        """Draw images of an identity. How often each is drawn differs by at most one."""
+        """Draw images of an identity, each equally often or once more than another."""
         (rows,) = np.nonzero(self.labels == identity)
         repeats = -(-count // len(rows))
         return np.concatenate([rng.permutation(rows) for _ in range(repeats)])[:count]

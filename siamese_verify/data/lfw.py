@@ -20,7 +20,7 @@ _A_PAIR = "'NAME i j' (same) or 'NAME i NAME j' (different), separated by tabs o
 
 
 class PairFileError(ValueError):
-    """An error about a pair file: tells the file, the line and what was expected."""
+    """Error in a pair file. Its text names the file, the line and the expected entry."""
 
     def __init__(self, path: PathLike, line_number: int, line: str | bytes, expected: str):
         super().__init__(f"{os.fspath(path)}, line {line_number}: {line!r}: expected {expected}.")
@@ -40,7 +40,7 @@ def lfw_sample(identity: str, number: int) -> Sample:
 
 
 def lfw_number(sample: Sample) -> int:
-    """Return the number of an image that is named as in LFW: the inverse of `lfw_sample`.
+    """Return the number of an image that is named as in LFW. Inverse of `lfw_sample`.
 
     Raises:
         ValueError: If the file is not named as in LFW.

@@ -1,4 +1,4 @@
-"""Labels for the images of pairs: images that same pairs link share one."""
+"""Labels for the images of pairs. Images that same pairs link share a label."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Orientation of JPEGs: a camera stores pixels as it was held, and notes how to turn them.
+"""Orientation of JPEGs. A camera may store pixels sideways, and note how to turn them.
 
-Its note is the tag Orientation of the Exif header (CIPA DC-008, "Exif", section 4.6.4).
+The note is the tag Orientation of the Exif header (CIPA DC-008, "Exif", section 4.6.4).
 """
 
 from __future__ import annotations

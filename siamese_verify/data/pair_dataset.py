@@ -26,9 +26,9 @@ class PairDataset:
     Each image is decoded once, however many pairs it is in, and kept as uint8.
 
     Args:
-        pairs: Who is compared with whom.
+        pairs: Pairs to compare.
         images_root: Folder that the samples' paths start from.
-        preprocessing: How images are decoded. By default 105 x 105 pixels, grey.
+        preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
         cache: Folder in which the decoded pixels are kept for later runs (see `load_images`).
         verbose: Whether to show the progress of decoding.
 

@@ -1,4 +1,4 @@
-"""`PairList`: who is compared with whom."""
+"""`PairList`: the pairs of images to compare."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class PairList(PairSequence):
         Raises:
             ValueError: If `size` is not possible, or two samples have the same path.
             TypeError: If `identities` is one name, or `source` holds something other than samples.
-            FileNotFoundError: If the folder holds no images, or none of one of `identities`.
+            FileNotFoundError: If the folder, or one of `identities`, has no image.
 
         Examples:
             >>> samples = [Sample(f"scans/{i}.png", f"writer {i % 8}") for i in range(24)]

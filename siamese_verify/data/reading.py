@@ -1,4 +1,4 @@
-"""Reading of one image, which a user has as a path, bytes, file, array or PIL image."""
+"""Reading of one image from a path, bytes, a file, an array or a PIL image."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_image(image: ImageLike, preprocessing: Preprocessing) -> Pixels:
 
     Raises:
         ImageError: If a file cannot be decoded, or an array has another type, shape or range.
-        TypeError: If `image` is nothing of this kind.
+        TypeError: If `image` has another type.
         OSError: If the path cannot be read.
 
     Examples:
@@ -98,7 +98,7 @@ def image_list(images: Iterable[ImageLike]) -> Iterable[ImageLike]:
         or hasattr(images, "read")
     ):
         raise TypeError(
-            "Images come in a list, also a single one: write [image]. "
+            "Images must be in a list, even a single image: write [image]. "
             f"Received: {type(images).__name__}"
         )
     return images

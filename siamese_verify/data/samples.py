@@ -21,7 +21,7 @@ class Sample(NamedTuple):
     path: str
     """Path below the images' root, with `/` between its parts. Any folder may hold it."""
     identity: str
-    """Whom or what the image shows: a person, a writer, a product."""
+    """Name of the identity that the image shows: a person, a writer, a product."""
 
 
 class Pair(NamedTuple):

@@ -82,7 +82,7 @@ def _draw_same(samples: SamplesByIdentity, size: int, rng: np.random.Generator) 
 def _even_shares(
     capacities: list[int], total: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Spread `total` as evenly as the capacities allow. Chance decides where one more goes."""
+    """Spread `total` as evenly as the capacities allow. The remainder is spread at random."""
     capacity = np.array(capacities)
     shares = np.zeros_like(capacity)
     while total:

@@ -114,9 +114,9 @@ def _warn_of_lost(pairs: Sequence[Pair], parts: list[list[Pair]]) -> None:
         same = [sum(pair.label for pair in part) for part in parts]
         kept = ", ".join(f"{s} + {len(part) - s}" for s, part in zip(same, parts, strict=True))
         warn_user(
-            f"{lost:,} of {len(pairs):,} pairs straddle the cut between identities and are left "
-            f"out. The parts keep, as same + different pairs: {kept}. If these are too few, use "
-            "pairs of more identities.",
+            f"{lost:,} of {len(pairs):,} pairs are left out, because their two identities are in "
+            f"different parts. The parts keep, as same + different pairs: {kept}. If these are "
+            "too few, use pairs of more identities.",
             PairListWarning,
         )
 
@@ -137,7 +137,7 @@ def _parts_of_pairs(pairs: Iterable[Pair], part_of: Mapping[str, int]) -> Parts:
 def _choose_identities(
     pairs_of: Mapping[str, list[Pair]], target: Counts, rng: np.random.Generator
 ) -> set[str]:
-    """Choose identities with about `target` different and same pairs among themselves."""
+    """Choose identities that have about `target` different and same pairs with each other."""
     groups = _connected_identities(pairs_of, rng)
     chosen: set[str] = set()
     held = np.zeros(2)
@@ -146,7 +146,7 @@ def _choose_identities(
         if np.all(held + count <= np.ceil(target)):
             chosen.update(group)
             held += count
-    # Where whole groups do not reach the target, one is cut, identity by identity.
+    # Where whole groups do not reach the target, one group is divided by identity.
     for identity in (identity for group in groups for identity in group if identity not in chosen):
         if held.sum() >= 0.95 * target.sum():
             break
@@ -174,7 +174,7 @@ def _share(identity: str, pair: Pair) -> Counts:
 
 
 def _cut(group: list[str], shares: Mapping[str, Counts], size: float) -> list[list[str]]:
-    """Cut a group of more than `size` pairs into pieces of neighbours with about so many."""
+    """Cut a group of more than `size` pairs into pieces of neighbours with about `size` pairs."""
     weights = np.array([shares[identity].sum() for identity in group])
     if weights.sum() <= np.ceil(size):
         return [group]

@@ -35,7 +35,7 @@ def load_images(
 
     Args:
         paths: Paths of the files.
-        preprocessing: How images are decoded.
+        preprocessing: Preprocessing of the images.
         cache: Folder for a file of pixels, which is mapped into memory. A later call for the same
             images and settings opens this file and decodes nothing. It still reads the images, so
             that a changed image is never mistaken for its old version. Without `cache`, pixels

@@ -70,7 +70,7 @@ def _right_rates(pairs: ScoredPairs, right: Bools) -> tuple[JointRate, float]:
     return joint, joint.cases(*centres)
 
 
-# In 95% of cases, the best threshold looks better than the true one, or than one beyond it, by at
-# most as many standard errors of the difference. Around its maximum, the accuracy tends to
-# W(t) - t**2 with a Brownian W (Kim, Pollard, "Cube root asymptotics", 1990).
+# In 95% of cases, the best threshold beats the true threshold, and any beyond it, by at most so
+# many standard errors of the difference. Around its maximum, the accuracy tends to W(t) - t**2 with
+# a Brownian W (Kim, Pollard, "Cube root asymptotics", 1990).
 _CUBE_ROOT_QUANTILE = 1.55

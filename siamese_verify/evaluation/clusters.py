@@ -1,4 +1,4 @@
-"""Which pairs share identities. NumPy only."""
+"""Groups of pairs that share identities. NumPy only."""
 
 from __future__ import annotations
 

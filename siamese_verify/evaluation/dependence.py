@@ -1,4 +1,4 @@
-"""How far pairs depend on each other, because they share identities. NumPy only.
+"""Dependence of pairs on each other, because they share identities. NumPy only.
 
 Pairs of the same two identities depend most on each other, and pairs that share one identity less.
 All other pairs are independent. Two estimates of the dependence are made, and the more cautious one

@@ -31,7 +31,7 @@ from siamese_verify.user_warnings import warn_user
 
 
 class EvaluationWarning(UserWarning):
-    """A figure about which the pairs at hand tell little."""
+    """Warning about a figure that the evaluated pairs determine only roughly."""
 
 
 def evaluate_scores(

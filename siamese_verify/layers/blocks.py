@@ -1,4 +1,4 @@
-"""`ConvBlock` and `ResidualBlock`, of which a `ConvTower` is made."""
+"""`ConvBlock` and `ResidualBlock`, the parts of a `ConvTower`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class ConvBlock:
     Args:
         filters: Channels of the output.
         kernel_size: Height and width of the kernel.
-        pool_size: Factor by which max pooling reduces height and width; 1 for none.
+        pool_size: Factor by which max pooling reduces height and width, 1 for none.
         batch_norm: Whether batch norm follows the ReLU.
-        dropout: Share of the values dropped in training, in [0, 1); 0 for none.
-        l2: L2 penalty on the kernel; 0 for none.
+        dropout: Share of the values dropped in training, in [0, 1).
+        l2: L2 penalty on the kernel, 0 for none.
         method: Method of the convolution, `"direct"` or `"spectral"`, or `"auto"` for the cheaper
             of the two. See `SpectralConv2D`.
         stride: Stride of the convolution. A stride above 1 is computed directly.
@@ -118,7 +118,7 @@ class ResidualBlock:
     Args:
         filters: Channels of the output.
         stride: Factor by which the block reduces height and width, rounded up.
-        dropout: Share of the values dropped in training, in [0, 1); 0 for none.
+        dropout: Share of the values dropped in training, in [0, 1).
 
     Raises:
         ValueError: If an argument is out of range.

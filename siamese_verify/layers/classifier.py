@@ -27,10 +27,10 @@ class CosineClassifier(keras.layers.Layer):
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch, size)`; the size must be known.
+        `(batch, size)`, with a known size.
 
     Output shape:
-        `(batch, classes)`, in [-1, 1]; 0 where an embedding is all zeros.
+        `(batch, classes)`, in [-1, 1]. An embedding of zeros has the cosine 0.
 
     Raises:
         ValueError: If `classes` is not a whole number of at least 2.

@@ -44,8 +44,8 @@ class MultiCropTower(keras.Model):
         `(batch, size)`, float32. The size is the sum of the towers' embedding sizes.
 
     Raises:
-        ValueError: If there is no tower, a tower is not built, the towers differ in channels, or
-            `crops` does not hold a share in (0, 1] for each tower.
+        ValueError: If there is no tower, a tower is not built, or the towers differ in channels.
+            Also if `crops` does not hold a share in (0, 1] for each tower.
 
     Examples:
         >>> towers = [ConvTower([ConvBlock(8, 3)], (16, 16, 1), 32, name=name) for name in "ab"]

@@ -1,4 +1,4 @@
-"""What kind of score a head returns, and which losses fit it."""
+"""Kinds of score that heads return, and the losses that fit them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any, Literal, TypeAlias
 
 import keras
 
-# What a head returns: its attribute `score_kind`. A head without the attribute fits any loss.
+# Values of a head's attribute `score_kind`. A head without the attribute fits any loss.
 ScoreKind: TypeAlias = Literal["probability", "negative distance", "cosine"]
-# The kinds of score that fit what a loss needs.
+# Kinds of score that fit a loss, by the kind of prediction that the loss needs.
 _FITTING_KINDS = {
     "a probability": ("probability",),
     "a negative distance": ("negative distance",),
@@ -24,7 +24,7 @@ _NEEDS_OF_KERAS = (
     (keras.losses.sparse_categorical_crossentropy, "an output for each class or an embedding"),
 )
 _PAIRS_THAT_FIT = (
-    'WeightedL1Head or SigmoidCosineHead with "binary_crossentropy"; EuclideanHead with '
+    'WeightedL1Head or SigmoidCosineHead with "binary_crossentropy", or EuclideanHead with '
     "ContrastiveLoss(). CosineHead fits no loss on pairs: train its tower with MarginSoftmaxLoss "
     "or SupervisedContrastiveLoss, or use SigmoidCosineHead"
 )

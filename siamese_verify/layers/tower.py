@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from siamese_verify.checks import check_dropout, check_l2, is_whole_number, whole_number
 from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields
-from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Public here.
+from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Users import it from here.
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
 from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.fast.spectral import Method, SpectralConv2D
@@ -28,13 +28,13 @@ class ConvTower(keras.Model):
             `"ConvBlock"`).
         input_shape: Height, width and channels of an image.
         embedding_size: Length of an embedding.
-        activation: Activation of the dense layer, such as `"sigmoid"`; None for none.
-        l2: L2 penalty on the kernel of the dense layer; 0 for none.
+        activation: Activation of the dense layer, such as `"sigmoid"`, or None for none.
+        l2: L2 penalty on the kernel of the dense layer, 0 for none.
         normalize: Whether embeddings are scaled to length 1.
         name: Name of the model.
-        dtype: Precision of the layers, such as `"mixed_bfloat16"`; by default Keras's global
+        dtype: Precision of the layers, such as `"mixed_bfloat16"`. By default it is Keras's global
             policy.
-        dropout: Share of the dense layer's inputs dropped in training, in [0, 1); 0 for none.
+        dropout: Share of the dense layer's inputs dropped in training, in [0, 1).
 
     Input shape:
         `(batch, height, width, channels)`, floats in [0, 1].
@@ -116,7 +116,7 @@ class ConvTower(keras.Model):
             dropout: Share of the values dropped after each pooling.
             l2: L2 penalty on every kernel.
             input_shape: Height, width and channels of an image.
-            embedding_l2: L2 penalty on the kernel of the dense layer; by default `l2`.
+            embedding_l2: L2 penalty on the kernel of the dense layer. By default it is `l2`.
             method: Method of the convolutions, as for `ConvBlock`.
 
         Returns:

@@ -46,7 +46,7 @@ def check_head(
     Args:
         head: Head with the weights to test. A head that is not built yet is built.
         reference: Function of two float64 arrays `(n, size)` that returns the expected scores
-            `(n, 1)`; by default no score is compared.
+            `(n, 1)`. By default no score is compared.
         size: Size of an embedding.
 
     Raises:

@@ -51,7 +51,7 @@ def check_loss(
             at least.
         y_pred: Scores `(n, 1)`, or an output `(n, size)`, floats.
         reference: Function of both arrays, the predictions in float64, that returns the expected
-            loss of each row, `(n,)`; by default no loss is compared.
+            loss of each row, `(n,)`. By default no loss is compared.
 
     Raises:
         AssertionError: If a rule is broken. The message says the rule, the input and what was

@@ -53,7 +53,7 @@ def check_metric(
     Args:
         metric: Metric to test. Its state is reset.
         reference: Function of labels, float64 scores and weights, each `(n,)`, that returns the
-            expected result; by default no result is compared.
+            expected result. By default no result is compared.
         replicas: Whether two replicas of `tf.distribute.MirroredStrategy` are tested too. They run
             in a process of their own, which imports the metric's module. On other backends than
             TensorFlow there are none.

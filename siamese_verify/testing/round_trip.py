@@ -1,4 +1,4 @@
-"""Saving and loading of what is tested."""
+"""Saving and loading of the layer, loss or metric under test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def made_again(subject: Serializable) -> Serializable:
     """Return an object made from the configuration of `subject`.
 
     Raises:
-        AssertionError: If its type or its configuration is another.
+        AssertionError: If the new object differs in type or configuration.
     """
     again: Any = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(subject))
     require(type(again) is type(subject), f"a {type(again).__name__}")

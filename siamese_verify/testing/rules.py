@@ -1,4 +1,4 @@
-"""How a tester runs its rules, and reports the one that is broken."""
+"""Running of a tester's rules, and the report of a broken rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Case = TypeVar("Case")
-# Precisions beside float32 in which layers and losses are tested.
+# Precisions other than float32 in which layers and losses are tested.
 LOW_PRECISIONS = ("float16", "bfloat16")
 
 
@@ -76,6 +76,6 @@ def to_numpy(x: Any) -> Array:
 
 
 def precisions() -> tuple[str, ...]:
-    """Return the precisions that the backend has; JAX has float64 only where it is enabled."""
+    """Return the backend's precisions. JAX has float64 only where it is enabled."""
     has_double = keras.backend.standardize_dtype(keras.ops.ones(1, "float64").dtype) == "float64"
     return (*LOW_PRECISIONS, "float64") if has_double else LOW_PRECISIONS

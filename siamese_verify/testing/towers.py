@@ -41,7 +41,7 @@ def check_tower(tower: keras.Model, reference: Reference | None = None) -> None:
     Args:
         tower: Built tower that knows its `input_shape`.
         reference: Function of images `(n, height, width, channels)`, float64, that returns the
-            expected embeddings `(n, size)`; by default no embedding is compared.
+            expected embeddings `(n, size)`. By default no embedding is compared.
 
     Raises:
         AssertionError: If a rule is broken. The message says the rule, the input and what was

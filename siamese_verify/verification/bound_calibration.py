@@ -25,7 +25,7 @@ class BoundCalibration:
     seen: SeenData | None = None
 
     def check_fingerprint(self, fingerprint: str) -> None:
-        """Raise a `RuntimeError` if the fingerprint of the model is another now."""
+        """Raise a `RuntimeError` if the fingerprint of the model has changed."""
         if fingerprint != self.fingerprint:
             raise RuntimeError(
                 "The weights or the head have changed since calibrate(): the threshold "

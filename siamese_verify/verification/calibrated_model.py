@@ -71,9 +71,9 @@ class CalibratedModel:
 
     @property
     def calibration(self) -> Calibration | None:
-        """The `Calibration`, with threshold and evidence; None before `calibrate`.
+        """The `Calibration`, with threshold and evidence. It is None before `calibrate`.
 
-        Setting it binds it to the present weights.
+        A calibration that is set here is bound to the present weights.
         """
         return None if self._bound is None else self._bound.calibration
 
@@ -116,8 +116,8 @@ class CalibratedModel:
 
         Args:
             pairs: Validation pairs. Do not evaluate the verifier on them afterwards.
-            policy: `"max_accuracy"`, `"eer"`, or a false accept rate such as `"far=0.01"`; see
-                `choose_threshold`.
+            policy: `"max_accuracy"`, `"eer"`, or a false accept rate such as `"far=0.01"` (see
+                `choose_threshold`).
             prior: Share of genuine pairs that you expect in use, whatever it is among `pairs`.
             training_identities: Identities on which the model has been trained. Pairs from
                 `split` know them.
@@ -134,7 +134,8 @@ class CalibratedModel:
 
         Warns:
             CalibrationWarning: If pairs share identities with training, are few, or are far from
-                half same and half different, or if an image compared with itself would be rejected.
+                half same and half different. Also if an image compared with itself would be
+                rejected.
         """
         check_name_list(training_identities)
         if training_identities is None:
@@ -158,7 +159,7 @@ class CalibratedModel:
             pairs: Test pairs, of identities that are in neither training nor validation.
 
         Returns:
-            The figures; see `evaluate_scores`.
+            The `Evaluation`, as `evaluate_scores` returns it.
 
         Raises:
             RuntimeError: If the verifier has no threshold, or the model has changed since then.
@@ -181,7 +182,7 @@ class CalibratedModel:
         """Compute the embeddings of images.
 
         Args:
-            images: Paths, bytes, files, arrays or PIL images; see `read_image`.
+            images: Paths, bytes, files, arrays or PIL images (see `read_image`).
 
         Returns:
             float32 array `(n, size)`.

@@ -26,7 +26,7 @@ class Decision:
     same: bool
     """Whether `score` is at least `threshold`."""
     score: float
-    """Similarity of the images; higher is more alike."""
+    """Similarity of the images: higher is more alike."""
     probability: float
     """Probability that both images show the same identity, calibrated for `prior`."""
     threshold: float
@@ -56,7 +56,7 @@ class Match:
     name: str
     """Name under which the identity was enrolled."""
     score: float
-    """Score of its best-matching image; never below the threshold."""
+    """Score of its best-matching image, never below the threshold."""
 
     def to_dict(self) -> dict[str, Any]:
         """Make a record for JSON."""

@@ -47,7 +47,7 @@ class Embedder:
             Embeddings `(n, size)`, and the rows of the two images of each pair, `(p, 2)`.
 
         Raises:
-            ValueError: If the pairs are preprocessed otherwise.
+            ValueError: If the pairs have another preprocessing.
         """
         if pairs.preprocessing != self.preprocessing:
             raise ValueError(

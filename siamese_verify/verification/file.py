@@ -39,7 +39,7 @@ _CODE_CLASSES = (
 
 
 class VerifierFileError(ValueError):
-    """Error for a file that cannot be loaded as a verifier; its text says which and why."""
+    """Error for a file that cannot be loaded as a verifier. Its text states the reason."""
 
 
 def save_verifier(path: PathLike, model: keras.Model, settings: dict[str, Any]) -> None:
@@ -75,9 +75,9 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
         The model and its settings.
 
     Raises:
-        VerifierFileError: If the path does not end in `.keras`; if the file is damaged, not a
-            verifier's, or of a newer version; or if its model has parts that this process does not
-            know, or that would run code of the file.
+        VerifierFileError: If the path does not end in `.keras`, or if the file is damaged, not a
+            verifier's, or of a newer version. Also if its model has parts that this process does
+            not know, or that would run code of the file.
         FileNotFoundError: If there is no such file.
     """
     if Path(path).suffix != ".keras":  # Keras would read a file that ends in .h5 as HDF5.

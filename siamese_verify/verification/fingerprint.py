@@ -98,7 +98,7 @@ class FingerprintReader:
         """Read the present fingerprint.
 
         Raises:
-            RuntimeError: If weights are not finite; the text names one.
+            RuntimeError: If weights are not finite. The error names one of them.
         """
         state = self.read()
         if state.not_finite:
@@ -109,7 +109,7 @@ class FingerprintReader:
         return state.fingerprint
 
     def check_unchanged(self, fingerprint: str) -> None:
-        """Raise a `RuntimeError` if the fingerprint is another now."""
+        """Raise a `RuntimeError` if the fingerprint has changed."""
         if self.read().fingerprint != fingerprint:
             raise RuntimeError(
                 "The weights have changed during this call, so its embeddings belong to two models "
@@ -160,7 +160,7 @@ def _is_same(value: Value, held: Value) -> bool:
 
 
 def _address(tensor: tf.Tensor) -> int:
-    """Find where in memory a tensor lies; see `docs/compatibility.md`."""
+    """Find where in memory a tensor lies (see `docs/compatibility.md`)."""
     try:
         view = memoryview(tensor)
     except ValueError:  # NumPy itself lacks some types, such as bfloat16.

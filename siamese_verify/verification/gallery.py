@@ -19,15 +19,15 @@ _TOLERANCE = 0.01
 
 
 class GalleryError(ValueError):
-    """Error for a gallery that cannot be used; its text says why."""
+    """Error for a gallery that cannot be used. Its text states the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """Names and embeddings of enrolled identities; immutable.
+    """Immutable names and embeddings of enrolled identities.
 
     Args:
-        names: Name of the identity of each embedding, `(n,)`; a name may occur more than once.
+        names: Name of the identity of each embedding, `(n,)`. A name may occur more than once.
         embeddings: float32 array `(n, size)`.
         fingerprint: Fingerprint of the model and preprocessing that made the embeddings. Embeddings
             of another model cannot be compared with them.

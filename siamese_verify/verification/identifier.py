@@ -68,7 +68,7 @@ class Identifier(CalibratedModel):
 
     @property
     def gallery(self) -> Gallery:
-        """The `Gallery` of all enrolled identities; immutable."""
+        """The immutable `Gallery` of all enrolled identities."""
         return self._enrolled.gallery or self._empty_gallery()
 
     def _empty_gallery(self) -> Gallery:
@@ -83,7 +83,7 @@ class Identifier(CalibratedModel):
         n times as often as the false accept rate says.
 
         Args:
-            probe: Image to identify; see `verify`.
+            probe: Image to identify, in any form that `verify` accepts.
             k: Largest number of identities to return.
 
         Returns:

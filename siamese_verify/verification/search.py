@@ -52,7 +52,7 @@ class ExactIndex:
     def search(self, probes: Floats, k: int) -> Neighbors:
         """Find the `k` neighbours of each probe, or all if the gallery has fewer.
 
-        Of equal scores, the first in the gallery comes first.
+        Equal scores come in the order of the gallery.
 
         Args:
             probes: float32 array `(m, size)`.
@@ -74,15 +74,15 @@ class ExactIndex:
 
 
 class FaissIndex:
-    """Index that finds nearly all neighbours in a fraction of the time; needs the extra `search`.
+    """Index that finds nearly all neighbours in a fraction of the time.
 
     It compares each probe with a compressed form of the gallery (product quantization to 2 bits a
-    value), and then the best candidates exactly.
+    value), and then the best candidates exactly. It needs the extra `search`.
 
     Args:
         head: A `CosineHead`.
         embeddings: Embeddings of the gallery, float32 `(n, size)`.
-        candidates: Number of candidates to compare exactly; more is slower and finds more.
+        candidates: Number of candidates to compare exactly. More are slower and find more.
 
     Raises:
         ValueError: If the head is not a `CosineHead`, or an embedding is not finite.
@@ -112,7 +112,7 @@ class FaissIndex:
         self._index.add(unit)
 
     def search(self, probes: Floats, k: int) -> Neighbors:
-        """Find nearly all of the `k` neighbours of each probe; see `ExactIndex.search`.
+        """Find nearly all of the `k` neighbours of each probe, as `ExactIndex.search` does.
 
         Where FAISS finds fewer, scores are -inf and indices -1.
         """
@@ -147,7 +147,7 @@ def _finite(embeddings: Floats) -> Floats:
 def _merged(
     scores: Floats, indices: npt.NDArray[np.int64], block: Floats, start: int
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Merge the neighbours so far with a block of scores, best first; of equals, the first."""
+    """Merge the neighbours so far with a block of scores, best first. Equals keep their order."""
     n, k = scores.shape
     if not k:
         return scores, indices

@@ -26,7 +26,7 @@ class SeenData:
 
     Args:
         salt: Random bytes as hexadecimal digits. Hashes with different salts cannot be compared.
-        training: Hashes of the identities of training; empty where they are not known.
+        training: Hashes of the identities of training, empty where they are not known.
         calibration: Hashes of the identities of the validation pairs.
         images: Hashes of the decoded pixels of the validation images.
     """
@@ -51,7 +51,7 @@ class SeenData:
         """Describe which data of test pairs was seen before.
 
         Returns:
-            One sentence for each kind of overlap; none if all data is new.
+            One sentence for each kind of overlap, or an empty list if all data is new.
         """
         names = _hash_names(pairs.pairs.identities, self.salt)
         images = _hash_images(pairs, self.salt)

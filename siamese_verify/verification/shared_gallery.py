@@ -25,7 +25,7 @@ class SharedGallery:
     it, so that no enrolment is lost.
 
     Attributes:
-        gallery: The `Gallery`; None before the first enrolment.
+        gallery: The `Gallery`, or None before the first enrolment.
     """
 
     def __init__(self, gallery: Gallery | None = None):

@@ -1,4 +1,4 @@
-"""`Verifier`: decides whether two images show the same identity, and which of a gallery one shows.
+"""`Verifier`: decides whether two images show the same identity, and identifies one image.
 
 `Verifier` is made of three classes: `CalibratedModel` holds the model and its threshold,
 `Identifier` the gallery, and `Verifier` decides on pairs and has a file.
@@ -25,15 +25,15 @@ from siamese_verify.verification.identifier import Identifier
 
 
 class Verifier(Identifier):
-    """Model that decides whether two images show the same identity, at a defensible threshold.
+    """Model that decides whether two images show the same identity, at a calibrated threshold.
 
     The threshold and the gallery hold only for the model that they were made with. After more
     training, methods that need them raise an error. Every method is safe to call from threads,
     except while another thread trains the model.
 
     Args:
-        model: A `SiameseModel`; or any Keras model that returns one vector for each image, which
-            requires `head`.
+        model: A `SiameseModel`, or any Keras model that returns one vector for each image. The
+            latter requires `head`.
         preprocessing: Preprocessing of images, as in training.
         head: Head for a model that is not a `SiameseModel`, such as `CosineHead()`.
 
@@ -71,7 +71,7 @@ class Verifier(Identifier):
         """Decide whether two images show the same identity.
 
         Args:
-            one: Path, bytes, file, array or PIL image; see `read_image`.
+            one: Path, bytes, file, array or PIL image (see `read_image`).
             other: The image to compare it with.
 
         Returns:
@@ -141,7 +141,7 @@ class Verifier(Identifier):
         Register layers of your own with Keras first.
 
         Raises:
-            VerifierFileError: If the file is damaged, not a verifier's, or of a newer version; or
+            VerifierFileError: If the file is damaged, not a verifier's, or of a newer version. Also
                 if it holds code, changed weights, or weights that are not finite.
             FileNotFoundError: If there is no such file.
         """

@@ -210,7 +210,7 @@ def test_a_split_shares_pixels_and_follows_the_list(
 
 
 def test_a_split_by_identity_warns_of_pairs_left_out(pairs: PairDataset):
-    with pytest.warns(PairListWarning, match="straddle"):
+    with pytest.warns(PairListWarning, match="pairs are left out"):
         pairs.split(0.25, by="identity")
 
 

@@ -55,7 +55,7 @@ def test_an_array_of_another_shape_raises_an_error(shape: tuple[int, ...]):
 
 @pytest.mark.parametrize("one", ["a.png", Path("a.png"), b"", NOISE, NOISE[..., 0]])
 def test_one_image_in_place_of_a_list_raises_an_error(one: object):
-    with pytest.raises(TypeError, match=r"come in a list.*Received: "):
+    with pytest.raises(TypeError, match=r"must be in a list.*Received: "):
         image_list(one)
 
 

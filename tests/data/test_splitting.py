@@ -112,7 +112,7 @@ def test_a_split_by_identity_has_nobody_on_both_sides_and_loses_only_what_stradd
     if left_out:
         (warning,) = caught
         assert warning.category is PairListWarning
-        assert f"{len(left_out)} of {len(whole)} pairs straddle" in str(warning.message)
+        assert f"{len(left_out)} of {len(whole)} pairs are left out" in str(warning.message)
         assert f"{len(part.same)} + {len(part.different)}." in str(warning.message)
         assert warning.filename == __file__
     else:
@@ -133,7 +133,7 @@ def test_a_split_by_identity_cuts_one_large_group_and_says_how_many_pairs_it_los
     names = [f"P{i:02}" for i in range(40)]
     ring = [different(one, 1, names[i - 1], 2) for i, one in enumerate(names)]
     whole = PairList([same(name, 1, 2) for name in names] + ring)
-    with pytest.warns(PairListWarning, match=r"^\d of 80 pairs straddle"):
+    with pytest.warns(PairListWarning, match=r"^\d of 80 pairs are left out"):
         rest, part = whole.split(0.25, by="identity")
     assert 0.2 <= len(part) / (len(rest) + len(part)) <= 0.3
     assert len(rest.same) + len(part.same) == 40
@@ -203,7 +203,7 @@ def test_no_identity_is_in_two_folds_and_only_what_straddles_is_lost(whole, n_fo
     if left_out:
         (warning,) = caught
         assert warning.category is PairListWarning
-        assert f"{len(left_out)} of {len(whole)} pairs straddle" in str(warning.message)
+        assert f"{len(left_out)} of {len(whole)} pairs are left out" in str(warning.message)
         assert all(
             f"{len(fold.same)} + {len(fold.different)}" in str(warning.message) for fold in folds
         )
@@ -235,7 +235,7 @@ def test_one_large_group_is_cut_into_equal_folds_that_lose_few_pairs():
     names = [f"P{i:02}" for i in range(40)]
     ring = [different(one, 1, names[i - 1], 2) for i, one in enumerate(names)]
     whole = PairList([same(name, 1, 2) for name in names] + ring)
-    with pytest.warns(PairListWarning, match=r"^\d of 80 pairs straddle"):
+    with pytest.warns(PairListWarning, match=r"^\d of 80 pairs are left out"):
         folds = folds_of(whole.in_folds(4))
     assert [len(fold.same) for fold in folds] == [10] * 4
     assert sum(len(fold.different) for fold in folds) >= 32

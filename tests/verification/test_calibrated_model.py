@@ -62,7 +62,7 @@ def test_calibrate_warns_of_validation_identities_in_training(drawn: Path) -> No
 
 
 def test_training_identities_come_in_a_list(pairs: sv.PairDataset) -> None:
-    with pytest.raises(TypeError, match="come in a list, also a single one"):
+    with pytest.raises(TypeError, match="must be in a list, even a single name"):
         sv.Verifier(build_for_faces(), pairs.preprocessing).calibrate(
             pairs, training_identities="Ada"
         )

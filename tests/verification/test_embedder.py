@@ -77,9 +77,9 @@ def test_one_image_without_a_list_raises(
     array = np.zeros((*FACE_SIZE, 3), np.uint8)
     image = PIL.Image.fromarray(array)
     for one in (path, str(path), path.read_bytes(), io.BytesIO(), array, image):
-        with pytest.raises(TypeError, match="come in a list, also a single one"):
+        with pytest.raises(TypeError, match="must be in a list, even a single image"):
             enrolled.embed(one)
-        with pytest.raises(TypeError, match="come in a list, also a single one"):
+        with pytest.raises(TypeError, match="must be in a list, even a single image"):
             enrolled.enroll({"Eve": [path], "Bob": one})
     assert enrolled.gallery.names == before
 

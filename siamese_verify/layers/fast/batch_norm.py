@@ -20,8 +20,8 @@ class FastBatchNormalization(keras.layers.BatchNormalization):
     and the gradient is in closed form. It is as exact as Keras's own, also where the mean is
     thousands of deviations. `docs/performance.md` states the time saved.
 
-    In these cases it is Keras's own: with a mask, another axis than the last, no scale or no
-    centre, weights in half precision, `synchronized` or `renorm`.
+    Keras's own code runs with a mask, another axis than the last, no scale, no centre, weights in
+    half precision, `synchronized` or `renorm`.
 
     Input shape:
         `(batch, ..., channels)`.
@@ -58,8 +58,8 @@ class FastBatchNormalization(keras.layers.BatchNormalization):
         return ops.cast(outputs, self.compute_dtype)
 
 
-# Keras names a layer's place in a file of weights after its class: files of before, and files of
-# towers with Keras's own batch norm, must stay loadable.
+# Keras names a layer's place in a file of weights after its class. With this name, files of earlier
+# versions and files of towers with Keras's own batch norm stay loadable.
 FastBatchNormalization.__name__ = "BatchNormalization"
 
 

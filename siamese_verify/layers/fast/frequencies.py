@@ -20,8 +20,8 @@ _ROWS = 5
 def correlate(image: Tensor, kernel: Tensor) -> Tensor:
     """Compute the "valid" convolution of neural networks (cross-correlation) by frequencies.
 
-    Height and batch change places at the start and at the end, so that each step is a product of
-    large matrices, without a transpose between them:
+    Height and batch change places at the start and at the end. Each step is then a product of large
+    matrices, without a transpose in between:
 
     | step | sums over | result, with frequencies `u` of columns, `v` of rows |
     |---|---|---|
@@ -36,7 +36,7 @@ def correlate(image: Tensor, kernel: Tensor) -> Tensor:
     combines the products. The inverse leaves out the rows and columns that wrap around the edges.
 
     Args:
-        image: float32 `(batch, height, width, channels)`; all but the batch must be known.
+        image: float32 `(batch, height, width, channels)`. All sizes but the batch must be known.
         kernel: float32 `(kernel height, kernel width, channels, filters)`.
 
     Returns:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from siamese_verify.tensors import Tensor
 
 
-# Files of before this class was renamed know it as "siamese_verify>L2".
+# Files of earlier versions know this class as "siamese_verify>L2".
 @keras.saving.register_keras_serializable(package="siamese_verify", name="L2")
 class FastL2(keras.regularizers.L2):
     """`keras.regularizers.L2` with its gradient in closed form.

@@ -43,7 +43,7 @@ class SpectralConv2D(keras.layers.Conv2D):
         spectral: Whether the convolution is spectral, once the layer is built.
 
     Input shape:
-        `(batch, height, width, channels)`; height and width must be known.
+        `(batch, height, width, channels)`, with known height and width.
 
     Output shape:
         `(batch, new_height, new_width, filters)`.

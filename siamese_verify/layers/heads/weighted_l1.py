@@ -40,7 +40,7 @@ class WeightedL1Head(keras.layers.Layer):
     compared with itself. Choose it only to reproduce published results.
 
     Args:
-        l2: L2 penalty on the kernel; 0 for none.
+        l2: L2 penalty on the kernel, 0 for none.
         unconstrained: Whether a larger distance may raise the score.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
