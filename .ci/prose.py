@@ -16,8 +16,8 @@ import passages
 MOST_WORDS = 25
 FOLDERS = ("siamese_verify", "examples", "benchmarks", "docs", "tests", ".ci")
 FIELD_WORDS = "use the word of docs/glossary.md"
-# A duration may follow the verb.
-DURATION = r"(?:\S+ ){0,4}(?:seconds?|minutes?|hours?|days?|time|long|longer|place|effect)\b"
+# A duration may follow the verb, or a noun that makes an idiom with it.
+DURATION = r"(?:\S+ ){0,4}(?:seconds?|minutes?|hours?|days?|time|long|longer|place|effect|turns)\b"
 RULES: list[tuple[str, str]] = [
     (r";", "write two sentences instead of a semicolon"),
     (r"^(?:Of|Those)\b", "start with the noun"),
@@ -27,7 +27,7 @@ RULES: list[tuple[str, str]] = [
     (r"\bthe ones?\b(?= (?:that|of|which|with|who|in)\b|[.,:)]|$)", "name the noun"),
     (r"\bwhat is there\b", "name the noun"),
     (r"\banew\b", "write 'again'"),
-    (r"\bby heart\b|\bas it is\b|\bfor long(?=[.,:)]|$)", "write it plainly"),
+    (r"\bby heart\b|(?<!soon )\bas it is\b|\bfor long(?=[.,:)]|$)", "write it plainly"),
     (r"\bmend(?:s|ed|ing)?\b", "write 'fix' or 'repair'"),
     (r"\bbeside\b", "write 'compared with' or 'next to'"),
     (rf"\btakes?\b(?! (?:away|{DURATION}))", "write 'needs', 'uses' or 'accepts'"),

@@ -176,8 +176,9 @@ this page.
 - Each cell shows the coverage and, in parentheses, the mean width of the interval.
 - A star marks intervals that are `conservative` in most draws. They may hold the truth more often,
   because no narrower interval can be defended.
-- An interval is conservative in one of three cases: fewer than 30 identities, fewer than 30
-  distinct pairs of identities with an error, or fewer than 30 errors expected at the FAR of a TAR.
+- An interval is conservative if it rests on fewer than 30 identities, or on fewer than 30 distinct
+  pairs of identities with an error. A TAR is also conservative if fewer than 30 errors are expected
+  at its FAR.
 """
 
 
@@ -194,8 +195,8 @@ def page(results: list[dict[str, Any]]) -> Iterator[str]:
         chosen = [result for result in results if result["effects"] == effects]
         yield f"\n## Effects of {effects}\n"
         yield (
-            f"Identities make {identity_share:.0%} of the variance of impostor scores, and pairs "
-            f"of identities {pair_share:.0%}. Each row has {chosen[0]['draws']:,} draws.\n"
+            f"The identities make {identity_share:.0%} of the variance of impostor scores, and "
+            f"pairs of identities {pair_share:.0%}. Each row has {chosen[0]['draws']:,} draws.\n"
         )
         yield "| identities | figure | library | naive | bootstrap |"
         yield "|---|---|---|---|---|"

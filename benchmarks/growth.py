@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py      # about two minutes
 
-Forward and backward, 64 to 128 channels; medians of five. The last column is what
-`SpectralConv2D(method="auto")` takes.
+The times are medians of five, for forward and backward passes from 64 to 128 channels. The last
+column is the choice of `SpectralConv2D(method="auto")`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes on around the training step: decoding, batches, scores.
+"""Measure the work around the training step: decoding, batches, scores.
 
 python benchmarks/parts.py --data DIR      # about a minute
 """

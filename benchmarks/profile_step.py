@@ -2,8 +2,8 @@
 
     python benchmarks/profile_step.py [--pairs 128] [--batch-norm]
 
-TensorFlow's profiler times each operation; operations of one layer are added up, forward and
-backward apart. Where two run at the same time, the sum is more than the step took.
+TensorFlow's profiler times each operation. The times of a layer's operations are added up, forward
+and backward apart. Where two operations run at the same time, the sum is more than the step lasted.
 """
 
 from __future__ import annotations

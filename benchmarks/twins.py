@@ -1,4 +1,4 @@
-"""What each part that is faster than its twin in Keras saves in a training step.
+"""Measure the time that each part saves in a training step, compared with its twin in Keras.
 
     python benchmarks/twins.py      # about five minutes
 

@@ -1,7 +1,8 @@
 """One contender in a process of its own, which runs given tasks and reports their times.
 
-Started by `run.py`. A contender has `loss`, `step` (one training step, from pixels to updated
-weights), `epoch` (an epoch of all training pairs) and `verify` (from pixels to scores).
+`run.py` starts it. A contender has the functions `loss`, `step`, `epoch` and `verify`. `step` is
+one training step, from pixels to updated weights. `epoch` is an epoch of all training pairs, and
+`verify` computes scores from pixels.
 """
 
 from __future__ import annotations

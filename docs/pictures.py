@@ -1,4 +1,4 @@
-"""Plot the pictures of `concepts.md`, `verifier.md` and `lfw.md` from a run on drawn faces.
+"""Draw the plots of `concepts.md`, `verifier.md` and `lfw.md` from a run on drawn faces.
 
 It also prints the Brier scores and log losses that `verifier.md` quotes.
 

@@ -17,7 +17,7 @@ HEIGHT, WIDTH = 40, 60
 Y, X = np.mgrid[:HEIGHT, :WIDTH]
 
 
-# Smooth, so that JPEG keeps it; each channel and direction differs.
+# Smooth, so that JPEG keeps it. Each channel and direction differs.
 SMOOTH = np.stack([X * 4, Y * 6, (X + Y) * 2.5], axis=-1).astype(np.uint8)
 
 
@@ -57,8 +57,8 @@ def write_greys(folder: Path, count: int, size: tuple[int, int] = (6, 4)) -> lis
 SMALL = Preprocessing((6, 4))
 
 
-# JPEG decoders may differ in their inverse cosine transform and in how they enlarge colour; 4 of
-# 255 covers both, and is far below any mix-up of channels, ranges or colour spaces.
+# JPEG decoders may differ in their inverse cosine transform and in their enlargement of colour. A
+# tolerance of 4 of 255 covers both. Any mix-up of channels, ranges or colour spaces is far larger.
 JPEG_TOLERANCE = 4
 
 

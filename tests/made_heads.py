@@ -17,7 +17,7 @@ def scores(head, left, right):
 
 
 def made(head_class, size=8):
-    """A head with weights as training leaves them; the kernel's signs do not matter."""
+    """A head with weights as training leaves them. The kernel's signs do not matter."""
     head = head_class()
     head.build(((None, size), (None, size)))
     if isinstance(head, SigmoidCosineHead):

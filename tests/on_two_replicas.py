@@ -1,6 +1,6 @@
 """Runs the metrics on two replicas, for `test_replicas.py`: prints a line of JSON for each case.
 
-A process of its own, since TensorFlow takes logical devices only before it starts.
+It is a process of its own, since TensorFlow accepts logical devices only before it starts.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Tests that the documentation names what is there."""
+"""Tests that the tests named in the documentation exist."""
 
 import re
 from pathlib import Path

@@ -122,7 +122,8 @@ def test_a_score_does_not_depend_on_the_batch_it_is_in(trained, pairs):
 
 @pytest.mark.parametrize(("n_left", "n_right"), [(3, 2), (3, 1), (1, 3), (2, 4)])
 def test_as_many_left_as_right_images_are_needed(trained, n_left, n_right):
-    # A single one would be broadcast without a word; 2 and 4 would be cut at the wrong place.
+    # A single image would be broadcast without an error. A batch of 2 and 4 images would be divided
+    # at the wrong place.
     with pytest.raises(ValueError, match="as many"):
         trained((images(n_left), images(n_right)))
 
@@ -312,7 +313,7 @@ def test_a_tower_with_several_outputs_raises():
 
 
 class OwnHead(keras.layers.Layer):
-    """A head that does not say what it gives."""
+    """A head without an attribute `score_kind`."""
 
     def build(self, input_shape):
         pass

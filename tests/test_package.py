@@ -12,7 +12,7 @@ import pytest
 
 import siamese_verify
 
-# The contract, as far as it is built.
+# Public names that must not disappear.
 CONTRACT = [
     "PairList",
     "PairDataset",
@@ -48,7 +48,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def fresh():
-    """What a fresh process without matplotlib finds when it imports the package after Keras."""
+    """Findings of a fresh process without matplotlib that imports the package after Keras."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", FRESH]
     process = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
@@ -97,7 +97,7 @@ def test_the_package_works_without_matplotlib(fresh):
 
 def test_importing_adds_at_most_a_fifth_of_a_second_to_keras_and_tensorflow(fresh):
     assert "siamese_verify.model" in fresh["modules"]
-    # Of processor time, which other programs on the machine don't lengthen.
+    # The seconds are processor time, which other programs on the machine do not lengthen.
     assert fresh["seconds"] <= 0.2
 
 

@@ -17,6 +17,7 @@ import pytest
         "A mean of the scores and that of the labels.",
         "Images, without those.",
         "Decoded anew.",
+        "An array is returned as it is.",
         "A head takes two embeddings.",
         "A damaged file is refused.",
         "A loss that goes with the head.",
@@ -41,6 +42,8 @@ def test_a_sentence_that_breaks_a_rule_is_found(sentence):
         "Besides, those images are kept.",
         "Koch et al. (2015) describe `a; b`, at [a page](https://example.org/a;b).",
         "The sum takes at most a minute.",
+        "Both processes take turns.",
+        "Each time is printed as soon as it is measured.",
         "word " * 25,
     ],
 )

@@ -28,7 +28,7 @@ def build(head: keras.layers.Layer | None = None) -> sv.SiameseModel:
 
 
 def draw_pairs(folder: Path, names: Sequence[str], seed: int = 0) -> sv.PairDataset:
-    """Draw pairs of three images for each name; a seed draws the same images under any names."""
+    """Draw pairs of three images for each name. A seed draws the same images under any names."""
     rng = np.random.default_rng(seed)
     for name in names:
         (folder / name).mkdir(parents=True)

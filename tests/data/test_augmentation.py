@@ -125,7 +125,7 @@ def test_each_distortion_takes_place_with_the_probability(kind: dict, probabilit
     augmentation = Augmentation(**NONE | kind | {"probability": probability})
     images = np.tile(IMAGES[:1], (1000, 1, 1, 1))
     changed = np.any(augmentation(images, (2, 3)).numpy() != images, axis=(1, 2, 3))
-    # Of shear, scale and shift there are two, one along each axis.
+    # Shear, scale and shift are drawn twice, once along each axis.
     two_axes = kind.keys() & {"shear", "scale", "shift"}
     expected = 1 - (1 - probability) ** (2 if two_axes else 1)
     assert changed.mean() == pytest.approx(expected, abs=0.06)  # 4 standard deviations.
@@ -231,7 +231,8 @@ def test_arguments_out_of_range_raise_an_error(name: str, value: float):
 
 
 def test_the_defaults_are_the_papers():
-    # Koch et al. 2015, section 3.3: within 10 degrees, 0.3, 0.8 to 1.2, 2 pixels; each at 0.5.
+    # Koch et al. (2015), section 3.3: within 10 degrees, 0.3, 0.8 to 1.2 and 2 pixels, each with
+    # probability 0.5.
     assert Augmentation() == Augmentation(
         flip=True, rotation=10.0, shear=0.3, scale=0.2, shift=2.0, probability=0.5
     )

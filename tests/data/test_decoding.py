@@ -30,7 +30,7 @@ from siamese_verify.data.preprocessing import Preprocessing
 def test_a_file_of_each_format_is_decoded_as_pillow_does(kind: str, channels: int):
     decoded = unsized(channels).decode(ENCODED[kind])
     assert decoded.dtype == np.uint8
-    # Of the others, colours are exact, and grey is rounded once here and once there.
+    # In lossless formats, colours are exact, and grey is rounded once by each decoder.
     tolerance = JPEG_TOLERANCE if "JPEG" in kind else channels == 1
     assert largest_difference(decoded, by_pillow(ENCODED[kind], channels)) <= tolerance
 
@@ -70,7 +70,7 @@ def test_a_bmp_stored_from_its_top_is_not_upside_down():
 UNUSUAL_BMP = {
     "palette": encode(SMOOTH, "BMP", "P"),
     "black and white": encode(SMOOTH, "BMP", "1"),
-    # One run of 60 pixels a row, of the colour that is the row's number; then the end.
+    # Each row is one run of 60 pixels, whose colour is the row's number. The end mark follows.
     "run-length encoding": with_bytes(
         encode(SMOOTH, "BMP", "L")[: 54 + 1024], 30, struct.pack("<I", 1)
     )

@@ -47,7 +47,7 @@ def dataset(folder: Path) -> IdentityDataset:
 
 
 def samples(batches: tf.data.Dataset, identities: list[str] = IDENTITIES) -> list[list[Sample]]:
-    """The images in each batch, whose labels must be those of the identities on them."""
+    """The samples in each batch, whose labels must be right for their identities."""
     found = []
     for images, labels in batches.as_numpy_iterator():
         assert np.ptp(images, axis=(1, 2, 3)).max() == 0
@@ -281,9 +281,8 @@ def test_each_identity_comes_once_an_epoch_all_in_one_batch_with_as_many_images(
     for identity, group in groups:
         assert len(group) == per_identity
         times = collections.Counter(group)
-        fewest = (
-            per_identity // COUNTS[identity]
-        )  # Of who has more than `per_identity`, some stay out.
+        # An identity with more than `per_identity` images does not show all of them.
+        fewest = per_identity // COUNTS[identity]
         assert set(times.values()) <= {fewest, fewest + 1}
         assert len(times) == min(per_identity, COUNTS[identity])
 

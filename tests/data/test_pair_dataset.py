@@ -38,7 +38,7 @@ SIZE = (6, 4)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder laid out as LFW; of PNGs, which keep a grey exactly."""
+    """A folder laid out as LFW, with PNGs, which keep a grey exactly."""
     folder = tmp_path_factory.mktemp("lfw")
     for sample, grey in GREY.items():
         path = (folder / "lfw2" / sample.path).with_suffix(".png")
@@ -54,7 +54,7 @@ def pairs(folder: Path) -> PairDataset:
 
 
 def greys(batches: tf.data.Dataset) -> list[tuple[int, int, int]]:
-    """Of each pair that comes out, the greys of left and right, and the label."""
+    """Greys of left and right, and the label, of each pair in the batches."""
     rows = []
     for (left, right), label in batches.as_numpy_iterator():
         for images in (left, right):
@@ -414,7 +414,7 @@ def test_an_augmentation_of_ones_own_is_the_one_used(pairs: PairDataset, noisy: 
 
 
 def test_augmentation_leaves_the_order_and_the_labels(pairs: PairDataset):
-    # A picture of one grey stays one, however it is distorted; nearly, so it is rounded.
+    # A distortion leaves an image of one grey nearly the same, so the mean is rounded.
     def rows(batches: tf.data.Dataset) -> list[tuple[int, int, int]]:
         return [
             (*(round(float(tf.reduce_mean(images[i])) * 255) for images in two), int(label[i]))

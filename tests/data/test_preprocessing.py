@@ -16,7 +16,7 @@ needs_lfw = pytest.mark.skipif(not LFW.is_dir(), reason="needs LFW in ../shared/
 
 
 def triangle(n_in: int, n_out: int) -> np.ndarray:
-    """Weights `(n_out, n_in)` of bilinear resizing; antialiased by a wider triangle."""
+    """Weights `(n_out, n_in)` of bilinear resizing, antialiased by a wider triangle."""
     step = n_in / n_out
     centres = (np.arange(n_out)[:, None] + 0.5) * step
     distance = np.abs(np.arange(n_in) + 0.5 - centres) / max(step, 1)

@@ -19,7 +19,7 @@ from siamese_verify.data.lfw import lfw_sample
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Pair, Sample, group_by_identity
 
-N_SAME, N_DIFFERENT = 3 + 6 + 1, 45 - (3 + 6 + 1)  # Of 10 images.
+N_SAME, N_DIFFERENT = 3 + 6 + 1, 45 - (3 + 6 + 1)  # Ten images form 45 pairs.
 
 
 @pytest.fixture
@@ -254,8 +254,8 @@ def test_different_pairs_favour_nobody_for_having_many_images():
 
 
 def test_different_pairs_favour_nobody_even_where_many_of_the_possible_ones_are_drawn():
-    # 72 are possible, 60 of them with P0; but two identities drawn at random are three times in six
-    # without P0, until the 12 pairs without P0 run out.
+    # 72 pairs are possible, 60 of them with P0. But half of the draws of two identities are without
+    # P0, until the 12 pairs without P0 run out.
     def one_by_one(rng: np.random.Generator) -> float:
         drawn: set[tuple[tuple[int, int], ...]] = set()
         while len(drawn) < 18:

@@ -137,7 +137,7 @@ def test_moved_and_renamed_files_are_found_in_the_cache(
 
 
 def change_a_file(paths: list[Path]) -> list[Path]:
-    # Of the same length, and as old as before.
+    # The new file has the same length and time as the old file.
     before = paths[1].stat()
     contents = encode(np.full((6, 4), 200, np.uint8), "PNG")
     assert len(contents) == before.st_size

@@ -20,7 +20,7 @@ def embed(tower, images, training=False):
 
 
 def randomize(tower):
-    """Weights and averages that are not those of the start."""
+    """Change weights and averages from their initial values."""
     rng = np.random.default_rng(1)
     tower.set_weights([w + 0.1 * rng.random(w.shape) for w in tower.get_weights()])
     return tower
@@ -39,7 +39,7 @@ def mixed_tower(**arguments):
 
 
 def windows(x, size, stride, fill):
-    """What each output of a "same" window sees: `(n, height, width, channels, size, size)`."""
+    """Inputs of each output of a "same" window: `(n, height, width, channels, size, size)`."""
     pads = []
     for n in x.shape[1:3]:
         total = max((-(-n // stride) - 1) * stride + size - n, 0)

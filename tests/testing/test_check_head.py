@@ -15,7 +15,7 @@ def distance(inputs):
 
 @keras.saving.register_keras_serializable(package="tests")
 class Head(keras.layers.Layer):
-    """A head that keeps all rules; each head below breaks one."""
+    """A head that keeps all rules. Each head below breaks one rule."""
 
     score_kind = "negative distance"
 

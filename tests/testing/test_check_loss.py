@@ -13,7 +13,7 @@ LABELS, SCORES = np.array([1, 0, 1, 0, 1]), np.array([[0.9], [0.2], [0.4], [0.7]
 
 @keras.saving.register_keras_serializable(package="tests")
 class Loss(keras.losses.Loss):
-    """A loss that keeps all rules; each loss below breaks one."""
+    """A loss that keeps all rules. Each loss below breaks one rule."""
 
     def call(self, y_true, y_pred):
         labels, scores = ops.reshape(y_true, (-1,)), ops.reshape(y_pred, (-1,))

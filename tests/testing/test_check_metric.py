@@ -11,7 +11,7 @@ from siamese_verify.testing.metrics import RULES
 
 @keras.saving.register_keras_serializable(package="tests")
 class Metric(keras.metrics.Metric):
-    """A metric that keeps all rules, the mean error; each metric below breaks one."""
+    """A metric that keeps all rules: the mean error. Each metric below breaks one rule."""
 
     def __init__(self, name="error", **kwargs):
         super().__init__(name=name, **kwargs)

@@ -240,7 +240,7 @@ def test_a_card_without_groups_says_so(
     assert sections(card)["Known weaknesses"].startswith("Not measured")
 
 
-# --- What is refused
+# --- Arguments that raise an error
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def build(head: str) -> sv.SiameseModel:
     ]
     tower = sv.ConvTower(blocks, (24, 24, 1), 16, normalize=True)
     model = sv.SiameseModel(tower, HEADS[head]())
-    # Averages and scales that are not those of the start.
+    # Averages and scales must differ from their initial values.
     rng = np.random.default_rng(0)
     model.set_weights([w + 0.1 * rng.random(w.shape) for w in model.get_weights()])
     return model

@@ -140,7 +140,7 @@ def test_only_what_has_changed_is_hashed_again(reads: int, hashed: list) -> None
 
 
 def test_minus_zero_is_not_zero() -> None:
-    # Files hold the bits, so that what is loaded must have the fingerprint of what was saved.
+    # Files hold the bits, so a loaded model must have the fingerprint of the saved model.
     model = build()
     reader = ready(model)
     seen = set()

@@ -1,4 +1,4 @@
-"""Tests of what a verifier remembers of training and calibration, and of what `evaluate` warns."""
+"""Tests of a verifier's hashes of training and calibration, and of the warnings of `evaluate`."""
 
 import unicodedata
 import warnings
@@ -37,7 +37,7 @@ def calibrated(pairs: sv.PairDataset, **options: object) -> sv.Verifier:
 
 
 def told(verifier: sv.Verifier, pairs: sv.PairDataset) -> list[str]:
-    """What `evaluate` warns of."""
+    """Warnings of `evaluate` about data that was seen before."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         verifier.evaluate(pairs)

@@ -1,4 +1,4 @@
-"""Tests of what binds the parts of a verifier: weights, head, threshold and gallery."""
+"""Tests of the fingerprint that binds a verifier's weights, head, threshold and gallery."""
 
 import copy
 import pickle

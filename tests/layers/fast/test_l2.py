@@ -10,7 +10,7 @@ from siamese_verify.testing.gradients import value_and_gradients
 
 
 class Penalised(keras.layers.Layer):
-    """Gives the penalty of its weights, so that their gradient can be asked for."""
+    """Returns the penalty of its weights, so that their gradient can be computed."""
 
     def __init__(self, regularizer):
         super().__init__()
