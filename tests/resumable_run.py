@@ -101,7 +101,7 @@ def callbacks(folder, validation, model):
         keras.callbacks.ModelCheckpoint(
             folder / "epoch-{epoch}.weights.h5", save_weights_only=True
         ),
-        keras.callbacks.EarlyStopping("val_auc", mode="max", patience=3, restore_best_weights=True),
+        keras.callbacks.EarlyStopping("val_auc", mode="max", patience=4, restore_best_weights=True),
     ]
 
 
