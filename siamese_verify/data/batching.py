@@ -20,12 +20,12 @@ from siamese_verify.data.store import without_autotuning
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
-# Draws the order of an epoch from a random generator.
+# Function that draws the order of an epoch from a random generator.
 Order = Callable[[np.random.Generator], Indices]
-# Maps a batch of that order to the rows of its images, and to their labels.
+# Function from a batch of that order to the rows of its images, and to their labels.
 Choose = Callable[[Indices], tuple[Indices, Labels]]
 
-# About this many images tell one set of pixels from another.
+# Number of images that are hashed to tell one set of pixels from another.
 _IMAGES_IN_FINGERPRINT = 64
 _serial_numbers = itertools.count()
 _live: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -76,7 +76,7 @@ class Stream:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Digest of an epoch's rows and labels, of the settings, and of some of the images."""
+        """Digest an epoch's rows and labels, the settings, and some of the images."""
         settings = (self.images.shape, self.batch_size, self.seed, self.augmentation)
         digest = hashlib.sha256(repr(settings).encode())
         rows, labels = self.choose(self.order(np.random.default_rng((self.seed, 0))))
@@ -106,19 +106,19 @@ def stream(
     initial_epoch: int = 0,
     arrange: Callable[[tf.Tensor, tf.Tensor], Any] = lambda images, labels: (images, labels),
 ) -> tf.data.Dataset:
-    """Return batches of images with their labels; each iteration is one epoch.
+    """Return batches of images with their labels. Each iteration is one epoch.
 
     Args:
         images: uint8 array `(n, height, width, channels)`.
-        order: Draws the order of an epoch from a random generator.
-        choose: Maps a batch of the order to the rows of its images, and to their labels.
+        order: Function that draws the order of an epoch from a random generator.
+        choose: Function from a batch of the order to the rows of its images, and to their labels.
         length: Length of the order.
-        batch_size: Number of entries of the order in a batch; the last batch may be smaller.
-        seed: Seed of order and augmentation; the same seed draws the same epochs.
+        batch_size: Number of entries of the order in a batch. The last batch may be smaller.
+        seed: Seed of order and augmentation. The same seed results in the same epochs.
         augment: True for `Augmentation()`, or an `Augmentation` of your own.
         initial_epoch: Number of the epoch that the first iteration draws.
-        arrange: Maps a batch's float32 images in [0, 1] and its labels to an element of the
-            dataset.
+        arrange: Function from a batch's float32 images in [0, 1] and its labels to an element of
+            the dataset.
 
     Raises:
         ValueError: If `batch_size`, `seed` or `initial_epoch` is out of range.

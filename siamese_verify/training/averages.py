@@ -17,7 +17,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Exchange the weights of a model in training for their moving averages, within a block.
 
     Averages are less noisy than the weights of the last step. `fit` itself ends with them. The
-    optimizer keeps them if it has `use_ema=True`; with any other optimizer, nothing changes.
+    optimizer keeps them if it has `use_ema=True`. With any other optimizer, nothing changes.
 
     Args:
         model: A compiled model, some steps into its training.
@@ -83,7 +83,7 @@ def recompute_batch_norm(model: keras.Model, batches: Iterable[Any]) -> None:
 
     In training, each step moves the averages by a small share. So they lag behind the weights,
     most of all in a short run and with averaged weights. Dropout is switched off meanwhile, since
-    it changes the variance of what a layer receives.
+    it changes the variance of a layer's inputs.
 
     Args:
         model: The model or the tower. Frozen batch norms keep their averages.

@@ -11,7 +11,7 @@ from typing_extensions import override
 from siamese_verify.tensors import Tensor
 
 
-# Files of before this class was renamed know it as "siamese_verify>Adam".
+# Files of earlier versions know this class as "siamese_verify>Adam".
 @keras.saving.register_keras_serializable(package="siamese_verify", name="Adam")
 class FusedAdam(keras.optimizers.Adam):
     """`keras.optimizers.Adam` that reads and writes each weight once in a step.

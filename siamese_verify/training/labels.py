@@ -32,7 +32,7 @@ def for_each_score(values: Tensor, scores: Tensor, name: str) -> Tensor:
     """Return the values that belong to scores `(n,)` as a vector of the same length and type.
 
     Raises:
-        ValueError: If there is not one value for each score; `name` says what a value is.
+        ValueError: If there is not one value for each score. The error calls a value `name`.
     """
     values = vector(values, f"{name}s", scores.dtype)
     # In a graph of TensorFlow, a length may not be known yet.
@@ -50,7 +50,8 @@ def vector(values: Tensor, name: str, dtype: str) -> Tensor:
     """Return the values of n pairs, `(n,)` or `(n, 1)`, as a vector.
 
     Raises:
-        ValueError: If the shape is another, or the values are not numbers; `name` says whose.
+        ValueError: If the shape is another, or the values are not numbers. The error calls them
+            `name`.
     """
     if isinstance(values, np.ma.MaskedArray):
         raise ValueError(

@@ -102,7 +102,6 @@ def test_it_is_saved_with_its_tower(tower, tmp_path):
     np.testing.assert_array_equal(embed(loaded, IMAGES), embed(flip_average, IMAGES))
 
 
-@pytest.mark.filterwarnings("ignore:A threshold takes")
 def test_a_verifier_is_saved_with_it(tower, tmp_path):
     verifier = Verifier(SiameseModel(FlipAverage(tower), CosineHead()), Preprocessing((12, 9)))
     verifier.calibration = calibrate([0.1, 0.4, 0.3, 0.6], [0, 0, 1, 1])

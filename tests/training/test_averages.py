@@ -29,7 +29,7 @@ def trained(optimizer, steps=4):
 
 
 def averages(weights):
-    """Of weights after each step; in Keras, the average starts from those after the first."""
+    """Averages of the weights after each step. Keras starts from the weights of the first step."""
     average = weights[0]
     for step in weights[1:]:
         average = [MOMENTUM * a + (1 - MOMENTUM) * w for a, w in zip(average, step, strict=True)]
@@ -50,7 +50,7 @@ def with_average(kind, **arguments):
     [
         with_average(keras.optimizers.SGD, momentum=0.5),
         with_average(keras.optimizers.Adam),
-        # What Keras makes of it with the policy mixed_float16.
+        # Keras wraps an optimizer like this under the policy mixed_float16.
         keras.optimizers.LossScaleOptimizer(with_average(keras.optimizers.SGD), initial_scale=8.0),
     ],
     ids=["SGD", "Adam", "loss scale"],

@@ -327,7 +327,7 @@ def test_keras_and_python_and_numpy_go_on_with_their_random_numbers(tmp_path):
     assert drawn == expected
 
 
-# --- What is refused
+# --- Arguments that raise an error
 
 
 def test_a_callback_that_nothing_is_known_of_raises(tmp_path):

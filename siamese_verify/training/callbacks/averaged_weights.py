@@ -14,7 +14,7 @@ Logs = dict[str, Any] | None
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Callback through which the measured weights are the averaged ones that are kept.
+    """Callback that lets validation and other callbacks see the averaged weights.
 
     With `use_ema=True`, an optimizer keeps moving averages of the weights, and `fit` ends with
     them. Without this callback, validation and callbacks see the weights of the last step instead.

@@ -17,8 +17,8 @@ class Koch2015Schedule(keras.callbacks.Callback):
     """Learning rate that falls by 1% in each epoch, and momentum that rises linearly.
 
     At the start of each epoch but the first, the learning rate is multiplied by `decay`. The
-    optimizer keeps it, so that a resumed run goes on with it. The momentum follows from the number
-    of the epoch.
+    optimizer keeps it, so that a resumed run continues with it. The momentum follows from the
+    number of the epoch.
 
     Args:
         epochs: Number of epochs in which the momentum rises. Afterwards it stays.

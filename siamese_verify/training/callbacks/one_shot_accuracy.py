@@ -1,4 +1,4 @@
-"""`OneShotAccuracy`: how often an identity is recognized among N, after each epoch."""
+"""`OneShotAccuracy`: share of probes recognized among N identities, after each epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Logs = dict[str, Any] | None
 
 
 class OneShotAccuracy(keras.callbacks.Callback):
-    """Callback that adds how often an identity is recognized among N, from one image of each.
+    """Callback that adds the share of probes recognized among N identities, from one image each.
 
     In each trial, a probe is compared with one image of each of `n_way` identities. One of them is
     the identity of the probe. The trial succeeds if this identity alone has the highest score. The

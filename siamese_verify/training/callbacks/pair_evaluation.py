@@ -1,4 +1,4 @@
-"""`PairEvaluation`: how well a tower verifies, after each epoch."""
+"""`PairEvaluation`: figures of a tower's verification, after each epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Logs = dict[str, Any] | None
 
 
 class PairEvaluation(keras.callbacks.Callback):
-    """Callback that adds to the logs how well a tower verifies, with whatever loss it is trained.
+    """Callback that adds figures of a tower's verification to the logs, whatever its loss.
 
     The loss of a classifier says nothing about identities that are not in training. After each
     epoch, this callback scores pairs and adds `val_auc`, `val_equal_error_rate` and
@@ -34,8 +34,8 @@ class PairEvaluation(keras.callbacks.Callback):
 
     Raises:
         TypeError: If `model` is not a `SiameseModel`.
-        ValueError: If all pairs have the same label, if the tower needs images of another shape,
-            or if `model` shares no weights with the model in training.
+        ValueError: If all pairs have the same label, the tower needs images of another shape, or
+            `model` shares no weights with the model in training.
 
     Examples:
         >>> pairs = PairDataset.from_lfw(

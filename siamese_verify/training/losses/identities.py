@@ -70,7 +70,7 @@ class MarginSoftmaxLoss(_LossOfClasses):
         scale: Factor of all cosines, above 0. Without it, their softmax stays far from 0 and 1.
         angular_margin: Angle added to the angle to the true class, in radians, from 0 to below pi.
         cosine_margin: Number subtracted from the cosine to the true class, at least 0.
-        **kwargs: Keras's own: `reduction`, `name`.
+        **kwargs: Keyword arguments of `keras.losses.Loss`: `reduction`, `name`.
 
     Call arguments:
         y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0. Other values make the loss
@@ -163,7 +163,7 @@ class SupervisedContrastiveLoss(_LossOfClasses):
     Args:
         temperature: Divisor of the cosines, above 0 and finite. The lower it is, the more the
             nearest samples of other classes count.
-        **kwargs: Keras's own: `reduction`, `name`.
+        **kwargs: Keyword arguments of `keras.losses.Loss`: `reduction`, `name`.
 
     Call arguments:
         y_true: Integer classes, `(batch,)` or `(batch, 1)`, from 0 to below 2**24. Other values

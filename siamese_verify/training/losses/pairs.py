@@ -23,7 +23,7 @@ class ContrastiveLoss(keras.losses.Loss):
 
     Args:
         margin: Distance from which impostor pairs no longer count, above 0.
-        **kwargs: Keras's own: `reduction`, `name`.
+        **kwargs: Keyword arguments of `keras.losses.Loss`: `reduction`, `name`.
 
     Call arguments:
         y_true: Labels, 1 = genuine, 0 = impostor. Outside of [0, 1], the loss is NaN.

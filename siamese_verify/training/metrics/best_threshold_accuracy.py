@@ -1,4 +1,4 @@
-"""`BestThresholdAccuracy`."""
+"""`BestThresholdAccuracy`: the accuracy at the best threshold, as a metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`EqualErrorRate`."""
+"""`EqualErrorRate`: the error rate where FAR and FRR are equal, as a metric."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ class EqualErrorRate(ScoreMetric):
     Where no threshold makes them equal, the result lies on the straight line between the two
     neighbouring thresholds. It is NaN while only one kind of pair was seen.
 
-    Error: 0 up to `capacity` distinct scores. Beyond that, the scores are rounded, and the result
-    is wrong by at most the share of genuine pairs, and of impostor pairs, at one rounded score.
+    Error: 0 up to `capacity` distinct scores. Beyond that, the scores are rounded. The error is
+    then at most the largest share of genuine pairs at one rounded score. It is also at most the
+    largest share of impostor pairs at one rounded score.
 
     Args:
         name: Name of the metric.

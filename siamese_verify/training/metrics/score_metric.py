@@ -47,7 +47,7 @@ class ScoreMetric(keras.metrics.Metric):
             y_true: Labels `(n,)` or `(n, 1)`, 1 = genuine, 0 = impostor. Any other value makes the
                 result NaN.
             y_pred: Scores `(n,)` or `(n, 1)`, higher is more alike. NaN makes the result NaN.
-            sample_weight: Weight of each pair, `(n,)`, `(n, 1)` or one number; by default 1.
+            sample_weight: Weight of each pair, `(n,)`, `(n, 1)` or one number. By default 1.
 
         Raises:
             ValueError: If a shape differs from these, or the values are not numbers.
@@ -86,7 +86,7 @@ class ScoreMetric(keras.metrics.Metric):
 
     @property
     def rounding(self) -> Tensor:
-        """Step to whose multiples the scores were rounded; 0 if the metric is exact."""
+        """Step to whose multiples the scores were rounded, 0 if the metric is exact."""
         return self._table()[1]
 
     @abc.abstractmethod

@@ -26,7 +26,7 @@ _STEPS = np.array([0.0, *2.0 ** np.arange(-126, 128), 2.0**127], np.float32).res
 
 
 def merged(table: Tensor, other: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-    """Merge two sorted tables into one of the first one's size, and make room if they need it.
+    """Merge two sorted tables into a table of the first one's size, and make room where needed.
 
     Returns:
         The table, and the step to whose multiples its scores are rounded.
@@ -52,7 +52,7 @@ def merged(table: Tensor, other: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _compacted(table: Tensor, size: int, step: Tensor) -> tuple[Tensor, Tensor]:
-    """Make one place of each score; if they are more than `size`, round them to meet.
+    """Join the places of equal scores. If more than `size` remain, round the scores to fit.
 
     Returns:
         The table `(3, size)`, and the smallest step, from `step` on, with which the scores fit.
@@ -90,7 +90,7 @@ def _too_small(steps: Tensor, scores: Tensor, size: int) -> Tensor:
 
 
 def _differs(values: Tensor) -> Tensor:
-    """Return 1 where a value differs from its predecessor, else 0; the first value has none."""
+    """Return 1 where a value differs from its predecessor, else 0. The first value is left out."""
     return ops.cast(values[..., 1:] != values[..., :-1], "int32")
 
 

@@ -1,4 +1,4 @@
-"""`TrueAcceptRate`: TAR@FAR."""
+"""`TrueAcceptRate`: the true accept rate at a false accept rate, as a metric."""
 
 from __future__ import annotations
 

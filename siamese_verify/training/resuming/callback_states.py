@@ -1,4 +1,4 @@
-"""What callbacks remember from epoch to epoch."""
+"""States of callbacks, which they keep from epoch to epoch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ATTRIBUTES: dict[type, tuple[str, ...]] = {
 
 
 def check_can_be_kept(callback: Any) -> None:
-    """Raise a `TypeError` if nothing is known of what a callback remembers."""
+    """Raise a `TypeError` if the state of a callback is not known."""
     if type(callback) in _ATTRIBUTES or _has_methods(callback):
         return
     names = ", ".join(sorted(kind.__name__ for kind in _ATTRIBUTES))

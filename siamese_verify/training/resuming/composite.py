@@ -1,4 +1,4 @@
-"""A callback that consists of others."""
+"""A callback that consists of other callbacks."""
 
 from __future__ import annotations
 

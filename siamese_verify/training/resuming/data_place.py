@@ -1,4 +1,4 @@
-"""Which epoch each data set is at."""
+"""Epochs that the data sets of a run have reached."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class DataPlace:
             stopped: Whether a callback has stopped training, maybe within the epoch.
 
         Raises:
-            ValueError: If they have not, or the data set is not the one of former epochs.
+            ValueError: If they have not, or former epochs used another data set.
         """
         if self._epochs is None:  # A second evaluation in the same epoch.
             return

@@ -35,10 +35,11 @@ class Resumable(Composite):
     weights, history and checkpoints. It may be killed at any moment. Put all other callbacks into
     this one, which calls them in their order and keeps what they remember.
 
-    After each epoch, it writes `state.npz` in the folder: weights, optimizer with its moving
-    averages, random generators, history, callbacks, and the place in the data set. A finished run
-    does nothing more when it runs again, and leaves the model with its final weights. With more
-    `epochs`, it goes on. A run that a callback has stopped stays stopped.
+    After each epoch, it writes `state.npz` in the folder. The file holds the weights, the optimizer
+    with its moving averages, the random generators, the history, the callbacks, and the place in
+    the data set. A finished run does nothing more when it runs again, and leaves the model with its
+    final weights. With more `epochs`, it continues. A run that a callback has stopped stays
+    stopped.
 
     The data set comes from `PairDataset.batches`, `PairDataset.image_batches` or
     `IdentityDataset.batches`, also after a `.map` or `.prefetch` of your own. Each epoch must draw
@@ -54,17 +55,17 @@ class Resumable(Composite):
     `set_state(state)` makes it remember that, after its `on_train_begin`. In the event files of
     `TensorBoard`, an epoch can stand twice if it was interrupted.
 
-    What `fit`, `compile` and the callbacks are given may change between the runs. Yet the learning
-    rate is part of the state.
+    The arguments of `fit`, `compile` and the callbacks may change between the runs. Yet the
+    learning rate is part of the state.
 
     Args:
         folder: Folder of the run, created if it does not exist. Use one folder for each run.
         callbacks: All other callbacks of the run, in their order.
 
     Raises:
-        TypeError: If nothing is known of what a callback remembers.
-        ValueError: If `fit` is called with a model that is not built, or with another model,
-            optimizer, data set or other callbacks than the run in the folder.
+        TypeError: If the state of a callback is not known.
+        ValueError: If `fit` is called with a model that is not built. Also if its model, optimizer,
+            data set or callbacks differ from the run in the folder.
 
     Examples:
         >>> train = PairDataset.from_lfw(

@@ -14,7 +14,7 @@ _ARRAY = "__array__"
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a state; an interrupted call leaves the former file as it was.
+    """Write a state. An interrupted call leaves the former file unchanged.
 
     Args:
         path: Path of the file, which ends in `.npz`.

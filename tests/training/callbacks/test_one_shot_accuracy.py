@@ -22,7 +22,7 @@ NUMBERS = np.unique(IDENTITIES, return_inverse=True)[1]
 
 
 def knows(embeddings):
-    """A model that gives known embeddings, compared by distance."""
+    """A model that returns known embeddings, compared by distance."""
     return SimpleNamespace(embed=lambda images: embeddings, head=EuclideanHead())
 
 
@@ -53,7 +53,7 @@ def test_trials_follow_from_the_seed():
     ("embeddings", "expected"),
     [
         (np.eye(7)[NUMBERS], 1.0),  # one place for each identity
-        (np.zeros((len(IDENTITIES), 7)), 0.0),  # one place for all: a tie is no recognition
+        (np.zeros((len(IDENTITIES), 7)), 0.0),  # one place for all: a tie does not count
         (np.arange(len(IDENTITIES))[:, None] % 2 * np.ones(7), None),  # ties of some
         (np.random.default_rng(0).normal(size=(len(IDENTITIES), 7)), None),
     ],
@@ -93,7 +93,7 @@ def test_samples_tell_who_is_on_them():
 
 
 def trained_with(optimizer, epochs, *before):
-    """The accuracies in the history, those of the weights in training, and that of the end."""
+    """Accuracies in the history, of the weights in training, and at the end."""
     images = np.random.default_rng(0).random((len(IDENTITIES), 6, 6, 1), np.float32)
     callback = OneShotAccuracy(images, IDENTITIES, n_way=4, trials=200)
     model = SiameseModel(ConvTower([], (6, 6, 1), 4, activation=None), EuclideanHead())

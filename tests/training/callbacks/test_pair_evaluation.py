@@ -40,7 +40,7 @@ def scores_by_hand(kernel, bias):
 
 def figures_by_hand(scores, labels):
     far, tar, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
-    # Where the curve crosses the line on which both errors are equal; no step of it is longer.
+    # The curve crosses the line of equal errors on one of its steps.
     after = np.argmax(far >= 1 - tar)
     (a, b), (c, d) = zip(far[after - 1 : after + 1], 1 - tar[after - 1 : after + 1], strict=True)
     share = (c - a) / ((c - a) + (b - d))
@@ -54,7 +54,7 @@ def figures_by_hand(scores, labels):
 
 
 def classify(optimizer, *callbacks, epochs=3, first=()):
-    """Trains a classifier of identities; each epoch is a step. With the callback of its tower."""
+    """Train a classifier of identities, with a `PairEvaluation`. Each epoch is one step."""
     keras.utils.set_random_seed(0)
     tower = ConvTower([], (6, 6, 1), 4, activation=None)
     classifier = keras.Sequential([tower, keras.layers.Dense(N_CLASSES, "softmax")])
@@ -72,7 +72,7 @@ def swapped():
 
 
 class Weights(keras.callbacks.Callback):
-    """Those after each epoch."""
+    """The weights after each epoch."""
 
     def __init__(self):
         super().__init__()

@@ -16,14 +16,14 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def cross_entropy(classes, logits):
-    """Of softmax, sample by sample."""
+    """Cross entropy of softmax, sample by sample."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     rows = np.arange(len(classes))
     return -np.log(exponentials[rows, classes] / exponentials.sum(axis=1))
 
 
 def margin_softmax(classes, cosines, scale, angular_margin, cosine_margin):
-    """Equation 4 of ArcFace, by the angles; with a margin of 0, that of CosFace or 3 of ArcFace."""
+    """Equation 4 of ArcFace, by the angles. With one margin 0, equation 3 of ArcFace or CosFace."""
     logits = cosines.astype(np.float64)
     rows = np.arange(len(classes))
     angles = np.arccos(logits[rows, classes]) + angular_margin
@@ -46,7 +46,7 @@ def supervised_contrastive(classes, embeddings, temperature):
 
 
 def labelled(seed, lowest=-1.0):
-    """Few classes and cosines to them; JAX compiles anew for each shape, so it is always one."""
+    """Few classes and cosines to them, always of one shape, since JAX compiles for each shape."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 5, 30), rng.uniform(lowest, 1, (30, 5)).astype(np.float32)
 

@@ -26,7 +26,7 @@ def hadsell(similar, distance, margin):
     return (1 - dissimilar) * near + dissimilar * far
 
 
-# Lengths are few, since JAX compiles anew for each.
+# Lengths are few, since JAX compiles again for each.
 pairs = st.sampled_from([1, 2, 7]).flatmap(
     lambda n: st.lists(
         st.tuples(st.sampled_from([0, 1]), st.floats(0, 10, width=32)), min_size=n, max_size=n
@@ -115,7 +115,7 @@ def test_the_loss_is_made_again_from_its_configuration():
 @pytest.mark.parametrize("label", [-1.0, 2.0, float("nan")])
 def test_a_label_that_is_none_gives_nan(label):
     values = ContrastiveLoss(reduction="none")(np.array([label, 0.3]), np.array([[-1.0], [-0.5]]))
-    # Labels between are the mean of the two, as Keras's cross-entropy takes them.
+    # A label between 0 and 1 weighs the losses of both labels, as in Keras's cross-entropy.
     np.testing.assert_allclose(values, [np.nan, 0.3 * 0.125 + 0.7 * 0.125], rtol=1e-6)
 
 

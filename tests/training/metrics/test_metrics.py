@@ -19,7 +19,7 @@ FARS = (0.0, 0.25)
 
 
 def best_accuracy(scores, labels, weights=None):
-    """Tries every threshold; scores at or above it are accepted."""
+    """Try every threshold. Scores at or above it are accepted."""
     weights = np.ones(len(scores)) if weights is None else np.asarray(weights)
     thresholds = [*np.unique(scores), np.inf]
     right = [weights[(scores >= t) == (labels == 1)].sum() for t in thresholds]
@@ -96,7 +96,7 @@ def tied():
     return scores.astype(np.float32), labels
 
 
-# Sizes are few, since JAX compiles anew for each.
+# Sizes are few, since JAX compiles again for each.
 sizes = st.sampled_from([2, 3, 12])
 few_values = st.integers(-2, 2).map(float)
 any_value = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
