@@ -68,8 +68,8 @@ def _recipe(options: Options) -> str:
 
 _UNCONSTRAINED = """
 
-The head is unconstrained, as in Koch et al. (2015): a larger distance can raise the score, so that
-an image compared with itself can be rejected."""
+The head is unconstrained, as in Koch et al. (2015). A larger distance can raise the score, so an
+image compared with itself can be rejected."""
 
 _USE = """\
 For research on verification, and as a start for training on images of your own. It compares
@@ -78,6 +78,6 @@ upright faces, found and aligned as in LFW.
 Not for decisions about people, such as access, identification by authorities or surveillance. Its
 error rates are far above the rates of systems made for such decisions, and were measured on public
 figures. LFW's makers say that it holds few children, few people above 80 and a small share of
-women, and that many ethnicities are rare or missing (vis-www.cs.umass.edu/lfw). LFW does not
-record age, gender or origin, so error rates by group were not measured. Calibrate the threshold on
-images like yours before use."""
+women. Many ethnicities are rare or missing (vis-www.cs.umass.edu/lfw). LFW does not record age,
+gender or origin, so error rates by group were not measured. Calibrate the threshold on images like
+yours before use."""

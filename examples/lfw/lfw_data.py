@@ -21,9 +21,9 @@ _VALIDATION_PAIRS = 2_000  # With names, more validation pairs can be drawn than
 
 DRAWN = """\
 These faces are drawn, so that you can try everything in minutes. Their figures say nothing about
-real faces. To train on Labeled Faces in the Wild:
-  fetch it (243 MB):  python {script} --download --data lfw
-  or use your copy:   python {script} --data DIR  (lfw2/, pairsDevTrain.txt, pairsDevTest.txt)
+real faces. To train on Labeled Faces in the Wild (243 MB), fetch it or use your copy:
+  python {script} --download --data lfw
+  python {script} --data DIR  (lfw2/, pairsDevTrain.txt, pairsDevTest.txt)
 """
 
 

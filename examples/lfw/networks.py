@@ -1,4 +1,4 @@
-"""The network that is trained, and the one that verifies: they share a tower."""
+"""The network that is trained and the network that verifies, which share a tower."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Options:
     Attributes:
         recipe: Recipe.
         data: Folder with `lfw2/` and the two pair lists. None for drawn faces.
-        run: Folder of what the run leaves.
+        run: Folder for the files of the run.
         download: Whether LFW is fetched into `data` first.
         limit: Number of training and of test pairs. None for all.
         seed: Seed of weights, order, split and dropout.

@@ -1,4 +1,4 @@
-"""The recipes: what is trained on what, and how."""
+"""The recipes: the settings of a training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Recipe:
         embedding_l2: L2 penalty on the dense layer of a plain tower.
         flip_average: Whether the embedding averages the image and its mirror image.
         unconstrained_head: Whether a larger distance can raise the score, as in Koch et al.
-        labels: What is learnt from: labelled pairs, or images with names.
+        labels: Kind of labels to learn from: of pairs, or names of images.
         loss: Loss. `binary_crossentropy` trains the score of a pair, the others an embedding.
         margin: Cosine margin of `margin_softmax`.
         identities_share: Share of the training identities to use, with names.
@@ -43,7 +43,7 @@ class Recipe:
         epochs: Number of epochs.
         patience: Number of epochs without a lower training loss, after which training stops.
         validation: Share of the training pairs that is for validation.
-        split_by: What training and validation may not share: pairs, or identities.
+        split_by: Pairs or identities, which training and validation may not share.
         threshold: Policy by which the threshold is chosen on the validation pairs.
     """
 

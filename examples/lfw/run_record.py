@@ -17,7 +17,7 @@ class RunRecord(keras.callbacks.Callback):
     """Callback that writes `history.csv` and the best model so far, `best.keras`.
 
     The best epoch has the lowest validation EER. If the learning rate falls to zero, the best epoch
-    is the last one: earlier epochs are unfinished, and their EER would choose among them by chance.
+    is the last one. Earlier epochs are unfinished, and their EER would choose among them by chance.
 
     Args:
         folder: Folder of the run.

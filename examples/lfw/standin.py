@@ -25,7 +25,7 @@ Plane = npt.NDArray[np.floating[Any]]  # One value per pixel.
 Colour = npt.NDArray[np.floating[Any]]  # Red, green and blue, each from 0 to 1.
 
 IMAGE_SIZE = 112
-FIELD_OF_VIEW = 2.8  # Image width in face units: the head takes about 70% of the height.
+FIELD_OF_VIEW = 2.8  # Image width in face units: the head fills about 70% of the height.
 FACE_DEPTH, NOSE_DEPTH = 0.5, 0.75  # In front of the axis on which the head turns.
 JPEG_QUALITY = 90
 IMAGES = 3, 6  # The fewest and the most images of an identity.

@@ -38,7 +38,7 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
     recipe = options.recipe
     keras.utils.set_random_seed(options.seed)
     try:
-        # Who is compared with whom, for training, for the choice of a threshold, and for the test.
+        # There are pairs for training, for the choice of a threshold, and for the test.
         folder = find_data(options)
         begin(options, folder)
         data = load_data(folder, recipe, options.limit, options.seed)

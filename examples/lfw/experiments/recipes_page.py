@@ -158,9 +158,9 @@ python examples/lfw/experiments recipes
 ```
 
 - `report` is the setup of [a report](lfw-results.md) that applies Koch et al. (2015) to LFW. The
-  table has the run with its highest test accuracy (`--only {best}`). Of the 2,200 pairs of the
-  train list, 85% are for training and the rest for validation. Most validation pairs show people
-  who are in training too. The weights are from the epoch of the lowest validation EER. The
+  table has the run with its highest test accuracy (`--only {best}`). The train list has 2,200
+  pairs, of which 85% are for training and the rest for validation. Most validation pairs show
+  people who are in training too. The weights are from the epoch of the lowest validation EER. The
   threshold has the highest accuracy on the validation pairs. As measured here, [other
   runs](lfw-results.md) are slightly better.
 - `restricted` learns from the pairs and labels of the train list alone (LFW's image-restricted

@@ -120,8 +120,8 @@ is explained below."""
 CONCLUSION = """\
 ## The report's conclusions
 
-Differences of test accuracy in points. The standard error is from a paired comparison on the same
-test pairs, so it covers the choice of pairs but not the choice of seed."""
+The table compares test accuracies. Differences are in points. The standard error is from a paired
+comparison on the same test pairs. It covers the choice of pairs, but not the choice of seed."""
 
 MEMORY = """\
 ## Why train accuracy reaches 1.0

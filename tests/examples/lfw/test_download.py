@@ -15,7 +15,7 @@ Serve = Callable[[dict[str, bytes]], tuple[str, dict[str, tuple[str, str]]]]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Serves contents on this machine; gives the address and the arguments of `download_lfw`."""
+    """Serve contents on this machine. The function returns the arguments of `download_lfw`."""
     root = tmp_path / "server"
     root.mkdir()
 

@@ -29,7 +29,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def read_pairs(path: Path) -> tuple[list[tuple[Sample, Sample]], list[tuple[Sample, Sample]]]:
-    """Reads a View 1 list, strictly; returns the same and the different pairs."""
+    """Read a View 1 list strictly, and return the same and the different pairs."""
     text = path.read_bytes().decode("ascii")
     assert text.endswith("\n")
     assert "\r" not in text
@@ -88,12 +88,12 @@ def test_files_are_rgb_jpegs_of_the_drawing(folder: Path) -> None:
     decoded = tf.io.decode_jpeg(encoded).numpy()
     assert decoded.shape == (IMAGE_SIZE, IMAGE_SIZE, 3)
     drawn = draw_face(3, 2).astype(float)
-    assert np.abs(decoded - drawn).mean() < 10  # Of 255: what JPEG loses, mostly noise.
+    assert np.abs(decoded - drawn).mean() < 10  # JPEG loses mostly noise.
 
 
 def test_identities_differ_more_than_their_images() -> None:
-    # Averaged over images, the nuisance fades and the identity stays; were the identity
-    # ignored, the two averages of one identity would be as far apart as those of two identities.
+    # In an average over images, pose and light fade and the identity stays. Without differences of
+    # identities, two averages of one identity would be as far apart as averages of two identities.
     samples = [[draw_face(identity, i, size=32) for i in range(1, 13)] for identity in range(1, 21)]
     flat = np.asarray(samples, np.float32).reshape(20, 2, 6, -1)
     one, other = flat.mean(axis=2).transpose(1, 0, 2)

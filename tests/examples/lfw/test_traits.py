@@ -9,7 +9,7 @@ from traits import TRAITS, write_traits
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A is plain, of brightness 0.2; B is black on the left and white on the right."""
+    """A is plain, of brightness 0.2. B is black on the left and white on the right."""
     plain = np.full((105, 105), 51, np.uint8)
     halves = np.zeros((105, 105), np.uint8)
     halves[:, 53:] = 255

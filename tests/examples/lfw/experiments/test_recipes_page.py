@@ -99,7 +99,8 @@ def test_a_change_is_beside_the_run_that_it_changes(text: str) -> None:
         "2",
         "0.805 (0.800 to 0.810)",
     ]
-    # Of seed 0, the pairs from 80% to 91% are right only as it is; of seed 1, from 81% to 89%.
+    # Only the unchanged recipe is right on the pairs from 80% to 91% with seed 0, and from 81% to
+    # 89% with seed 1.
     differences = np.zeros(N)
     differences[160:182] -= 50
     differences[162:178] -= 50
@@ -112,7 +113,7 @@ def test_a_change_is_beside_the_run_that_it_changes(text: str) -> None:
 
 def test_ingredients_are_compared_with_averages_of_batch_norm_that_do_not_lag(text: str) -> None:
     assert row(text, "crop")[1:4] == ["`crop=120`", "1", "0.650"]
-    # Of one seed of each, from 60% to 65% only this one is right.
+    # With one seed of each, only this row is right on the pairs from 60% to 65%.
     differences = np.zeros(N)
     differences[120:130] = 100
     assert row(text, "crop")[-1] == f"**+5.0 ± {stats.sem(differences):.1f}**"
@@ -149,7 +150,7 @@ def test_the_learning_curve_says_what_a_doubling_gives(text: str) -> None:
 def test_errors_are_counted_by_kind_and_the_most_confident_ones_are_named(text: str) -> None:
     assert "| genuine, rejected | 9 of 100 |" in text
     assert "| impostor, accepted | 9 of 100 |" in text
-    # The last pairs are the most confident and wrong; of odd numbers, same.
+    # The last pairs are wrong with the highest confidence. Odd numbers are genuine pairs.
     assert "| genuine, rejected | A B 0199 | C D 0199 | 0.201 |" in text
 
 

@@ -39,7 +39,7 @@ def write_result(folder: Path, name: str, accuracy: float) -> None:
 
 @pytest.fixture(scope="module")
 def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page and the pictures of some results."""
+    """The page and the plots of some results."""
     folder = tmp_path_factory.mktemp("report")
     for name, accuracy in {
         "batch-norm-seed0": 0.70,
