@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 from test_identity_losses import margin_softmax, supervised_contrastive
-from test_losses import hadsell
 from test_metrics import best_accuracy, equal_error_rate, true_accept_rate
+from test_pair_losses import hadsell
 
 from siamese_verify import (
     BestThresholdAccuracy,
