@@ -36,7 +36,7 @@ def begin(options: Options, data: Path) -> None:
 
 
 def _difference(kept: dict[str, Any], config: dict[str, Any], finished: int) -> str | None:
-    """Say how a kept run differs from a new one. None if it can go on."""
+    """Say how a kept run differs from a new one. None if it can continue."""
     before, now = kept["settings"], config["settings"]
     changed = [name for name in now if before.get(name) != now[name]]
     # A constant learning rate does not depend on the number of epochs to come.

@@ -5,7 +5,7 @@
     python train.py --data lfw --recipe unrestricted  # the best recipe for LFW
 
 A run leaves its settings, history, figures, plots, best model, verifier and model card in a folder.
-After an interruption, the same command goes on from the last finished epoch.
+After an interruption, the same command continues from the last finished epoch.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def fit(
         validation_data=data.validation.batches(recipe.batch_size) if on_pairs else None,
         epochs=recipe.epochs,
         shuffle=False,  # The batches are shuffled already.
-        # After an interruption, the run goes on from its last finished epoch.
+        # After an interruption, the run continues from its last finished epoch.
         callbacks=[sv.Resumable(options.run, inner), *callbacks],
     )
 
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         train(parse_options(__doc__, arguments))
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. The same command goes on from the last finished epoch.")
+        sys.exit("\nInterrupted. The same command continues from the last finished epoch.")
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def test_the_amount_does_not_depend_on_whether_a_distortion_takes_place():
     ],
 )
 @pytest.mark.parametrize("size", [(12, 15), (11, 8)])
-def test_a_transform_is_that_of_scipy_to_the_edges(linear: list, shift: list, size: tuple):
+def test_a_transform_equals_scipys_to_the_edges(linear: list, shift: list, size: tuple):
     images = np.random.default_rng(2).random((2, *size, 2), np.float32)
     # SciPy counts (row, column) where this counts (x, y), and wants the way back.
     back = np.linalg.inv(linear)[::-1, ::-1]
@@ -355,7 +355,7 @@ def test_erasing_comes_after_light_which_does_not_change_the_noise():
     assert np.all(both[~inside] != 0.5)
 
 
-def test_light_and_erasing_in_a_graph_are_those_outside_of_it():
+def test_light_and_erasing_are_the_same_in_a_graph_and_outside_of_it():
     augmentation = Augmentation(brightness=0.2, contrast=0.5, erasing=0.5)
     data = tf.data.Dataset.from_tensors(IMAGES).map(lambda images: augmentation(images, (0, 1)))
     np.testing.assert_allclose(

@@ -84,7 +84,7 @@ UNUSUAL_BMP = {
 
 
 @pytest.mark.parametrize("kind", UNUSUAL_BMP)
-def test_an_unusual_bmp_is_decoded_as_pillow_does_or_refused(kind: str):
+def test_an_unusual_bmp_is_decoded_as_pillow_does_or_raises(kind: str):
     try:
         decoded = unsized(3).decode(UNUSUAL_BMP[kind])
     except ImageError:

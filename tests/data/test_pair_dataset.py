@@ -337,7 +337,7 @@ def test_a_buffer_as_long_as_the_list_shuffles_all_of_it(buffer: int, pairs: Pai
     assert any(one[0] >= N // 2 for one in whole)
 
 
-def test_shuffling_with_a_buffer_is_spread_as_that_of_tensorflow(pairs: PairDataset):
+def test_shuffling_with_a_buffer_spreads_as_tensorflow_does(pairs: PairDataset):
     # By how many places pairs move on average, over 25 epochs.
     buffer, here = 10, np.arange(N)
     ours = pairs.batches(N, shuffle=True, buffer=buffer)
@@ -401,7 +401,7 @@ def test_the_seed_alone_decides_the_augmentation_of_each_epoch(
         assert not np.array_equal(one, other)
 
 
-def test_an_augmentation_of_ones_own_is_the_one_used(pairs: PairDataset, noisy: PairDataset):
+def test_an_augmentation_of_ones_own_is_used(pairs: PairDataset, noisy: PairDataset):
     nothing = Augmentation(probability=0)
     np.testing.assert_array_equal(
         arrays(noisy.batches(8, augment=nothing)), arrays(noisy.batches(8))
@@ -448,7 +448,7 @@ def places(batches: tf.data.Dataset) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1] * N), (16, [16, 16, 8]), (64, [N])])
-def test_images_come_left_then_right_and_only_those_that_same_pairs_link_share_a_label(
+def test_images_come_left_then_right_and_share_a_label_only_if_same_pairs_link_them(
     batch_size: int, sizes: list[int], pairs: PairDataset
 ):
     batches = pairs.image_batches(batch_size)

@@ -40,7 +40,7 @@ def test_identities_and_images_come_once_each_and_sorted():
     ]
 
 
-def test_paths_are_those_of_lfw_below_the_root():
+def test_paths_below_the_root_are_named_as_in_lfw():
     assert FOUR[:2].paths("root") == [
         (Path("root/Ada/Ada_0001.jpg"), Path("root/Ada/Ada_0002.jpg")),
         (Path("root/Ada/Ada_0001.jpg"), Path("root/Bob/Bob_0001.jpg")),

@@ -134,7 +134,7 @@ def test_pairs_of_other_files_are_not_written_as_lfws(root: Path):
 # --- Listed samples, and folds
 
 
-def test_samples_in_a_flat_folder_are_drawn_from_as_those_in_folders_of_identities(root: Path):
+def test_samples_in_a_flat_folder_and_in_folders_of_identities_are_drawn_alike(root: Path):
     in_folders = PairList.sample(root, seed=1)
     flat = {s: Sample(s.path.replace("/", " "), s.identity) for s in in_folders.samples}
     listed = itertools.chain(*samples_by_identity(root).values())

@@ -197,7 +197,7 @@ def test_a_tighter_limit_holds_for_cached_images_too(paths: list[Path], cache: P
     ],
     ids=["empty", "short", "header", "zip", "bracket", "type"],
 )
-def test_a_damaged_cache_file_is_made_anew(
+def test_a_damaged_cache_file_is_made_again(
     damage: Callable[[bytes], bytes], paths: list[Path], cache: Path
 ):
     expected = load(paths, cache).copy()

@@ -71,7 +71,7 @@ def block_by_hand(tower, x, stride, projection):
     ("channels", "filters", "stride", "projection"),
     [(3, 3, 1, False), (3, 5, 1, True), (3, 3, 2, True), (2, 4, 2, True), (2, 4, 3, True)],
 )
-def test_a_block_is_that_of_he_2016(channels, filters, stride, projection, size):
+def test_a_block_equals_the_block_of_he_2016(channels, filters, stride, projection, size):
     block = ResidualBlock(filters, stride)
     tower = randomize(ConvTower([block], (*size, channels), 2))
     images = random_images(2, *size, channels)

@@ -254,7 +254,7 @@ def test_a_block_knows_the_size_of_its_output(kernel_size, stride, pool_size, pa
 @pytest.mark.parametrize(
     ("method", "stride"), [("direct", 1), ("spectral", 1), ("direct", 2), ("auto", 3)]
 )
-def test_stride_and_padding_are_those_of_the_convolution(method, stride):
+def test_stride_and_padding_reach_the_convolution(method, stride):
     block = ConvBlock(4, 5, 1, method=method, stride=stride, padding="same")
     tower = ConvTower([block], (11, 14, 2), 3)
     images = random_images(2, 11, 14, 2)

@@ -55,7 +55,7 @@ def with_average(kind, **arguments):
     ],
     ids=["SGD", "Adam", "loss scale"],
 )
-def test_within_weights_are_averages_and_afterwards_those_of_the_last_step(optimizer):
+def test_weights_are_averages_within_and_of_the_last_step_afterwards(optimizer):
     model, _, weights = trained(optimizer)
     expected, statistics = averages(weights), [np.array(v) for v in model.non_trainable_variables]
     assert not np.allclose(expected[0], weights[-1][0], rtol=0.01)
@@ -89,7 +89,7 @@ def test_training_goes_on_as_if_weights_had_not_been_averaged():
         assert_equal(interrupted.trainable_variables, averages(weights), rtol=1e-5, atol=1e-6)
 
 
-def test_weights_are_those_of_the_last_step_again_after_an_error():
+def test_weights_are_of_the_last_step_again_after_an_error():
     model, _, weights = trained(with_average(keras.optimizers.SGD))
     with pytest.raises(KeyError), averaged_weights(model):
         raise KeyError

@@ -27,7 +27,7 @@ def weights_after(optimizer, gradients):
         {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
     ],
 )
-def test_weights_and_state_are_those_of_keras(arguments):
+def test_weights_and_state_equal_kerass(arguments):
     gradients = np.random.default_rng(0).normal(size=(7, 3, 4)).astype(np.float32)
     results = [
         weights_after(c(**arguments), gradients) for c in (sv.FusedAdam, keras.optimizers.Adam)

@@ -7,8 +7,8 @@
 
 Each run has a folder below --runs, as train.py leaves it. Its small files that show no image are
 copied below --results, for the pages. A run with results is finished and never repeated. After an
-interruption, the same command goes on from the last finished epoch. For a trial, --set and --limit
-change every run, and need other folders:
+interruption, the same command continues from the last finished epoch. For a trial, --set and
+--limit change every run, and need other folders:
 
     ... --results /tmp/results --runs /tmp/runs --limit 100 --set epochs=2 tower=small
 """

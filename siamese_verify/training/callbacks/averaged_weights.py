@@ -19,7 +19,7 @@ class AveragedWeights(keras.callbacks.Callback):
     With `use_ema=True`, an optimizer keeps moving averages of the weights, and `fit` ends with
     them. Without this callback, validation and callbacks see the weights of the last step instead.
     Put it first in the list. Then validation, `PairEvaluation`, `ModelCheckpoint` and
-    `EarlyStopping(restore_best_weights=True)` all see the averages. Training goes on with the
+    `EarlyStopping(restore_best_weights=True)` all see the averages. Training continues with the
     weights of the last step.
 
     `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` does so too, with three differences. It

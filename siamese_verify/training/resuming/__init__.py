@@ -1,1 +1,1 @@
-"""Training that goes on after an interruption as if nothing had happened."""
+"""Exact resume: training that continues after an interruption as if undisturbed."""

@@ -93,7 +93,7 @@ class DataPlace:
         ):
             raise ValueError(
                 "Each epoch of `fit` must draw its data set once and whole, or Resumable cannot "
-                "tell where to go on. Use `fit` without `steps_per_epoch`, and the data set "
+                "tell where to continue. Use `fit` without `steps_per_epoch`, and the data set "
                 "without `.cache()`, `.repeat()` or `.take()`. "
                 f"Received: data sets drawn {times} times in an epoch"
             )

@@ -29,7 +29,7 @@ Logs = dict[str, Any] | None
 
 
 class Resumable(Composite):
-    """Callback through which an interrupted `fit` goes on from its last finished epoch.
+    """Callback through which an interrupted `fit` continues from its last finished epoch.
 
     Run the same script again: the run ends bit for bit as an undisturbed run would, with the same
     weights, history and checkpoints. It may be killed at any moment. Put all other callbacks into
@@ -163,12 +163,12 @@ class Resumable(Composite):
         if differing or len(saved) != len(own):
             was, now = differing[0] if differing else (len(saved), len(own))
             raise ValueError(
-                "The folder holds a run of another model or optimizer, so the run cannot go on. "
+                "The folder holds a run of another model or optimizer, so the run cannot continue. "
                 f"Use another folder. Received: {now} in place of {was}, folder={self.path.parent}"
             )
         if state["classes"] != self._classes():
             raise ValueError(
-                "The folder holds a run with other callbacks, so the run cannot go on. Use the "
+                "The folder holds a run with other callbacks, so the run cannot continue. Use the "
                 f"same callbacks or another folder. Received: callbacks={self._classes()} in "
                 f"place of {state['classes']}, folder={self.path.parent}"
             )

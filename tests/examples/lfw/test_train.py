@@ -195,7 +195,7 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "train", interrupted)
-    with pytest.raises(SystemExit, match="same command goes on"):
+    with pytest.raises(SystemExit, match="same command continues"):
         train.main([])
 
 

@@ -28,7 +28,7 @@ def pair_of_layers(shape, **arguments):
 @pytest.mark.parametrize("shape", [(9, 7, 5), (6,)])
 @pytest.mark.parametrize("shift", [0, 5])
 @pytest.mark.parametrize("arguments", [{}, {"epsilon": 0.1, "momentum": 0.7}, {"axis": 1}])
-def test_output_gradients_and_statistics_are_those_of_keras(shape, shift, arguments):
+def test_output_gradients_and_statistics_equal_kerass(shape, shift, arguments):
     fast, slow = pair_of_layers(shape, **arguments)
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(8, *shape)) + shift).astype(np.float32)

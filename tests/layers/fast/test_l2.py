@@ -25,7 +25,7 @@ class Penalised(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 0.001])
-def test_value_and_gradient_are_those_of_keras(factor):
+def test_value_and_gradient_equal_kerass(factor):
     zero, direction = np.zeros((1,), np.float32), np.full((1,), 3.0, np.float32)
     layers = [Penalised(FastL2(factor)), Penalised(keras.regularizers.L2(factor))]
     for layer in layers:

@@ -77,7 +77,7 @@ def test_momentum_stays_when_it_has_risen():
     ],
     ids=["adam", "no momentum", "rmsprop", "scheduled already"],
 )
-def test_an_optimizer_that_cannot_follow_is_refused_before_training(optimizer, match):
+def test_an_optimizer_that_cannot_follow_raises_before_training(optimizer, match):
     model = linear_model(optimizer)
     with pytest.raises(ValueError, match=match):
         fit(model, schedule(), epochs=2)
@@ -98,7 +98,7 @@ def test_an_optimizer_that_cannot_follow_is_refused_before_training(optimizer, m
         {"decay": float("nan")},
     ],
 )
-def test_a_schedule_out_of_range_is_refused(wrong):
+def test_a_schedule_out_of_range_raises(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=rf"`{name}`.*Received: .*{name}={value}"):
         Koch2015Schedule(**{"epochs": 3, **wrong})

@@ -112,13 +112,13 @@ def trained_with(optimizer, epochs, *before):
     return history, seen, callback.accuracy(model)
 
 
-def test_the_accuracy_in_the_history_is_that_of_the_model_after_the_epoch():
+def test_the_accuracy_in_the_history_is_the_models_after_the_epoch():
     history, seen, end = trained_with(keras.optimizers.SGD(1.0), epochs=2)
     assert history == seen
     assert end == seen[-1]
 
 
-def test_the_accuracy_is_that_of_the_averaged_weights_if_the_model_has_them():
+def test_the_accuracy_is_the_averaged_weights_if_the_model_has_them():
     def optimizer():
         return keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5)
 
@@ -131,7 +131,7 @@ def test_the_accuracy_is_that_of_the_averaged_weights_if_the_model_has_them():
     assert history != own  # Or nothing would have been tested.
 
 
-def test_another_model_in_training_is_refused_before_it():
+def test_another_model_in_training_raises_before_it():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     weights = model.get_weights()
@@ -152,6 +152,6 @@ def test_another_model_in_training_is_refused_before_it():
         ("aabbc", {"n_way": 2}, "4 images, 5 identities"),
     ],
 )
-def test_trials_that_cannot_be_drawn_are_refused(identities, wrong, match):
+def test_trials_that_cannot_be_drawn_raise(identities, wrong, match):
     with pytest.raises(ValueError, match=f"Received: .*{match}"):
         OneShotAccuracy(np.zeros((4, 6, 6, 1), np.uint8), list(identities), **wrong)

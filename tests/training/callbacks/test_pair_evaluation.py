@@ -102,14 +102,14 @@ def test_figures_of_pairs_are_nan_where_weights_are():
     assert np.isnan([history[name][0] for name in names]).all()
 
 
-def test_a_model_of_another_tower_than_the_one_in_training_is_refused():
+def test_a_model_of_another_tower_than_in_training_raises():
     one, other = (ConvTower([], (6, 6, 1), 4, activation=None) for _ in range(2))
     evaluation = PairEvaluation(SiameseModel(one, CosineHead()), PAIRS)
     with pytest.raises(ValueError, match="made of the tower that is being trained"):
         evaluation.set_model(keras.Sequential([other, keras.layers.Dense(2)]))
 
 
-def test_what_cannot_be_evaluated_is_refused_before_training():
+def test_a_model_or_pairs_that_cannot_be_evaluated_raise_before_training():
     tower = ConvTower([], (6, 6, 1), 4, activation=None)
     model = SiameseModel(tower, CosineHead())
     with pytest.raises(TypeError, match="Received: model of ConvTower"):

@@ -130,7 +130,7 @@ def test_the_gradient_is_finite_where_the_angle_has_none(cosine, angular_margin)
     assert np.all(np.isfinite(slope(loss, classes, cosines)))
 
 
-def test_the_gradient_is_that_of_the_formula():
+def test_the_gradient_equals_the_formulas():
     classes, cosines = labelled(0, lowest=-0.8)
     actual = slope(MarginSoftmaxLoss(4.0, 0.5, 0.1, reduction="sum"), classes, cosines)
     for index in np.ndindex(*cosines.shape):
@@ -274,7 +274,7 @@ def test_one_class_for_each_row_is_needed(loss_class, classes, predictions):
         (SupervisedContrastiveLoss, "temperature", float("inf")),
     ],
 )
-def test_an_argument_out_of_its_range_is_refused(loss_class, name, value):
+def test_an_argument_out_of_its_range_raises(loss_class, name, value):
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}={value}"):
         loss_class(**{name: value})
 

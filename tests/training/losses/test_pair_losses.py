@@ -99,7 +99,7 @@ def test_it_trains_a_model_with_a_euclidean_head():
 
 
 @pytest.mark.parametrize("margin", [0, -1.0, float("nan")])
-def test_a_margin_not_above_0_is_refused(margin):
+def test_a_margin_not_above_0_raises(margin):
     with pytest.raises(ValueError, match=f"`margin`.*Received: margin={margin}"):
         ContrastiveLoss(margin)
 
@@ -119,7 +119,7 @@ def test_a_label_that_is_none_gives_nan(label):
     np.testing.assert_allclose(values, [np.nan, 0.3 * 0.125 + 0.7 * 0.125], rtol=1e-6)
 
 
-def test_lists_of_other_lengths_are_refused_too():
+def test_lists_of_other_lengths_raise_too():
     with pytest.raises(ValueError, match="Received: 3 labels, 2 scores"):
         ContrastiveLoss()([1.0, 0.0, 1.0], [[-0.1], [-0.2]])
 

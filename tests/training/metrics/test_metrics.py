@@ -232,7 +232,7 @@ def test_a_reset_forgets_everything(metric, tied):
 
 @pytest.mark.parametrize("shape", [(60, 2), (30, 2), (2, 30), (60, 1, 1), (1, 60), ()])
 @pytest.mark.parametrize("what", ["y_true", "y_pred"])
-def test_other_shapes_of_labels_or_scores_are_refused(tied, what, shape):
+def test_other_shapes_of_labels_or_scores_raise(tied, what, shape):
     scores, labels = tied
     arguments = {"y_true": labels, "y_pred": scores}
     arguments[what] = np.zeros(shape, "float32")
@@ -242,7 +242,7 @@ def test_other_shapes_of_labels_or_scores_are_refused(tied, what, shape):
 
 
 @pytest.mark.parametrize("shape", [(60, 2), (1, 60), (59,), (1,), (60, 1, 1)])
-def test_other_shapes_of_weights_are_refused(tied, shape):
+def test_other_shapes_of_weights_raise(tied, shape):
     scores, labels = tied
     with pytest.raises(ValueError, match=r"sample weight.* Received: .*sample weights"):
         EqualErrorRate().update_state(labels, scores, np.ones(shape, "float32"))
@@ -256,7 +256,7 @@ def test_a_mask_is_not_lost_in_silence(tied):
 
 
 @pytest.mark.parametrize("scores", [["0.1", "0.9"], [None, 0.1], [1j, 0.1]])
-def test_what_is_no_number_is_refused(scores):
+def test_a_score_that_is_not_a_number_raises(scores):
     with pytest.raises(ValueError, match="The scores must be numbers"):
         EqualErrorRate().update_state([0, 1], np.array(scores))
 
@@ -270,7 +270,7 @@ def test_integers_are_scores(dtype):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("outputs", [2, 3])
-def test_a_model_of_several_outputs_is_refused_in_a_compiled_step_too(outputs, jit_compile):
+def test_a_model_of_several_outputs_raises_in_a_compiled_step_too(outputs, jit_compile):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(outputs)])
     model.compile(loss="mse", metrics=[EqualErrorRate()], jit_compile=jit_compile)
     with pytest.raises(ValueError, match="The scores must have shape"):
@@ -350,7 +350,7 @@ def test_beyond_capacity_the_rounding_is_the_smallest_and_the_error_bounded(
 
 
 @pytest.mark.parametrize("kind", ["normal", "cosine", "sigmoid", "wide"])
-def test_beyond_capacity_the_result_is_that_of_the_rounded_scores(kind):
+def test_beyond_capacity_the_result_is_exact_for_the_rounded_scores(kind):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 3_000)
     scores = rng.normal(labels)
@@ -536,13 +536,13 @@ def test_callbacks_know_which_values_are_better(tmp_path, metric, best):
 
 
 @pytest.mark.parametrize("far", [-0.1, 1.1, float("nan")])
-def test_a_rate_outside_0_and_1_is_refused(far):
+def test_a_rate_outside_0_and_1_raises(far):
     with pytest.raises(ValueError, match=f"`far`.*Received: far={far}"):
         TrueAcceptRate(far)
 
 
 @pytest.mark.parametrize("metric_class", [BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate])
-def test_a_capacity_below_4_is_refused(metric_class):
+def test_a_capacity_below_4_raises(metric_class):
     with pytest.raises(ValueError, match=r"`capacity`.*at least 4.*Received: capacity=3"):
         metric_class(capacity=3)
 
@@ -557,7 +557,7 @@ def test_a_metric_counts_in_float32_whatever_its_dtype(dtype):
         assert float(metric.result()) == pytest.approx(expected, abs=1e-3)
 
 
-def test_lists_of_other_lengths_are_refused_too():
+def test_lists_of_other_lengths_raise_too():
     with pytest.raises(ValueError, match="Received: 3 labels, 2 scores"):
         EqualErrorRate().update_state([1, 0, 1], [0.1, 0.2])
 

@@ -65,7 +65,7 @@ def tables(docs: Path, title: str) -> list[str]:
     return re.findall(r"^\| (?!run \||the report \|).*", section, re.MULTILINE)
 
 
-def test_the_page_has_figures_beside_those_of_the_report(docs: Path) -> None:
+def test_the_page_has_figures_next_to_the_reports_figures(docs: Path) -> None:
     rows = tables(docs, "Results on LFW")
     assert rows[0] == (
         "| base, Adam | 3 | **0.711** (0.854) | **0.722** (0.676) | **0.650** (0.645) | "
@@ -133,7 +133,7 @@ def test_traits_of_wrong_pairs_stand_out_where_they_differ_by_more_than_chance()
     assert stats.sem(right) == pytest.approx(0.957, abs=5e-4)
 
 
-def test_runs_with_dropout_stand_beside_the_one_without_and_the_reports(docs: Path) -> None:
+def test_runs_with_dropout_stand_next_to_the_run_without_and_the_reports(docs: Path) -> None:
     rows = tables(docs, "Dropout, wired or not")
     assert rows == [
         "| batch norm | 0.711 | 0.722 | 0.700 |",
