@@ -79,7 +79,9 @@ def choose_threshold(
         return points.threshold(points.most_accurate(prior))
     if kind == "eer":
         return points.threshold(points.nearest_rates())
-    return points.threshold(points.at_far(far))
+    if kind == "far":
+        return points.threshold(points.at_far(far))
+    raise AssertionError(f"parse_policy knows the policy {kind!r}, but choose_threshold does not")
 
 
 def parse_policy(policy: str) -> tuple[str, float]:

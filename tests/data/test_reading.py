@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from encoded_images import NOISE, SMALL, encode
+from encoded_images import ENCODED, NOISE, SMALL, encode
 from PIL import Image
 
 from siamese_verify.data.decoding import ImageError
@@ -18,13 +18,21 @@ def test_a_pil_image_of_more_than_8_bits_raises_an_error(mode: str):
         read_image(Image.new(mode, (6, 4)), SMALL)
 
 
-def test_every_form_of_an_image_has_the_same_pixels(tmp_path: Path):
-    contents = encode(NOISE, "PNG")
-    path = tmp_path / "Ada.png"
+@pytest.mark.parametrize("kind", ENCODED)
+def test_every_form_of_a_file_has_the_same_pixels(kind: str, tmp_path: Path):
+    contents = ENCODED[kind]
+    path = tmp_path / "Ada"
     path.write_bytes(contents)
     expected = SMALL.decode(contents)
-    forms = [path, str(path), contents, bytearray(contents), NOISE, Image.fromarray(NOISE)]
-    for form in [*forms, io.BytesIO(contents)]:
+    for form in [path, str(path), bytearray(contents), memoryview(contents), io.BytesIO(contents)]:
+        np.testing.assert_array_equal(read_image(form, SMALL), expected)
+    with path.open("rb") as file:
+        np.testing.assert_array_equal(read_image(file, SMALL), expected)
+
+
+def test_an_array_and_a_pil_image_have_the_pixels_of_their_file():
+    expected = SMALL.decode(encode(NOISE, "PNG"))
+    for form in [NOISE, Image.fromarray(NOISE)]:
         # TensorFlow decodes a PNG to grey with other rounding than it converts colours.
         pixels = read_image(form, SMALL)
         assert (pixels.shape, pixels.dtype) == (SMALL.shape, np.uint8)
