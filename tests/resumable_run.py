@@ -80,6 +80,12 @@ def siamese_model():
     return model
 
 
+def built(model, batches):
+    """Build a model's metrics too, for which `fit` would draw a batch with JAX."""
+    model.test_on_batch(*next(batches.as_numpy_iterator()))
+    return model
+
+
 def callbacks(folder, validation, model):
     folder.mkdir(parents=True, exist_ok=True)
     return [
@@ -175,14 +181,12 @@ def main():
     images, folder, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     warnings.simplefilter("ignore")
     keras.utils.set_random_seed(0)
+    model = built(siamese_model(), data(images)[0])
     if moment == "while the state is written":
-        run(
-            images,
-            folder,
-            siamese_model(),
-            interruption=Interruption(MOMENTS[-1], kill_while_writing),
-        )
-    run(images, folder, siamese_model(), interruption=Interruption(moment, kill))
+        moment, interrupt = MOMENTS[-1], kill_while_writing
+    else:
+        interrupt = kill
+    run(images, folder, model, interruption=Interruption(moment, interrupt))
 
 
 if __name__ == "__main__":

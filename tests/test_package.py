@@ -70,7 +70,9 @@ def test_a_public_name_is_imported_from_the_top_level(name):
 
 def test_type_checkers_see_the_names_that_are_imported():
     stub = Path(siamese_verify.__file__).with_suffix(".pyi").read_text()
-    names = re.findall(r"^from ([\w.]+) import (\w+) as \2$", stub, re.MULTILINE)
+    names = re.findall(
+        r"^from ([\w.]+) import (?:\(\s+)?(\w+) as \2(?:,\s+\))?$", stub, re.MULTILINE
+    )
     assert len(names) == len(siamese_verify.__all__) == stub.count("import ")
     for module, name in names:
         assert getattr(importlib.import_module(module), name) is getattr(siamese_verify, name)
