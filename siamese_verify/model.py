@@ -117,7 +117,7 @@ class SiameseModel(keras.Model):
 
         Raises:
             ValueError: If head and loss contradict each other. A head without an attribute
-                `score_kind`, such as your own, fits any loss.
+                `score_kind` fits any loss.
 
         Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)

@@ -43,4 +43,5 @@ def expected(head, left, right):
     if isinstance(head, SigmoidCosineHead):
         log_scale, bias = (ops.convert_to_numpy(w).astype(np.float64) for w in head.weights)
         return 1 / (1 + np.exp(-(np.exp(log_scale) * cosine + bias)))
+    assert isinstance(head, CosineHead), f"no formula for {head}"
     return cosine

@@ -77,5 +77,7 @@ def to_numpy(x: Any) -> Array:
 
 def precisions() -> tuple[str, ...]:
     """Return the backend's precisions. JAX has float64 only where it is enabled."""
-    has_double = keras.backend.standardize_dtype(keras.ops.ones(1, "float64").dtype) == "float64"
+    # An array, because JAX warns of a precision that it is asked for and does not have.
+    dtype = keras.ops.convert_to_tensor(np.ones(1)).dtype
+    has_double = keras.backend.standardize_dtype(dtype) == "float64"
     return (*LOW_PRECISIONS, "float64") if has_double else LOW_PRECISIONS

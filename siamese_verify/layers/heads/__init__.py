@@ -23,11 +23,11 @@ Examples:
     >>> import keras
     >>> from siamese_verify.testing import check_head
     >>> @keras.saving.register_keras_serializable(package="docs")
-    ... class ManhattanHead(keras.layers.Layer):
+    ... class ChebyshevHead(keras.layers.Layer):
     ...     score_kind = "negative distance"
     ...
     ...     def call(self, inputs):
     ...         left, right = (keras.ops.cast(x, "float32") for x in inputs)
-    ...         return -keras.ops.sum(keras.ops.abs(left - right), axis=-1, keepdims=True)
-    >>> check_head(ManhattanHead())
+    ...         return -keras.ops.max(keras.ops.abs(left - right), axis=-1, keepdims=True)
+    >>> check_head(ChebyshevHead())
 """
