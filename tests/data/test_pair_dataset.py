@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from siamese_verify.data import pair_dataset as dataset_module
+from siamese_verify.data import decoded_pairs
 from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.lfw import PairFileError, lfw_sample
@@ -121,7 +121,7 @@ def test_each_image_is_decoded_once_however_many_pairs_it_is_in(
         decoded.extend(path.stem for path in paths)
         return load_images(paths, *args, **kwargs)
 
-    monkeypatch.setattr(dataset_module, "load_images", noting)
+    monkeypatch.setattr(decoded_pairs, "load_images", noting)
     PairDataset(PAIRS + PAIRS, folder / "lfw2", Preprocessing(SIZE), verbose=False)
     named = {Path(sample.path).stem for pair in PAIRS for sample in pair[:2]}
     assert sorted(decoded) == sorted(named)
@@ -149,7 +149,7 @@ def test_a_bad_pair_file_raises_an_error(folder: Path, tmp_path: Path):
 def test_missing_images_are_named_before_any_is_decoded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(dataset_module, "load_images", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(decoded_pairs, "load_images", lambda *_, **__: pytest.fail("decoded"))
     absent = PairList([Pair(SAMPLES[0], lfw_sample("Nobody", i), 0) for i in range(1, 13)])
     with pytest.raises(FileNotFoundError, match="12 of 13 images are missing") as caught:
         PairDataset(absent, folder / "lfw2", verbose=False)
@@ -198,7 +198,7 @@ def test_a_path_out_of_the_root_raises_an_error(path: str, folder: Path):
 def test_a_split_shares_pixels_and_follows_the_list(
     by: str, pairs: PairDataset, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(dataset_module, "load_images", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(decoded_pairs, "load_images", lambda *_, **__: pytest.fail("decoded"))
     parts = pairs.split(0.25, seed=5, by=by)
     assert tuple(part.pairs for part in parts) == PAIRS.split(0.25, seed=5, by=by)
     for part in parts:
