@@ -26,7 +26,6 @@ from siamese_verify import (
 SHAPE = (8, 8, 1)
 HEADS = {"l1": WeightedL1Head, "euclidean": EuclideanHead, "cosine": CosineHead}
 every_head = pytest.mark.parametrize("head", HEADS)
-slow_under_jax = [pytest.mark.slow] if keras.backend.backend() == "jax" else []
 
 
 def images(n, seed=0, shape=SHAPE):
@@ -269,8 +268,8 @@ def test_any_model_or_layer_can_be_the_tower(kind, pairs):
 
 
 # JAX needs a minute to compile this network.
-@pytest.mark.parametrize("size", [pytest.param(64, marks=slow_under_jax)])
-def test_a_network_of_keras_applications_can_be_the_tower(size):
+@pytest.mark.slow
+def test_a_network_of_keras_applications_can_be_the_tower(size=64):
     shape = (size, size, 3)
     tower = keras.applications.MobileNetV3Small(
         weights=None, include_top=False, pooling="avg", input_shape=shape
@@ -496,6 +495,7 @@ for name in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_bit_identical_scores(trained, tmp_path):
     models = {"trained": trained, "euclidean": make("euclidean", activation=None, normalize=True)}
     pixels = np.stack([images(6, 0), images(6, 1)])

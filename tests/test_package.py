@@ -107,11 +107,16 @@ def test_importing_adds_at_most_a_fifth_of_a_second_to_keras_and_tensorflow(fres
     ("choice", "code", "expected"),
     [
         (None, "import siamese_verify", "1"),
-        ("0", "import siamese_verify", "0"),
-        ("0", "import tensorflow, siamese_verify", "0"),
+        pytest.param("0", "import siamese_verify", "0", marks=pytest.mark.slow),
+        pytest.param("0", "import tensorflow, siamese_verify", "0", marks=pytest.mark.slow),
         # TensorFlow without oneDNN, as on a CPU that does not get it by default.
         ("0", "import tensorflow; del os.environ[NAME]; import siamese_verify", "warned"),
-        ("1", "import tensorflow; del os.environ[NAME]; import siamese_verify", None),
+        pytest.param(
+            "1",
+            "import tensorflow; del os.environ[NAME]; import siamese_verify",
+            None,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_onednn_is_turned_on_unless_the_user_chose_or_it_is_too_late(choice, code, expected):

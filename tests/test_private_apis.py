@@ -76,6 +76,13 @@ def _(_: Path) -> None:
     assert [variable.path for variable in model.optimizer._trainable_variables] == expected
 
 
+@check("keras.Layer._flatten_layers")
+def _(_: Path) -> None:
+    inner = keras.layers.Dense(1)
+    outer = keras.Sequential([keras.Input((2,)), keras.Sequential([inner])])
+    assert any(layer is inner for layer in outer._flatten_layers())
+
+
 @check("keras.optimizers.Adam._get_variable_index")
 def _(_: Path) -> None:
     model = train()

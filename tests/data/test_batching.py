@@ -36,7 +36,7 @@ def test_each_iteration_draws_the_next_epoch():
     for epoch in (3, 4):
         drawn.append([label.tolist() for _, label in dataset.as_numpy_iterator()])
         assert source.next_epoch == epoch + 1
-        assert source.is_whole_number
+        assert source.is_complete
     source.next_epoch = 3
     assert [label.tolist() for _, label in dataset.as_numpy_iterator()] == drawn[0] != drawn[1]
 
@@ -44,7 +44,7 @@ def test_each_iteration_draws_the_next_epoch():
 def test_an_iteration_that_is_broken_off_is_not_whole():
     dataset, source = source_of(batches, batch_size=1)
     next(iter(dataset))
-    assert not source.is_whole_number
+    assert not source.is_complete
 
 
 def test_a_stream_lives_as_long_as_a_dataset_made_of_its_own():

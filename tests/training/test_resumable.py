@@ -120,7 +120,10 @@ def test_the_run_is_worth_testing(undisturbed):
     assert len(set(undisturbed["history"]["val_auc"])) > 1
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment",
+    [MOMENTS[0], *(pytest.param(moment, marks=pytest.mark.slow) for moment in MOMENTS[1:])],
+)
 def test_an_interrupted_run_ends_as_an_undisturbed_one(
     moment, images, fresh, tmp_path, undisturbed
 ):
@@ -129,6 +132,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
     assert_same(end_of(*run(images, tmp_path, fresh.spoiled()), tmp_path), undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["in a batch", "while the state is written"])
 def test_a_killed_process_goes_on_in_another_one(moment, images, fresh, tmp_path, undisturbed):
     script = [sys.executable, Path(resumable_run.__file__), images, tmp_path, moment]
@@ -141,6 +145,7 @@ def test_a_killed_process_goes_on_in_another_one(moment, images, fresh, tmp_path
     assert_same(end_of(*run(images, tmp_path, fresh.spoiled()), tmp_path), undisturbed)
 
 
+@pytest.mark.slow
 def test_a_finished_run_does_nothing_more_and_a_raised_number_of_epochs_prolongs_it(
     images, fresh, tmp_path, undisturbed
 ):
@@ -175,7 +180,10 @@ def classifier():
     return model
 
 
-@pytest.mark.parametrize("kind", ["pairs", "images of pairs", "mapped"])
+@pytest.mark.parametrize(
+    "kind",
+    [*(pytest.param(k, marks=pytest.mark.slow) for k in ("pairs", "images of pairs")), "mapped"],
+)
 def test_every_data_set_goes_on_where_it_was(kind, images, fresh, tmp_path):
     def train(model, callbacks):
         batches, _, _ = data(images, kind)
@@ -193,6 +201,7 @@ def test_every_data_set_goes_on_where_it_was(kind, images, fresh, tmp_path):
         np.testing.assert_array_equal(actual, weight)
 
 
+@pytest.mark.slow
 def test_a_model_of_a_new_process_goes_on(images, tmp_path):
     def train(seed, callbacks):
         keras.utils.set_random_seed(seed)

@@ -70,7 +70,11 @@ def test_any_element_of_any_weight_counts(reads: int) -> None:
 
 @pytest.mark.parametrize(
     ("optimizer", "jit_compile"),
-    [(keras.optimizers.Adam, False), (keras.optimizers.SGD, True), (sv.FusedAdam, False)],
+    [
+        (keras.optimizers.Adam, False),
+        pytest.param(keras.optimizers.SGD, True, marks=pytest.mark.slow),
+        (sv.FusedAdam, False),
+    ],
 )
 def test_training_is_noticed(optimizer: type, jit_compile: bool) -> None:
     model = build()

@@ -236,6 +236,7 @@ def test_the_unrestricted_recipe_leaves_a_verifier_with_its_card(unrestricted: P
     assert re.search(r"\d+ images and the names of \d+ identities", card)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_a_scheduled_run_goes_on_as_if_it_had_not_been_interrupted(
     drawn: Path, unrestricted: Path, tmp_path: Path

@@ -184,6 +184,7 @@ def test_few_images_outside_of_training_are_computed_directly_and_alike(use_bias
         assert np.any(in_training != few)
 
 
+@pytest.mark.slow
 def test_training_takes_the_same_course():
     rng = np.random.default_rng(0)
     images, labels = rng.random((2, 40, 24, 24, 1), np.float32), np.arange(40) % 2

@@ -416,7 +416,11 @@ def scorer(**arguments):
 
 @pytest.mark.parametrize(
     "how",
-    [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}],
+    [
+        pytest.param({"run_eagerly": True}, marks=pytest.mark.slow),
+        {"jit_compile": False},
+        pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
+    ],
     ids=["eager", "graph", "compiled"],
 )
 def test_fit_and_evaluate_give_the_exact_values(tied, how):
