@@ -269,7 +269,8 @@ def test_any_model_or_layer_can_be_the_tower(kind, pairs):
 
 # JAX needs a minute to compile this network.
 @pytest.mark.slow
-def test_a_network_of_keras_applications_can_be_the_tower(size=64):
+def test_a_network_of_keras_applications_can_be_the_tower():
+    size = 64
     shape = (size, size, 3)
     tower = keras.applications.MobileNetV3Small(
         weights=None, include_top=False, pooling="avg", input_shape=shape
