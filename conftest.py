@@ -16,6 +16,9 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 import siamese_verify
 
 
+collect_ignore = ["docs/sections.py"]  # It needs the extra `docs`.
+
+
 @pytest.fixture(scope="session")
 def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with `lfw/`, in the layout of Labeled Faces in the Wild."""

@@ -40,6 +40,8 @@ def jax(session: nox.Session) -> None:
     """Run the tests of models, losses, metrics and the verifier on Keras's JAX backend."""
     chosen = [path for path in CORE_TESTS if path not in TENSORFLOW_OR_NUMPY]
     session.run("pytest", *chosen, *session.posargs, env={"KERAS_BACKEND": "jax"})
+    resuming = "tests/training/resuming"
+    session.run("pytest", "-m", "slow", resuming, env={"KERAS_BACKEND": "jax"})
 
 
 @nox.session(venv_backend="none")
@@ -85,8 +87,8 @@ def drawn(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         train(session, folder, "drawn")
         figures = json.loads((Path(folder) / "drawn/figures.json").read_text())["best"]
-    if figures["accuracy_at_threshold"] < 0.90:
-        session.error(f"Accuracy is below 0.90: {figures}")
+    if figures["accuracy_at_threshold"] < 0.94:
+        session.error(f"Accuracy is below the README's 0.95 to 0.97: {figures}")
 
 
 @nox.session(venv_backend="none")

@@ -44,7 +44,7 @@ COMPILED = [
     for pattern, advice in RULES
 ]
 # Pages on LFW use its word for identities, and the glossary lists kinds of identities.
-MAY_SAY_PEOPLE = re.compile(r"lfw|glossary|standin|traits")
+MAY_SAY_PEOPLE = re.compile(r"docs/lfw|experiments/|card_texts|glossary|standin|traits")
 SENTENCE_END = re.compile(r"(?<!\bal\.)(?<!e\.g\.)(?<!i\.e\.)(?<=[.!?])[\"')\]]*\s+(?=[A-Z\"'(\[])")
 SPANS = re.compile(r"`+[^`]+`+|<?https?://[^\s)>]+>?|<[^<>\n]+>|!\[[^]]*\]\([^)]*\)")
 LINKS = re.compile(r"\[([^][]*)\](?:\([^)]*\)|\[[^]]*\])")

@@ -8,6 +8,7 @@ column is the choice of `SpectralConv2D(method="auto")`.
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import time
@@ -45,6 +46,7 @@ def seconds(layer: SpectralConv2D, images: tf.Tensor) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print("| image | kernel | batch | direct, ms | spectral, ms | ratio | auto |")
     print("|---|---|---|---|---|---|---|")
     for size, kernel, count in CASES:

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import keras
-from lfw.standin import write_standin
 
 import siamese_verify as sv
 
@@ -19,10 +18,12 @@ import siamese_verify as sv
 def main(folder: Path, output: Path = Path("quickstart.keras"), epochs: int = 20) -> None:
     keras.utils.set_random_seed(0)
 
-    # Nobody is in two parts, since the verifier is for identities that it has never seen.
+    # No identity is in two parts, since the verifier is for identities that it has never seen.
     names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     random.Random(0).shuffle(names)
     n = len(names) // 5
+    if not n:
+        sys.exit(f"{folder} has {len(names)} identities: use ten or more, in a folder each.")
     parts = {"test": names[:n], "validation": names[n : 2 * n], "training": names[2 * n :]}
     pairs = {part: sv.PairList.sample(folder, identities=parts[part]) for part in parts}
     size = sv.Preprocessing(image_size=(48, 48))
@@ -47,4 +48,11 @@ def main(folder: Path, output: Path = Path("quickstart.keras"), epochs: int = 20
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else write_standin(Path("runs/drawn-faces")) / "lfw2")
+    if not sys.argv[1:]:
+        from lfw.standin import write_standin
+
+        main(write_standin(Path("runs/drawn-faces")) / "lfw2")
+    elif Path(sys.argv[1]).is_dir():
+        main(Path(sys.argv[1]))
+    else:
+        sys.exit(f"{__doc__}\nReceived: {sys.argv[1]}, which is not a folder")

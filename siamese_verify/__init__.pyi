@@ -11,6 +11,8 @@ from siamese_verify.evaluation.comparison import compare_evaluations as compare_
 from siamese_verify.evaluation.folds import evaluate_folds as evaluate_folds
 from siamese_verify.evaluation.report import evaluate_scores as evaluate_scores
 from siamese_verify.evaluation.thresholds import choose_threshold as choose_threshold
+from siamese_verify.layers.blocks import ConvBlock as ConvBlock
+from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
 from siamese_verify.layers.classifier import CosineClassifier as CosineClassifier
 from siamese_verify.layers.fast.spectral import SpectralConv2D as SpectralConv2D
 from siamese_verify.layers.flip import FlipAverage as FlipAverage
@@ -19,9 +21,7 @@ from siamese_verify.layers.heads.cosine import SigmoidCosineHead as SigmoidCosin
 from siamese_verify.layers.heads.euclidean import EuclideanHead as EuclideanHead
 from siamese_verify.layers.heads.weighted_l1 import WeightedL1Head as WeightedL1Head
 from siamese_verify.layers.multi_crop import MultiCropTower as MultiCropTower
-from siamese_verify.layers.tower import ConvBlock as ConvBlock
 from siamese_verify.layers.tower import ConvTower as ConvTower
-from siamese_verify.layers.tower import ResidualBlock as ResidualBlock
 from siamese_verify.model import SiameseModel as SiameseModel
 from siamese_verify.scoring import score_blocks as score_blocks
 from siamese_verify.scoring import score_matrix as score_matrix

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral
 from typing import Any
 
@@ -32,15 +31,3 @@ def check_name_list(names: Any) -> None:
             "Names of identities must be in a list, even a single name: write "
             f"[{names!r}]. Received: {names!r}"
         )
-
-
-def check_dropout(dropout: float) -> None:
-    """Raise a `ValueError` unless `dropout` is a share below 1."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-
-
-def check_l2(l2: float) -> None:
-    """Raise a `ValueError` unless `l2` is a finite penalty."""
-    if not 0 <= l2 < math.inf:  # The comparison is false for NaN.
-        raise ValueError(f"`l2` must be at least 0 and finite. Received: l2={l2}")

@@ -101,7 +101,9 @@ def identify(settings: Namespace) -> int:
     if settings.json:
         _print_json([match.to_dict() for match in found])
     else:
-        print("\n".join(f"{match.name}: score {match.score:.4f}" for match in found) or "nobody")
+        print(
+            "\n".join(f"{match.name}: score {match.score:.4f}" for match in found) or "no identity"
+        )
     return YES if found else NO
 
 

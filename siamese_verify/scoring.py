@@ -148,7 +148,7 @@ class GalleryScorer:
         return matrix
 
     def _prepared(self, embeddings: Floats) -> Floats:
-        return unit_length(embeddings) if self._is_cosine else embeddings
+        return unit_rows(embeddings) if self._is_cosine else embeddings
 
     def _zeros(self, embeddings: Floats) -> npt.NDArray[np.bool_]:
         """Find embeddings of zeros, which `CosineHead` scores 1, and a matrix product 0."""
@@ -184,7 +184,7 @@ def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
     return np.asarray(scores[..., 0], np.float32)
 
 
-def unit_length(x: Floats) -> Floats:
+def unit_rows(x: Floats) -> Floats:
     """Scale each row to length 1, except rows of zeros."""
     length = np.sqrt(np.einsum("ij,ij->i", x, x))
     inverse: Floats = np.divide(1, length, out=np.zeros_like(length), where=length > 0)

@@ -177,7 +177,7 @@ def test_no_match_is_an_exit_code(
     sample = str(drawn / "lfw2" / data.pairs.samples[0].path)
     gallery = ["--gallery", str(drawn / "lfw2")]
     assert cli.main(["identify", str(tmp_path / "strict.keras"), sample, *gallery]) == 1
-    assert capsys.readouterr().out == "nobody\n"
+    assert capsys.readouterr().out == "no identity\n"
 
 
 def test_evaluation_on_strangers_is_silent(

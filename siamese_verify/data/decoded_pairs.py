@@ -17,14 +17,14 @@ from siamese_verify.files import PathLike
 
 
 class DecodedPairs:
-    """Part of a `PairDataset` that decodes, holds and splits.
+    """Pairs of images with their pixels, each image decoded once.
 
     Args:
-        pairs: See `PairDataset`.
-        images_root: See `PairDataset`.
-        preprocessing: See `PairDataset`.
-        cache: See `PairDataset`.
-        verbose: See `PairDataset`.
+        pairs: Pair list, which states who is compared with whom.
+        images_root: Folder that the samples' paths start from.
+        preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
+        cache: Folder in which the decoded pixels are kept for later runs (see `load_images`).
+        verbose: Whether to show the progress of decoding.
     """
 
     def __init__(

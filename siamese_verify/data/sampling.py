@@ -22,6 +22,11 @@ def draw_pairs(
     """Draw `size / 2` same and then `size / 2` different pairs (see `PairList.sample`)."""
     n_same, n_different = _count_possible(samples)
     possible = 2 * min(n_same, n_different)
+    if not possible:
+        raise ValueError(
+            "Pairs need two identities or more, one of them with two images. Add images. Received: "
+            f"{len(samples):,} identities with {sum(map(len, samples.values())):,} images"
+        )
     if size is None:
         size = _default_size(samples)
     if size < 2 or size % 2 or size > possible:

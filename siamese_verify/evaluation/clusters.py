@@ -14,7 +14,7 @@ class Clusters:
     Args:
         n: Number of pairs.
         identities: Codes of the two identities of each pair `(n, 2)`, from 0. A genuine pair or a
-            forgery has the same code twice. None if nobody is in two pairs.
+            forgery has the same code twice. None if no identity is in two pairs.
     """
 
     def __init__(self, n: int, identities: Identities | None):

@@ -50,7 +50,7 @@ def evaluate_scores(
             FAR and FRR then look better than they are.
         identities: The two identities of each pair `(n, 2)`, the same one twice for a genuine pair.
             Intervals then allow for pairs that share an identity, which makes them wider. By
-            default nobody is in two pairs.
+            default no identity is in two pairs.
 
     Returns:
         An `Evaluation`, which prints as a table.

@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 from keras import layers
 
-from siamese_verify.checks import check_dropout, check_l2, whole_number
+from siamese_verify.checks import whole_number
+from siamese_verify.layers.checks import check_dropout, check_l2
 from siamese_verify.layers.fast.batch_norm import FastBatchNormalization
 from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.fast.spectral import METHODS, Method, SpectralConv2D

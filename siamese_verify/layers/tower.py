@@ -9,10 +9,15 @@ import keras
 from keras import layers
 from typing_extensions import override
 
-from siamese_verify.checks import check_dropout, check_l2, is_whole_number, whole_number
-from siamese_verify.layers.blocks import Block, block_from_fields, block_to_fields
-from siamese_verify.layers.blocks import ConvBlock as ConvBlock  # Users import it from here.
-from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
+from siamese_verify.checks import is_whole_number, whole_number
+from siamese_verify.layers.blocks import (
+    Block,
+    ConvBlock,
+    ResidualBlock,
+    block_from_fields,
+    block_to_fields,
+)
+from siamese_verify.layers.checks import check_dropout, check_l2
 from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.fast.spectral import Method, SpectralConv2D
 from siamese_verify.layers.unit_length import UnitLength

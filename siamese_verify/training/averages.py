@@ -37,14 +37,14 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Reference:
         Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
     """
-    kept = take_averages(model)
+    kept = swap_in_averages(model)
     try:
         yield
     finally:
-        put_back(model, kept)
+        restore_weights(model, kept)
 
 
-def take_averages(model: keras.Model) -> list[Tensor]:
+def swap_in_averages(model: keras.Model) -> list[Tensor]:
     """Give a model the moving averages of its weights, and return the former weights."""
     optimizer = unwrapped_optimizer(model)
     if optimizer is None or (optimizer.use_ema and not _has_stepped(optimizer)):
@@ -64,8 +64,8 @@ def take_averages(model: keras.Model) -> list[Tensor]:
     return kept
 
 
-def put_back(model: keras.Model, kept: list[Tensor]) -> None:
-    """Give a model the weights that `take_averages` returned."""
+def restore_weights(model: keras.Model, kept: list[Tensor]) -> None:
+    """Give a model the weights that `swap_in_averages` returned."""
     if kept:
         for variable, value in zip(
             unwrapped_optimizer(model)._trainable_variables, kept, strict=True

@@ -23,12 +23,13 @@ from siamese_verify.verification.seen import SeenData
 
 
 class CalibratedModel:
-    """Part of a `Verifier` that embeds images, holds the threshold and measures it.
+    """Model that embeds images, with a threshold that is chosen and measured on pairs.
 
     Args:
-        model: See `Verifier`.
-        preprocessing: See `Verifier`.
-        head: See `Verifier`.
+        model: `SiameseModel`, or any Keras model that returns one vector for each image, which
+            requires `head`.
+        preprocessing: Preprocessing of images. By default 105 x 105 pixels, grey.
+        head: Head for an embedding model.
     """
 
     def __init__(

@@ -21,12 +21,13 @@ from siamese_verify.verification.shared_gallery import IndexType, SharedGallery
 
 
 class Identifier(CalibratedModel):
-    """Part of a `Verifier` that enrolls identities and finds them on images.
+    """Calibrated model with a gallery, which finds enrolled identities on images.
 
     Args:
-        model: See `Verifier`.
-        preprocessing: See `Verifier`.
-        head: See `Verifier`.
+        model: `SiameseModel`, or any Keras model that returns one vector for each image, which
+            requires `head`.
+        preprocessing: Preprocessing of images. By default 105 x 105 pixels, grey.
+        head: Head for an embedding model.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
 from siamese_verify.layers.heads.cosine import CosineHead
-from siamese_verify.scoring import Floats, GalleryScorer, unit_length
+from siamese_verify.scoring import Floats, GalleryScorer, unit_rows
 
 
 class Neighbors(NamedTuple):
@@ -107,7 +107,7 @@ class FaissIndex:
         # embeddings for each of its 16 centres.
         form = f"PQ{size if size % 2 else size // 2}x4fs" if self._n >= 39 * 16 else "Flat"
         self._index: Any = faiss.index_factory(size, f"{form},RFlat", faiss.METRIC_INNER_PRODUCT)
-        unit = unit_length(_finite(embeddings))
+        unit = unit_rows(_finite(embeddings))
         self._index.train(unit)
         self._index.add(unit)
 
@@ -125,7 +125,7 @@ class FaissIndex:
             )
         effort = faiss.IndexRefineSearchParameters()
         effort.k_factor = max(1.0, self._candidates / k)
-        scores, indices = self._index.search(unit_length(probes), k, params=effort)
+        scores, indices = self._index.search(unit_rows(probes), k, params=effort)
         return Neighbors(np.where(indices < 0, -np.inf, scores.clip(-1, 1)), indices)
 
 

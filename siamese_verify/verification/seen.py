@@ -62,7 +62,7 @@ class SeenData:
         )
         return [
             f"{_share(len(found & seen), len(found))} test {what} were in {where}, so the figures "
-            "will be better than on strangers. Evaluate on pairs of other identities."
+            "will be better than on other identities. Evaluate on pairs of other identities."
             for found, seen, what, where in kinds
             if found & seen
         ]

@@ -16,7 +16,7 @@ from traits import TRAITS
 
 from experiments.ablations import ablations
 from experiments.plans import CURVE_RUNS, EXPERIMENTS, REPORT_RUNS, WITH_RUNS
-from experiments.recipe_pictures import draw_recipes
+from experiments.recipe_plots import draw_recipes
 from experiments.report_page import DOCS
 from experiments.results import REPORT, Result, Runs, columns, figure, group, load_all, median
 from experiments.run import RESULTS

@@ -13,7 +13,7 @@ import numpy as np
 from traits import TRAITS
 
 from experiments.plans import REPORT_RUNS
-from experiments.report_pictures import draw
+from experiments.report_plots import draw
 from experiments.report_tables import (
     averages,
     best,
@@ -50,7 +50,7 @@ def page(results: list[Result], traits: dict[str, np.ndarray]) -> str:
         TEST_ACCURACY.format(n=len(first[0].labels)),
         thresholds(first),
         best(first),
-        PICTURES,
+        PLOTS,
     ]
     if any(result.seed for result in results):
         parts += [SEEDS, seeds(results)]
@@ -93,7 +93,7 @@ TEST_ACCURACY = """\
 With {n:,} test pairs, one standard error of an accuracy is 1.4 to 1.6 points. The report uses 0.5
 as the threshold. The next table adds the threshold that is best on the validation pairs:"""
 
-PICTURES = """\
+PLOTS = """\
 ![Test accuracy of each run and of the report](images/lfw-accuracy.svg)
 
 ## Accuracy and loss over the epochs

@@ -67,7 +67,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument_group("where").add_argument
     add("--data", type=Path, metavar="DIR", help="folder with lfw2/ and the two pair lists")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
-    add("--results", type=Path, default=RESULTS, metavar="DIR", help="default: %(default)s")
+    add("--results", type=Path, default=RESULTS, metavar="DIR", help="default: here, in results/")
     given = parser.parse_args(arguments)
     if given.seeds < 1:
         parser.error(f"--seeds must be at least 1. Received: --seeds {given.seeds}")

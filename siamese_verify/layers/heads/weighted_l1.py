@@ -8,7 +8,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify.checks import check_l2
+from siamese_verify.layers.checks import check_l2
 from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.heads.embeddings import (
     Shape,

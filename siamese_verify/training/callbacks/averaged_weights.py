@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from typing_extensions import override
 
 from siamese_verify.tensors import Tensor
-from siamese_verify.training.averages import put_back, take_averages, unwrapped_optimizer
-
-Logs = dict[str, Any] | None
+from siamese_verify.training.averages import restore_weights, swap_in_averages, unwrapped_optimizer
+from siamese_verify.training.logs import Logs
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -86,8 +83,8 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def _average(self) -> None:
         if not self.last_weights:
-            self.last_weights = take_averages(self.model)
+            self.last_weights = swap_in_averages(self.model)
 
     def _go_on(self) -> None:
-        put_back(self.model, self.last_weights)
+        restore_weights(self.model, self.last_weights)
         self.last_weights = []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import keras
 from typing_extensions import override
 
-Logs = dict[str, Any] | None
+from siamese_verify.training.logs import Logs
 
 
 class EpochSeconds(keras.callbacks.Callback):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from typing_extensions import override
 
 from siamese_verify.checks import whole_number
 from siamese_verify.training.averages import unwrapped_optimizer
-
-Logs = dict[str, Any] | None
+from siamese_verify.training.logs import Logs
 
 
 class Koch2015Schedule(keras.callbacks.Callback):

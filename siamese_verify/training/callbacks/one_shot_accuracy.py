@@ -13,8 +13,7 @@ from typing_extensions import override
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data.samples import Sample
 from siamese_verify.model import SiameseModel
-
-Logs = dict[str, Any] | None
+from siamese_verify.training.logs import Logs
 
 
 class OneShotAccuracy(keras.callbacks.Callback):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,8 +11,7 @@ from typing_extensions import override
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.evaluation.report import evaluate_scores
 from siamese_verify.model import SiameseModel
-
-Logs = dict[str, Any] | None
+from siamese_verify.training.logs import Logs
 
 
 class PairEvaluation(keras.callbacks.Callback):

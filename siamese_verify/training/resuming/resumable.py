@@ -10,6 +10,7 @@ import keras
 from typing_extensions import override
 
 from siamese_verify.files import PathLike
+from siamese_verify.training.logs import Logs
 from siamese_verify.training.resuming.callback_states import (
     check_can_be_kept,
     get_callback_state,
@@ -24,8 +25,6 @@ from siamese_verify.training.resuming.model_state import (
     signature,
 )
 from siamese_verify.training.resuming.state_file import read_state, write_state
-
-Logs = dict[str, Any] | None
 
 
 class Resumable(Composite):

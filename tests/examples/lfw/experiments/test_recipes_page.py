@@ -179,6 +179,6 @@ def test_the_committed_page_is_what_the_committed_results_give(tmp_path: Path) -
     recipes.main(["--docs", str(tmp_path)])
     made, kept = ((folder / "lfw-recipes.md").read_text() for folder in (tmp_path, DOCS))
     assert made == kept
-    for picture in re.findall(r"\((images/[^)]+)\)", kept):
-        assert (tmp_path / picture).exists()
-        assert (DOCS / picture).exists()
+    for plot in re.findall(r"\((images/[^)]+)\)", kept):
+        assert (tmp_path / plot).exists()
+        assert (DOCS / plot).exists()

@@ -169,10 +169,10 @@ def test_a_difference_between_runs_is_told_from_chance_as_by_a_paired_test(
 
 
 def test_every_picture_of_the_page_is_there_and_shows_no_bitmap(docs: Path) -> None:
-    pictures = re.findall(r"\((images/.*?)\)", (docs / "lfw-results.md").read_text())
-    assert len(pictures) == 4
-    for picture in pictures:
-        drawn = (docs / picture).read_text()
+    plots = re.findall(r"\((images/.*?)\)", (docs / "lfw-results.md").read_text())
+    assert len(plots) == 4
+    for plot in plots:
+        drawn = (docs / plot).read_text()
         assert "<image" not in drawn
         assert len(drawn) < 2**20
 

@@ -3,7 +3,7 @@
 It also prints the Brier scores and log losses that `verifier.md` quotes.
 
     python examples/lfw/train.py
-    python docs/pictures.py
+    python docs/plots.py
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from experiments.report_pictures import STYLE
+from experiments.report_plots import STYLE
 from experiments.results import Result
 
 

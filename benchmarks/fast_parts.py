@@ -1,6 +1,6 @@
-"""Measure the time that each part saves in a training step, compared with its twin in Keras.
+"""Measure the time that each part saves in a training step, compared with Keras's part.
 
-    python benchmarks/twins.py      # about five minutes
+    python benchmarks/fast_parts.py      # about five minutes
 
 A network made of our parts alternates with the same network, one part replaced by Keras's. The
 ratio is the median over the rounds of the step with Keras's part, divided by the step without it.
@@ -26,7 +26,7 @@ import siamese_verify as sv
 from siamese_verify.layers import blocks, tower
 
 OURS = "all ours"
-TWINS = {
+KERAS_PARTS = {
     "FusedAdam": keras.optimizers.Adam,
     "FastBatchNormalization": keras.layers.BatchNormalization,
     "FastL2": keras.regularizers.L2,
@@ -43,25 +43,25 @@ def residual() -> sv.SiameseModel:
 
 # Each network, and the parts that it has.
 NETWORKS: dict[str, tuple[Callable[[], sv.SiameseModel], tuple[str, ...]]] = {
-    "koch2015 with batch norm": (koch2015, tuple(TWINS)),
+    "koch2015 with batch norm": (koch2015, tuple(KERAS_PARTS)),
     "residual": (residual, ("FusedAdam", "FastBatchNormalization")),
 }
 
 
 @contextlib.contextmanager
 def replaced(part: str) -> Iterator[None]:
-    """Within, towers are made with Keras's twin of a part."""
+    """Within, towers are made with Keras's part."""
     with contextlib.ExitStack() as stack:
         for module in (blocks, tower):
             if hasattr(module, part):
-                stack.enter_context(mock.patch.object(module, part, TWINS[part]))
+                stack.enter_context(mock.patch.object(module, part, KERAS_PARTS[part]))
         yield
 
 
 def compiled(network: Callable[[], sv.SiameseModel], part: str) -> sv.SiameseModel:
     with replaced(part):
         model = network()
-    adam = TWINS[part] if part == "FusedAdam" else sv.FusedAdam
+    adam = KERAS_PARTS[part] if part == "FusedAdam" else sv.FusedAdam
     model.compile(adam(1e-5), "binary_crossentropy")
     return model
 
