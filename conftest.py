@@ -15,7 +15,6 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 import siamese_verify
 
-
 collect_ignore = ["docs/sections.py"]  # It needs the extra `docs`.
 
 
