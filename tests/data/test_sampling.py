@@ -96,7 +96,7 @@ def test_a_size_that_is_odd_or_not_possible_raises_an_error(size: int, root: Pat
     ids=["one identity", "one image each"],
 )
 def test_a_folder_without_both_kinds_of_pairs_raises_an_error(files: dict, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"have \d same and \d different pairs"):
+    with pytest.raises(ValueError, match=r"Add images.*\d identities with 2 images$"):
         PairList.sample(make_folders(tmp_path, files))
 
 
