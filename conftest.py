@@ -10,10 +10,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow reads it when 
 import keras
 import numpy as np
 import pytest
+from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import siamese_verify
+
+# A busy machine, or a first compilation, exceeds any deadline.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 collect_ignore = ["docs/sections.py"]  # It needs the extra `docs`.
 

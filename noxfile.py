@@ -149,4 +149,4 @@ def test_bare(session: nox.Session, *requirements: str) -> None:
     """Run the core tests where only the runtime dependencies and the test tools are installed."""
     session.install("-e", ".[plot,test]", *requirements)
     session.run("pytest", "-W", "default", *CORE_TESTS)
-    session.run("pytest", "-W", "default", "-m", "slow", "tests/training")
+    session.run("pytest", "-W", "default", "-m", "slow", "tests/training/metrics")

@@ -10,7 +10,10 @@ import siamese_verify as sv
 from siamese_verify.verification.export import export_model
 
 # Keras, tf2onnx and LiteRT warn of themselves.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow exports alone"),
+]
 
 HEADS = {"l1": sv.WeightedL1Head, "euclidean": sv.EuclideanHead, "cosine": sv.CosineHead}
 
