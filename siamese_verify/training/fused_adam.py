@@ -35,6 +35,9 @@ class FusedAdam(keras.optimizers.Adam):
         Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, end of section 2.
     """
 
+    def __init__(self, learning_rate: Any = 0.001, **kwargs: Any):
+        super().__init__(learning_rate, **kwargs)
+
     @override
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
         if self.amsgrad or not _is_plain_tensorflow(gradient):

@@ -27,6 +27,9 @@ class FastL2(keras.regularizers.L2):
         2.5
     """
 
+    def __init__(self, l2: float = 0.01):
+        super().__init__(l2)
+
     @override
     def __call__(self, x: Tensor) -> Tensor:
         # TensorFlow allows no variables in a function with a gradient of its own, hence the copy.
