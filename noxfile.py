@@ -4,6 +4,7 @@ Most tasks run in the environment that `pip install -e ".[dev]"` has made. The t
 `lowest` and `newest` install what they need in an environment of their own.
 """
 
+import csv
 import json
 import sys
 import tempfile
@@ -31,8 +32,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def slow(session: nox.Session) -> None:
-    """Run the tests that take minutes, except for the training that `drawn` repeats."""
-    session.run("pytest", "-m", "slow", "-k", "not default_command", *session.posargs)
+    """Run the tests that take minutes, except for the trainings that `drawn` and `lfw` repeat."""
+    repeated = "not default_command and not full_network"
+    session.run("pytest", "-m", "slow", "-k", repeated, *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -99,6 +101,10 @@ def lfw(session: nox.Session) -> None:
     short = ("--data", str(LFW), "--epochs", "2", "--limit")
     with tempfile.TemporaryDirectory() as folder:
         train(session, folder, "full", *short, "256")
+        with (Path(folder) / "full/history.csv").open() as file:
+            first, second = (float(row["loss"]) for row in csv.DictReader(file))
+        if not second < first:
+            session.error(f"The loss does not fall: {first}, then {second}")
         train(session, folder, "names", *short, "512", "--recipe", "unrestricted")
         session.log((Path(folder) / "names/verifier.md").read_text())
 
