@@ -154,5 +154,7 @@ def newest(session: nox.Session) -> None:
 def test_bare(session: nox.Session, *requirements: str) -> None:
     """Run the core tests where only the runtime dependencies and the test tools are installed."""
     session.install("-e", ".[plot,test]", *requirements)
-    session.run("pytest", "-W", "default", *CORE_TESTS)
+    # Exports need extras, and newer versions of Keras for LiteRT.
+    exports = "--ignore=tests/verification/test_export.py"
+    session.run("pytest", "-W", "default", exports, *CORE_TESTS)
     session.run("pytest", "-W", "default", "-m", "slow", "tests/training/metrics")

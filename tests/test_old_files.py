@@ -48,6 +48,8 @@ def test_an_old_compiled_pair_model_trains_on() -> None:
 
 @pytest.mark.parametrize("name", ["classifier", "contrastive"])
 def test_an_old_compiled_tower_trains_on(name: str) -> None:
+    if name == "contrastive" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15):
+        pytest.skip("The file holds a Dense layer of Keras 3.15, which an older Keras cannot read.")
     model = keras.saving.load_model(FILES / f"{name}.keras")
     inputs = IMAGES / 255.0 if name == "classifier" else np.ones((6, 8), np.float32)
     if name == "classifier":
