@@ -5,17 +5,14 @@ It is a process of its own, since TensorFlow accepts logical devices only before
 
 import json
 
+import keras
+import numpy as np
 import tensorflow as tf
 
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from siamese_verify import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
+from siamese_verify.testing.replicas import scores_as_given, two_replicas
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-
-from siamese_verify import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate  # noqa: E402
-
-STRATEGY = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+STRATEGY = two_replicas()
 
 
 def pairs(n):
@@ -31,9 +28,7 @@ def metrics(capacity=2**14):
 
 def scorer(made, **arguments):
     """A model whose scores are its inputs, also after training."""
-    model = keras.Sequential(
-        [keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)]
-    )
+    model = scores_as_given()
     model.compile(keras.optimizers.SGD(0.0), loss="mse", weighted_metrics=made, **arguments)
     return model
 

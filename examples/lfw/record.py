@@ -62,10 +62,15 @@ def _versions() -> dict[str, str]:
     return versions | {"tensorflow": tf.__version__, "keras": keras.__version__}
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(text)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_history(folder: Path, rows: Sequence[Row]) -> None:

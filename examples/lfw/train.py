@@ -25,7 +25,7 @@ from lfw_data import Data, find_data, load_data, training_batches
 from measuring import Measured, measure, show
 from networks import Networks, build_networks, compile_networks
 from options import Options, parse_options
-from record import begin, read_history, write_json, write_scores
+from record import begin, read_history, write_json, write_scores, write_text
 from run_record import RunRecord
 from traits import groups
 
@@ -99,7 +99,7 @@ def save(measured: dict[str, Measured], data: Data, options: Options) -> None:
     run, (verifier, report, _) = options.run, measured["best"]
     verifier.save(run / "verifier.keras")
     card = sv.model_card(verifier, report, groups=groups(data.test), **card_texts(data, options))
-    (run / "verifier.md").write_text(card)
+    write_text(run / "verifier.md", card)
     write_scores(run, data.test.pairs, {name: m.report.scores for name, m in measured.items()})
     sizes = {"parameters": verifier.model.tower.count_params(), "trained_on": data.size()}
     write_json(run / "figures.json", {name: m.figures for name, m in measured.items()} | sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import itertools
@@ -31,35 +32,24 @@ _serial_numbers = itertools.count()
 _live: weakref.WeakSet[Stream] = weakref.WeakSet()
 
 
+@dataclasses.dataclass(eq=False)
 class Stream:
-    """Source of the epochs of one `tf.data.Dataset`, which lives at least as long as the dataset.
+    """Source of the epochs of a `tf.data.Dataset`, which lives at least as long as the dataset."""
 
-    Attributes:
-        next_epoch: Number of the epoch that the next iteration draws.
-        is_complete: Whether the latest iteration has drawn its last batch.
-    """
+    images: Pixels
+    order: Order
+    choose: Choose
+    length: int
+    batch_size: int
+    seed: int
+    augmentation: Augmentation | None
+    next_epoch: int
+    """Number of the epoch that the next iteration draws."""
+    is_complete: bool = True
+    """Whether the latest iteration has drawn its last batch."""
+    serial_number: int = dataclasses.field(default_factory=lambda: next(_serial_numbers))
 
-    def __init__(
-        self,
-        images: Pixels,
-        order: Order,
-        choose: Choose,
-        length: int,
-        batch_size: int,
-        seed: int,
-        augmentation: Augmentation | None,
-        initial_epoch: int,
-    ):
-        self.images = images
-        self.order = order
-        self.choose = choose
-        self.length = length
-        self.batch_size = batch_size
-        self.seed = seed
-        self.augmentation = augmentation
-        self.next_epoch = initial_epoch
-        self.is_complete = True
-        self.serial_number = next(_serial_numbers)
+    def __post_init__(self) -> None:
         _live.add(self)
 
     def draw_epoch(self) -> Iterator[tuple[Any, ...]]:

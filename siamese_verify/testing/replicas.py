@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -45,18 +46,29 @@ def evaluate_on_two_replicas(metric: keras.metrics.Metric, labels: Array, scores
     return float(lines[-1].removeprefix(_FLAG))
 
 
-def _main() -> None:
-    import tensorflow as tf  # Only this process needs it.
+def two_replicas() -> Any:
+    """Split the CPU into two devices, and return a `MirroredStrategy` of both."""
+    import tensorflow as tf  # Other backends do not need it.
 
     device = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def scores_as_given() -> keras.Sequential:
+    """Make a model whose outputs are its inputs."""
+    dense = keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+    return keras.Sequential([keras.Input((1,)), dense])
+
+
+def _main() -> None:
+    strategy = two_replicas()
     task = json.load(sys.stdin)
     importlib.import_module(task["module"])
     labels, scores = np.array(task["labels"]), np.array(task["scores"], np.float32)
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with strategy.scope():
         metric = keras.saving.deserialize_keras_object(task["metric"])
-        dense = keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)
-        model = keras.Sequential([keras.Input((1,)), dense])
+        model = scores_as_given()
         model.compile("sgd", loss="mse", metrics=[metric])
     found = model.evaluate(scores[:, None], labels, batch_size=10, verbose=0)
     print(f"{_FLAG}{found[-1]}")

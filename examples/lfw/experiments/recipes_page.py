@@ -6,7 +6,6 @@ python examples/lfw/experiments recipes
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +14,10 @@ import numpy as np
 from traits import TRAITS
 
 from experiments.ablations import ablations
+from experiments.pages import page_parser, read_traits
 from experiments.plans import CURVE_RUNS, EXPERIMENTS, REPORT_RUNS, WITH_RUNS
 from experiments.recipe_plots import draw_recipes
-from experiments.report_page import DOCS
-from experiments.results import REPORT, Result, Runs, columns, figure, group, load_all, median
-from experiments.run import RESULTS
+from experiments.results import REPORT, Result, Runs, figure, group, load_all, median
 from experiments.tables import compare, markdown
 
 _KOCH_PARAMETERS = 38_949_952  # The oldest results do not record it.
@@ -203,12 +201,7 @@ The most confident errors of each kind:"""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--results", type=Path, default=RESULTS, metavar="DIR", help="default: %(default)s")
-    add("--docs", type=Path, default=DOCS, metavar="DIR", help="default: %(default)s")
+    parser = page_parser(__doc__)
     given = parser.parse_args(arguments)
     others = REPORT_RUNS.keys() | WITH_RUNS.keys()
     names = [_BEST, *(name for name in EXPERIMENTS if name not in others)]
@@ -219,8 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"{given.results} holds no finished run of unrestricted. Train it first: "
             "python examples/lfw/experiments run --data DIR --only unrestricted"
         )
-    table = columns(given.results / "traits.csv")
-    traits = {name: table[name].astype(float) for name in TRAITS}
+    traits = read_traits(given.results)
     (given.docs / "images").mkdir(parents=True, exist_ok=True)
     shown = {_NAMES[name].replace("`", ""): runs[name][0] for name in _RECIPES if name in runs}
     curve = [point(results) for results in on_curve(runs)]

@@ -6,12 +6,11 @@ python examples/lfw/experiments report
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
-from traits import TRAITS
 
+from experiments.pages import page_parser, read_traits
 from experiments.plans import REPORT_RUNS
 from experiments.report_plots import draw
 from experiments.report_tables import (
@@ -27,11 +26,9 @@ from experiments.report_tables import (
     tabulate,
     thresholds,
 )
-from experiments.results import REPORT, Result, columns, load_all
-from experiments.run import RESULTS
+from experiments.results import REPORT, Result, load_all
 
 HERE = Path(__file__).parent
-DOCS = HERE.parents[2] / "docs"
 
 
 def reported(results: list[Result]) -> list[Result]:
@@ -164,12 +161,7 @@ differ by more than two standard errors, which happens by chance once in twenty.
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--results", type=Path, default=RESULTS, metavar="DIR", help="default: %(default)s")
-    add("--docs", type=Path, default=DOCS, metavar="DIR", help="default: %(default)s")
+    parser = page_parser(__doc__)
     given = parser.parse_args(arguments)
     results = load_all(given.results, REPORT_RUNS)
     if not results:
@@ -177,8 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"{given.results} holds no finished run. Train some first: "
             "python examples/lfw/experiments run --data DIR"
         )
-    table = columns(given.results / "traits.csv")
-    traits = {name: table[name].astype(float) for name in TRAITS}
+    traits = read_traits(given.results)
     (given.docs / "images").mkdir(parents=True, exist_ok=True)
     draw(reported(results), given.docs / "images")
     (given.docs / "lfw-results.md").write_text(page(results, traits))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from experiments import ablations
 from experiments import recipes_page as recipes
-from experiments.report_page import DOCS
+from experiments.pages import DOCS
 from experiments.run import RESULTS
 from scipy import stats
 from traits import TRAITS

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from experiments import report_page as report
-from experiments.report_page import DOCS
+from experiments.pages import DOCS
 from experiments.report_tables import verdict
 from experiments.run import RESULTS
 from experiments.tables import compare
