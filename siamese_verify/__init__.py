@@ -20,6 +20,8 @@ _MODULES = {
     if isinstance(statement, ast.ImportFrom)
     for name in statement.names
 }
+# The modules that register classes with Keras. The others are imported when they are used.
+_KERAS_CLASSES = tuple(f"{__name__}.{part}" for part in ("layers", "model", "training"))
 __all__ = sorted(_MODULES)
 
 
@@ -28,7 +30,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(_MODULES[name]), name)
     if "keras" in sys.modules:
-        import_all()
+        import_keras_classes()
     return found
 
 
@@ -37,13 +39,14 @@ def __dir__() -> list[str]:
 
 
 @functools.cache
-def import_all() -> None:
-    """Import every public class, because Keras loads only classes that it knows."""
+def import_keras_classes() -> None:
+    """Import the classes that a file of Keras can name, because Keras loads only known classes."""
     for module in _MODULES.values():
-        importlib.import_module(module)
+        if module.startswith(_KERAS_CLASSES):
+            importlib.import_module(module)
 
 
 _onednn.enable()
 
 if "keras" in sys.modules:
-    import_all()
+    import_keras_classes()

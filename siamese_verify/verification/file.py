@@ -98,7 +98,7 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
             f"{path} was written by a newer siamese-verify, and this version reads formats up to "
             f"{_FORMAT}. Upgrade siamese-verify. Received: format={version}"
         )
-    siamese_verify.import_all()  # Keras loads only classes that it knows.
+    siamese_verify.import_keras_classes()  # Keras loads only classes that it knows.
     for part in _model_parts(config):
         _check_part(path, part)
     try:
