@@ -1,0 +1,38 @@
+"""Texts of users in messages: short, and on one line."""
+
+from __future__ import annotations
+
+import os
+
+_LONGEST = 200
+"""Largest number of characters of one text in a message."""
+
+
+def shown(value: object, longest: int = _LONGEST) -> str:
+    r"""Make a name, a path or a line fit for a message: bounded, and without control characters.
+
+    A name with a line break could otherwise forge a line of output, and a damaged file fill the
+    screen.
+
+    Args:
+        value: Text, bytes, path or anything else, which is shown as `str` shows it.
+        longest: Number of characters to keep.
+
+    Returns:
+        Text on one line. A longer text is cut, and its number of characters follows.
+
+    Examples:
+        >>> shown("Ada\nno problems")
+        'Ada\\nno problems'
+        >>> shown("a" * 1_000, longest=3)
+        'aaa... (1,000 characters)'
+    """
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, (bytes, bytearray)):
+        start, length = value[:longest].decode("utf-8", "backslashreplace"), len(value)
+    else:
+        text = str(value)
+        start, length = text[:longest], len(text)
+    escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in start)
+    return escaped if length <= longest else f"{escaped}... ({length:,} characters)"
