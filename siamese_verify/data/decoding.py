@@ -1,167 +1,103 @@
-"""Decoding: from the contents of an image file to pixels, as a TensorFlow graph."""
+"""Decoding: from the contents of an image file to colours, upright and opaque."""
 
 from __future__ import annotations
 
 import re
+import struct
+from types import ModuleType
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from siamese_verify.data.orientation import upright
+from siamese_verify.data.formats import bmp, gif, jpeg, png
+from siamese_verify.data.formats.header import Header
+from siamese_verify.data.formats.orientation import upright
+from siamese_verify.messages import shown
 
-_PNG, _GIF, _BMP = b"\x89PNG", b"GIF8", b"BM"
-_HEADER_BYTES = 54
-"""Length of the longest header that is read here, which is a BMP's."""
-_GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 4) * ([1, 1, 1, 0] * 256)
+Colours = npt.NDArray[np.uint8]
+"""RGB pixels `(height, width, 3)`."""
+_FORMATS = (jpeg, png, gif, bmp)
+_BYTES_PER_PIXEL = 8
+"""Bytes of an uncompressed pixel of RGBA with 16 bits, the largest."""
+_OTHER_BYTES = 2**20
+"""Bytes that headers may need in a file without many pixels."""
+_TENSOR_BYTES = 2**31 - 1
 
 
 class ImageError(ValueError):
     """Error for a file that cannot be used as an image. Its text names the file and the reason."""
 
 
-def decode(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
+def max_bytes(max_pixels: int) -> int:
+    """Return the largest number of bytes that a file of `max_pixels` pixels may have."""
+    return min(_BYTES_PER_PIXEL * max_pixels + _OTHER_BYTES, _TENSOR_BYTES)
+
+
+def decode(
+    contents: bytes, name: str, max_pixels: int, background: tuple[int, int, int]
+) -> Colours:
     """Decode a JPEG, PNG or BMP, or the first frame of a GIF.
 
-    A JPEG is turned upright, as its Exif header describes.
-
     Args:
-        contents: Contents of the file, a scalar string.
-        channels: 1 (grey) or 3 (RGB). Transparency is dropped.
+        contents: Contents of the file.
+        name: Name of the file in errors.
         max_pixels: Largest number of pixels that the file may hold.
+        background: Colour behind transparent pixels.
 
     Returns:
-        uint8 tensor `(height, width, channels)`.
+        uint8 array `(height, width, 3)`, turned upright by the file's Exif header or XMP packet.
 
     Raises:
-        tf.errors.OpError: If the file has another format, is damaged, or exceeds the limit.
+        ImageError: If the file has another format, is damaged, or exceeds the limit.
+        MemoryError: If the memory does not suffice.
     """
-    # A branch that is inlined costs time even when it does not run.
-    decode_other = tf.function(
-        _decode_other, autograph=False, experimental_attributes={"_noinline": True}
-    )
-    return tf.cond(
-        tf.io.is_jpeg(contents),
-        lambda: upright(_decode_jpeg(contents, channels, max_pixels), contents),
-        lambda: decode_other(contents, channels, max_pixels),
-    )
+    try:
+        format_ = _find_format(contents)
+        header = format_.read_header(contents)
+        _check_size(header, len(contents), max_pixels)
+        pixels = format_.decode(contents, header)
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryError(f"The memory does not suffice to decode {shown(name)}.") from error
+    except (ValueError, IndexError, struct.error, tf.errors.OpError) as error:
+        raise ImageError(f"{shown(name)} cannot be read as an image: {_reason(error)}") from error
+    return upright(on_background(pixels, background), header.orientation)
 
 
-def explain(name: str, error: tf.errors.OpError) -> str:
-    """Shorten TensorFlow's message to the reason, without stack, operation and node names."""
-    lines = [line for line in str(error.message).splitlines() if not line.startswith("\t [[")]
-    reason = re.sub(r"\{\{.*?\}\}|\[Op:.*|assertion failed:|[\[\]]", "", lines[-1])
-    return f"{name} cannot be read as an image: {' '.join(reason.split())}"
+def on_background(pixels: npt.NDArray[np.uint8], background: tuple[int, int, int]) -> Colours:
+    """Lay RGB or RGBA pixels on a background, so that no pixel is transparent."""
+    if pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[..., 3:].astype(np.uint16)
+    mixed = pixels[..., :3] * alpha
+    mixed += np.array(background, np.uint16) * (255 - alpha)
+    mixed += 127  # The sum stays below 2**16, and the division rounds.
+    return (mixed // 255).astype(np.uint8)
 
 
-def center_crop(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Keep the middle of `image`, which must not be smaller."""
-    size = tf.shape(image)
-    fits = _assert(
-        (size[0] >= height) & (size[1] >= width),
-        ["smaller than the centre crop: height and width", size[:2], f"where {height} x {width}"],
-    )
-    with tf.control_dependencies([fits]):
-        top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    return image[top : top + height, left : left + width]
+def _find_format(contents: bytes) -> ModuleType:
+    for format_ in _FORMATS:
+        if contents.startswith(format_.SIGNATURE):
+            return format_
+    raise ValueError("not a JPEG, PNG, BMP or GIF" if contents else "the file is empty")
 
 
-def _assert(condition: tf.Tensor, message: list[object]) -> tf.Operation:
-    return tf.debugging.Assert(condition, message)
+def _check_size(header: Header, n_bytes: int, max_pixels: int) -> None:
+    if header.width < 1 or header.height < 1:
+        raise ValueError("an image without size")
+    if header.width * header.height > max_pixels:
+        n_pixels = header.width * header.height
+        raise ValueError(f"over-large: {n_pixels:,} pixels where max_pixels={max_pixels:,}")
+    if n_bytes > max_bytes(max_pixels):
+        limit = max_bytes(max_pixels)
+        raise ValueError(f"over-large: {n_bytes:,} bytes, where {limit:,} suffice for any image")
 
 
-def _starts_with(contents: tf.Tensor, signature: bytes) -> tf.Tensor:
-    return tf.strings.substr(contents, 0, len(signature)) == signature
-
-
-def _decode_jpeg(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
-    shape = tf.io.extract_jpeg_shape(contents, tf.int64)
-    with tf.control_dependencies([_assert_within(tf.reduce_prod(shape[:2]), max_pixels)]):
-        # Decoding to grey costs half, but the decoder cannot do it from CMYK.
-        return tf.cond(
-            shape[2] == 4,
-            lambda: _decode_rgb(contents, channels),
-            lambda: tf.io.decode_image(contents, channels, expand_animations=False),
-        )
-
-
-def _decode_other(contents: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
-    with tf.control_dependencies(_checks(contents, max_pixels)):
-        # Decoding to grey costs half, but the decoders of BMP and GIF cannot do it.
-        image = tf.cond(
-            _starts_with(contents, _PNG),
-            lambda: tf.io.decode_image(contents, channels, expand_animations=False),
-            lambda: _decode_rgb(contents, channels),
-        )
-    # A GIF's frames may be larger than its header says.
-    within = _assert(
-        tf.reduce_prod(tf.shape(image, tf.int64)[:2]) <= max_pixels,
-        [f"over-large: more pixels than its header says, and than max_pixels={max_pixels}"],
-    )
-    with tf.control_dependencies([within]):
-        return tf.identity(image)
-
-
-def _decode_rgb(contents: tf.Tensor, channels: int) -> tf.Tensor:
-    image = tf.io.decode_image(contents, 3, expand_animations=False)
-    return tf.image.rgb_to_grayscale(image) if channels == 1 else image
-
-
-def _assert_within(n_pixels: tf.Tensor, max_pixels: int) -> tf.Operation:
-    message = ["over-large: pixels", n_pixels, f"where max_pixels={max_pixels}"]
-    return _assert(n_pixels <= max_pixels, message)
-
-
-def _checks(contents: tf.Tensor, max_pixels: int) -> list[tf.Operation]:
-    """Assert what the decoders do not check, or check too late."""
-    padded = tf.strings.join([contents, b"\0" * _HEADER_BYTES])
-    header = tf.cast(
-        tf.io.decode_raw(tf.strings.substr(padded, 0, _HEADER_BYTES), tf.uint8), tf.int64
-    )
-    n_pixels = _count_pixels(contents, header)
-    is_gif, is_bmp = _starts_with(contents, _GIF), _starts_with(contents, _BMP)
-    whole = tf.cond(is_gif, lambda: _is_whole_gif(contents), lambda: True)
-    plain = tf.cond(is_bmp, lambda: _is_plain_bmp(contents, header), lambda: True)
-    return [
-        _assert(tf.strings.length(contents) > 0, ["the file is empty"]),
-        _assert(n_pixels > 0, ["not a JPEG, PNG, BMP or GIF, or one without size"]),
-        _assert_within(n_pixels, max_pixels),
-        _assert(whole, ["truncated: the GIF has no end"]),
-        _assert(plain, ["a BMP with a palette or compression, which must be saved as PNG"]),
-    ]
-
-
-def _count_pixels(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    """Compute width times height from the header of a PNG, GIF or BMP, or -1 for other files."""
-
-    def product(start: int, length: int, *, big_endian: bool = False) -> tf.Tensor:
-        """Multiply the two integers of `length` bytes that stand at `start`."""
-        powers = 256 ** np.arange(length, dtype=np.int64)
-        digits = tf.reshape(header[start : start + 2 * length], (2, length))
-        sizes = tf.linalg.matvec(digits, powers[::-1] if big_endian else powers)
-        # A BMP that is stored from its top has a negative height.
-        return tf.reduce_prod(tf.minimum(sizes, 2**32 - sizes))
-
-    return tf.case(
-        [
-            (_starts_with(contents, _PNG), lambda: product(16, 4, big_endian=True)),
-            (_starts_with(contents, _GIF), lambda: product(6, 2)),
-            (_starts_with(contents, _BMP), lambda: product(18, 4)),
-        ],
-        default=lambda: tf.constant(-1, tf.int64),
-    )
-
-
-def _is_whole_gif(contents: tf.Tensor) -> tf.Tensor:
-    """Tell whether the GIF has its trailer, since the decoder ignores missing later frames."""
-    unpadded = tf.strings.regex_replace(contents, b"\\x00+$", b"")
-    return tf.strings.substr(unpadded, -1, 1) == b";"
-
-
-def _is_plain_bmp(contents: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    """Tell whether the pixels are colours, since the decoder reads palette indices as grey."""
-    bits, compression = header[28], header[30]
-    padded = tf.strings.join([contents, b"\0" * 2048])
-    palette = tf.strings.substr(padded, tf.cast(14 + header[14], tf.int32), 1024)
-    is_grey = palette == tf.constant(_GREY_PALETTE.astype(np.uint8).tobytes())
-    is_colour = (bits >= 24) & ((compression == 0) | (compression == 3))
-    return is_colour | ((bits == 8) & (compression == 0) & is_grey)
+def _reason(error: Exception) -> str:
+    """Shorten an error to the reason, without TensorFlow's stack, operation and node names."""
+    if isinstance(error, (IndexError, struct.error)):
+        return "truncated"
+    message = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    lines = [line for line in message.splitlines() if not line.startswith("\t [[")]
+    reason = re.sub(r"\{\{.*?\}\}|\[Op:.*|assertion failed:|[\[\]]", "", lines[-1] if lines else "")
+    return shown(" ".join(reason.split())) or "the decoder does not say why"

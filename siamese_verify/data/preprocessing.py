@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,11 @@ import tensorflow as tf
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data import decoding
 from siamese_verify.data.decoding import ImageError
+from siamese_verify.messages import shown
 
+_BRIGHTNESS = np.float32([19595, 38470, 7471]) / np.float32(2**16)
+"""Weights of red, green and blue. Sums of 24 bits are exact in float32."""
+_BLOCK_PIXELS = 2**20
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -21,16 +24,20 @@ Pixels = npt.NDArray[np.uint8]
 class Preprocessing:
     """The steps from an image file to the pixels that a network receives.
 
-    A JPEG, PNG or BMP, or the first frame of a GIF, is decoded and cropped. Then it is resized
-    bilinearly with antialiasing, and kept as uint8. `scale` and batches bring pixels to [0, 1].
+    A JPEG, PNG or BMP, or the first frame of a GIF, is decoded and turned upright as its Exif
+    header says. Where it is transparent, it is laid on a background. Then it is cropped, and
+    resized bilinearly with antialiasing. It is kept as uint8. `scale` and batches bring pixels to
+    [0, 1]. A path, bytes, an open file, an array and a PIL image result in the same pixels.
 
     Args:
         image_size: Height and width of the result, in pixels.
-        channels: 1 (grey) or 3 (RGB). Transparency is dropped.
+        channels: 1 (grey) or 3 (RGB).
         center_crop: Height and width of the middle part to keep, in pixels of the file. By default
             all is kept.
         max_pixels: Largest number of pixels (width times height) that a file may hold. It is
-            checked before decoding, so that a small file cannot fill the memory.
+            checked before decoding, so that a small file cannot fill the memory. It also limits a
+            file's bytes, to 8 a pixel and 1 MiB for headers.
+        background: Colour behind transparent pixels: red, green and blue, each from 0 to 255.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -46,6 +53,7 @@ class Preprocessing:
     channels: int = 1
     center_crop: tuple[int, int] | None = None
     max_pixels: int = 50_000_000
+    background: tuple[int, int, int] = (255, 255, 255)
 
     def __post_init__(self) -> None:
         for name in ("image_size", "center_crop"):
@@ -62,9 +70,11 @@ class Preprocessing:
                     f"Received: {name}={size}"
                 )
             object.__setattr__(self, name, (int(size[0]), int(size[1])))
-        if self.channels not in (1, 3):
-            raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels}")
-        whole_number("max_pixels", self.max_pixels)
+        if not is_whole_number(self.channels) or self.channels not in (1, 3):
+            raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels!r}")
+        object.__setattr__(self, "channels", int(self.channels))
+        object.__setattr__(self, "max_pixels", whole_number("max_pixels", self.max_pixels))
+        object.__setattr__(self, "background", _checked_colour(self.background))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -72,7 +82,7 @@ class Preprocessing:
         return (*self.image_size, self.channels)
 
     def decode(self, contents: bytes, name: str = "image") -> Pixels:
-        """Decode, crop and resize one file. A JPEG is turned upright by its Exif header.
+        """Decode, crop and resize one file, turned upright by its Exif header.
 
         Args:
             contents: Bytes of a JPEG, PNG, BMP or GIF file.
@@ -84,45 +94,78 @@ class Preprocessing:
         Raises:
             ImageError: If the file is empty, damaged, of another format, larger than `max_pixels`
                 or smaller than `center_crop`.
+            MemoryError: If the memory does not suffice.
         """
-        try:
-            pixels: Pixels = self.decode_tensor(tf.constant(contents)).numpy()
-        except tf.errors.OpError as error:
-            raise ImageError(decoding.explain(name, error)) from error
-        return pixels
+        decoded = decoding.decode(contents, name, self.max_pixels, self.background)
+        return self.prepare(decoded, name)
 
-    def decode_tensor(self, contents: tf.Tensor) -> tf.Tensor:
-        """Decode as `decode` does, in a graph: from a scalar string to a uint8 tensor."""
-        return _decoder(self)(contents)
+    def prepare(self, colours: npt.NDArray[np.uint8], name: str = "image") -> Pixels:
+        """Crop and resize RGB pixels, uint8 `(height, width, 3)`, and make them grey if need be.
 
-    def crop_and_resize(self, image: tf.Tensor) -> tf.Tensor:
-        """Crop and resize decoded pixels, a uint8 tensor `(height, width, channels)`."""
+        Raises:
+            ImageError: If there are fewer pixels than `center_crop`.
+        """
         if self.center_crop is not None:
-            image = decoding.center_crop(image, *self.center_crop)
-        image = tf.image.resize(image, self.image_size, method="bilinear", antialias=True)
-        # Resized pixels are means of pixels, so none is out of range.
-        return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), self.shape)
+            colours = _center_crop(colours, *self.center_crop, name)
+        pixels = colours if self.channels == 3 else _grey(colours)
+        if pixels.shape == self.shape:
+            return np.ascontiguousarray(pixels)
+        return _resized(pixels, *self.image_size)
 
 
-@functools.lru_cache(maxsize=16)
-def _decoder(preprocessing: Preprocessing) -> Any:
-    """Build the graph. It is kept, because building is slower than decoding an image."""
-    decode = _graph_before_resizing(preprocessing.channels, preprocessing.max_pixels)
-    return tf.function(
-        lambda contents: preprocessing.crop_and_resize(decode(contents)),
-        [tf.TensorSpec((), tf.string)],
-        autograph=False,
+def _checked_colour(colour: Any) -> tuple[int, int, int]:
+    if not (
+        isinstance(colour, (tuple, list))
+        and len(colour) == 3
+        and all(is_whole_number(level, 0) and level <= 255 for level in colour)
+    ):
+        raise ValueError(
+            "`background` must be red, green and blue, whole numbers from 0 to 255. "
+            f"Received: background={colour!r}"
+        )
+    red, green, blue = map(int, colour)
+    return red, green, blue
+
+
+def _center_crop(
+    colours: npt.NDArray[np.uint8], height: int, width: int, name: str
+) -> npt.NDArray[np.uint8]:
+    """Keep the middle."""
+    top, left = (colours.shape[0] - height) // 2, (colours.shape[1] - width) // 2
+    if top < 0 or left < 0:
+        raise ImageError(
+            f"{shown(name)} cannot be read as an image: smaller than the centre crop. Received: "
+            f"{colours.shape[0]} x {colours.shape[1]} pixels, center_crop=({height}, {width})"
+        )
+    return colours[top : top + height, left : left + width]
+
+
+def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Compute the brightness (ITU-R BT.601), rounded as Pillow rounds it."""
+    grey = np.empty((*colours.shape[:2], 1), np.uint8)
+    # In blocks, since the floats need more memory than the image.
+    rows = max(1, _BLOCK_PIXELS // colours.shape[1])
+    for start in range(0, len(colours), rows):
+        block = colours[start : start + rows].astype(np.float32)
+        grey[start : start + rows, :, 0] = block @ _BRIGHTNESS + np.float32(0.5)
+    return grey
+
+
+def _resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> Pixels:
+    """Resize bilinearly with antialiasing, as `tf.image.resize` does with more overhead."""
+    scales = np.float32([height / pixels.shape[0], width / pixels.shape[1]])
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=pixels[None],
+        size=np.int32([height, width]),
+        scale=scales,
+        translation=np.zeros(2, np.float32),
+        kernel_type="triangle",
+        antialias=True,
     )
-
-
-@functools.lru_cache(maxsize=16)
-def _graph_before_resizing(channels: int, max_pixels: int) -> Any:
-    """Build the graph up to resizing, which is the slow part, once for all sizes and crops."""
-    return tf.function(
-        lambda contents: decoding.decode(contents, channels, max_pixels),
-        [tf.TensorSpec((), tf.string)],
-        autograph=False,
-    )
+    # Many a mean lies halfway between two levels, up to the rounding of floats. It is rounded up
+    # for certain, so that another implementation rounds it alike.
+    levels: Pixels = (resized.numpy()[0] + np.float32(0.5 + 2**-10)).astype(np.uint8)
+    return levels
 
 
 def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:

@@ -4,57 +4,62 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from siamese_verify.data import decoding
-from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.decoding import Colours, ImageError, max_bytes, on_background
+from siamese_verify.data.formats.orientation import upright
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, scale
-from siamese_verify.files import PathLike
+from siamese_verify.files import PathLike, read_regular_file
+from siamese_verify.messages import shown
 
 ImageLike: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any
 """An image in any form that `read_image` accepts. `Any` stands for PIL's images."""
 _CHANNELS = (1, 3, 4)
 """Numbers of channels of grey, RGB and RGBA arrays."""
+_ORIENTATION_TAG = 0x0112
 _PATHS, _CONTENTS = (str, os.PathLike), (bytes, bytearray, memoryview)
 
 
 def read_image(image: ImageLike, preprocessing: Preprocessing) -> Pixels:
     """Read an image as the pixels that a network receives.
 
+    Every route leads to the same pixels. So an array is cropped and resized as a file is, also if
+    it has the shape of `preprocessing`.
+
     Args:
         image: Path, bytes of a file, open file, array or PIL image. An array has the shape
             `(height, width)` or `(height, width, channels)`. It is grey, RGB or RGBA, in uint8 or
-            floats in [0, 1]. If it has the shape of `preprocessing`, it is neither cropped nor
-            resized.
-        preprocessing: Cropping, size and channels of the result.
+            floats in [0, 1], and upright.
+        preprocessing: Background, cropping, size and channels of the result.
 
     Returns:
         uint8 array `(height, width, channels)` of the shape of `preprocessing`.
 
     Raises:
-        ImageError: If a file cannot be decoded, or an array has another type, shape or range.
+        ImageError: If a file cannot be decoded, is larger than its limit, or is not a regular
+            file. Also if an array or a PIL image has another type, shape or range.
         TypeError: If `image` has another type.
         OSError: If the path cannot be read.
+        MemoryError: If the memory does not suffice.
 
     Examples:
         >>> read_image(np.zeros((60, 40, 3), np.uint8), Preprocessing((8, 8))).shape
         (8, 8, 1)
     """
     if isinstance(image, _PATHS):
-        return preprocessing.decode(Path(image).read_bytes(), os.fspath(image))
+        return preprocessing.decode(read_image_file(image, preprocessing), os.fspath(image))
     if isinstance(image, _CONTENTS):
         return preprocessing.decode(bytes(image))
     if isinstance(image, np.ndarray):
-        return _from_array(image, preprocessing)
+        return preprocessing.prepare(_from_array(image, preprocessing), "An array")
     if _is_pil(image):
-        return _from_array(_from_pil(image, preprocessing.channels), preprocessing)
+        return preprocessing.prepare(_from_pil(image, preprocessing), "A PIL image")
     if hasattr(image, "read"):
-        contents = image.read()
+        # One byte more than the limit shows that a file is too large.
+        contents = image.read(max_bytes(preprocessing.max_pixels) + 1)
         if not isinstance(contents, bytes):
             raise TypeError(
                 "A file must be opened in binary mode, such as open(path, 'rb'). "
@@ -67,22 +72,45 @@ def read_image(image: ImageLike, preprocessing: Preprocessing) -> Pixels:
     )
 
 
+def read_image_file(path: PathLike, preprocessing: Preprocessing) -> bytes:
+    """Read the contents of an image file, which is a regular one of limited size.
+
+    Raises:
+        ImageError: If it is not a regular file, or is too large.
+        OSError: If the path cannot be read.
+    """
+    try:
+        return read_regular_file(path, max_bytes(preprocessing.max_pixels))
+    except ValueError as error:
+        raise ImageError(f"{shown(path)} cannot be read as an image. {error}") from error
+
+
 def _is_pil(image: Any) -> bool:
     """Tell whether it is a PIL image, without PIL, which need not be installed."""
     return hasattr(image, "convert") and hasattr(image, "getbands")
 
 
-def _from_pil(image: Any, channels: int) -> Pixels:
-    from PIL import ImageOps
-
+def _from_pil(image: Any, preprocessing: Preprocessing) -> Colours:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise ImageError(
             "A PIL image must have 8 bits a channel, since PIL cuts off larger values. Pass the "
             "path of the file instead, or an array of floats in [0, 1]. "
             f"Received: mode {image.mode}"
         )
-    upright = ImageOps.exif_transpose(image)
-    return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+    if image.width * image.height > preprocessing.max_pixels:
+        raise ImageError(
+            f"A PIL image is over-large. Received: {image.width * image.height:,} pixels where "
+            f"max_pixels={preprocessing.max_pixels:,}"
+        )
+    try:
+        image.load()  # Some files have their Exif header after the pixels.
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        has_alpha = "transparency" in image.info or "A" in image.mode.upper()[1:]
+        pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises several types.
+        raise ImageError(f"A PIL image cannot be used. {shown(error)}") from error
+    orientation = orientation if orientation in range(1, 9) else 1
+    return upright(on_background(pixels, preprocessing.background), orientation)
 
 
 def image_list(images: Iterable[ImageLike]) -> Iterable[ImageLike]:
@@ -111,7 +139,7 @@ def _is_one_array(images: Any) -> bool:
     return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in _CHANNELS)
 
 
-def _from_array(array: npt.NDArray[Any], preprocessing: Preprocessing) -> Pixels:
+def _from_array(array: npt.NDArray[Any], preprocessing: Preprocessing) -> Colours:
     pixels = array[..., None] if array.ndim == 2 else array
     if pixels.ndim != 3 or pixels.shape[2] not in _CHANNELS or not pixels.size:
         raise ImageError(
@@ -123,16 +151,6 @@ def _from_array(array: npt.NDArray[Any], preprocessing: Preprocessing) -> Pixels
             pixels = np.round(scale(pixels) * 255).astype(np.uint8)
         except ValueError as error:
             raise ImageError(f"An array cannot be used as an image. {error}") from error
-    if pixels.shape == preprocessing.shape:
-        return pixels
-    try:
-        # Transparency is dropped, as when a file is decoded.
-        colour = tf.constant(pixels[:, :, :3])
-        if colour.shape[2] == 3 and preprocessing.channels == 1:
-            colour = tf.image.rgb_to_grayscale(colour)
-        elif colour.shape[2] == 1 and preprocessing.channels == 3:
-            colour = tf.image.grayscale_to_rgb(colour)
-        resized: Pixels = preprocessing.crop_and_resize(colour).numpy()
-    except tf.errors.OpError as error:
-        raise ImageError(decoding.explain("An image", error)) from error
-    return resized
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    return on_background(pixels, preprocessing.background)

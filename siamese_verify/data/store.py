@@ -5,22 +5,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from siamese_verify.data.decoding import ImageError, explain
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
+from siamese_verify.data.reading import read_image, read_image_file
 from siamese_verify.files import PathLike, replacing
 
 _CHUNK = 64
 """Number of images per step of the progress bar."""
-_CACHE_FORMAT = 2
+_CACHE_FORMAT = 3
 """Number to raise whenever the same file and settings result in other pixels."""
 
 
@@ -46,7 +48,8 @@ def load_images(
         uint8 array `(len(paths), height, width, channels)`, read-only with `cache`.
 
     Raises:
-        ImageError: If a file cannot be decoded (see `Preprocessing.decode`). Names the file.
+        ImageError: If a file cannot be used (see `read_image`). Names the file.
+        OSError: If a file cannot be read, or the disk is too full for the cache.
     """
     shape = (len(paths), *preprocessing.shape)
     if cache is None:
@@ -56,7 +59,7 @@ def load_images(
     kept = Path(cache) / f"{_fingerprint(paths, preprocessing)}.npy"
     if not _is_complete(kept, shape):
         with replacing(kept) as unfinished:
-            mapped = np.lib.format.open_memmap(unfinished, "w+", np.uint8, shape)
+            mapped = _map_new(unfinished, shape)
             _decode_into(mapped, paths, preprocessing, verbose)
             mapped.flush()
     opened: Pixels = np.lib.format.open_memmap(kept, "r")
@@ -73,33 +76,42 @@ def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
 def _decode_into(
     pixels: Pixels, paths: Sequence[PathLike], preprocessing: Preprocessing, verbose: bool
 ) -> None:
-    names = [os.fsencode(path) for path in paths]
-    decoded = without_autotuning(
-        tf.data.Dataset.from_tensor_slices(names)
-        .map(lambda name: preprocessing.decode_tensor(tf.io.read_file(name)), tf.data.AUTOTUNE)
-        .batch(_CHUNK)
-        .prefetch(1)
-    )
-    progress = keras.utils.Progbar(len(names), unit_name="image") if verbose else None
-    done = 0
-    try:
-        for chunk in decoded.as_numpy_iterator():
-            pixels[done : done + len(chunk)] = chunk
-            done += len(chunk)
-            if progress:
-                progress.update(done)
-    except tf.errors.OpError as error:
-        # The error does not name the file, so each image of this chunk is decoded on its own.
-        for path in paths[done : done + _CHUNK]:
-            preprocessing.decode(Path(path).read_bytes(), os.fspath(path))
-        raise ImageError(explain("An image", error)) from error
+    def decode(i: int) -> None:
+        pixels[i] = read_image(paths[i], preprocessing)
+
+    progress = keras.utils.Progbar(len(paths), unit_name="image") if verbose else None
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for done, _ in enumerate(pool.map(decode, range(len(paths))), start=1):
+                if progress and (done % _CHUNK == 0 or done == len(paths)):
+                    progress.update(done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # Otherwise the others would be decoded first.
+            raise
+
+
+def _map_new(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Map a new file of pixels into memory, whose space on the disk is reserved.
+
+    Raises:
+        OSError: If the disk is full. Writing to a mapping could not tell, and ends the process.
+    """
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, file.tell() + math.prod(shape))
+        else:
+            for _ in range(shape[0]):
+                file.write(bytes(math.prod(shape[1:])))
+    return np.lib.format.open_memmap(path, "r+")
 
 
 def _fingerprint(paths: Sequence[PathLike], preprocessing: Preprocessing) -> str:
     """Compute a digest of everything that the pixels depend on."""
 
     def digest(path: PathLike) -> bytes:
-        return hashlib.sha256(Path(path).read_bytes()).digest()
+        return hashlib.sha256(read_image_file(path, preprocessing)).digest()
 
     settings = [_CACHE_FORMAT, tf.__version__, dataclasses.asdict(preprocessing)]
     everything = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

@@ -1,0 +1,50 @@
+"""BMP, decoded by TensorFlow where it holds plain colours or greys.
+
+Files with other palettes, masks or compression are not decoded, because TensorFlow reads them as
+other pixels than the pixels they hold.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from siamese_verify.data.formats.header import Header
+
+SIGNATURE = b"BM"
+_HEADER_SIZES = (40, 52, 56, 64, 108, 124)
+_PLAIN, _BY_MASKS = 0, 3
+_BLUE_FIRST = (0xFF0000, 0xFF00, 0xFF)
+"""Masks of red, green and blue in the order of bytes that the decoder expects."""
+_ALPHA = 0xFF000000
+_GREYS = (np.repeat(np.arange(256, dtype=np.uint8), 4) * ([1, 1, 1, 0] * 256)).tobytes()
+
+
+def read_header(contents: bytes) -> Header:
+    """Read the size, and check that the decoder can read the pixels."""
+    (header_size,) = struct.unpack_from("<I", contents, 14)
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", contents, 18)
+    red, green, blue, alpha = struct.unpack_from("<4I", contents.ljust(70, b"\0"), 54)
+    if header_size < 56:  # A shorter header has no mask of alpha.
+        alpha = 0
+    if compression == _BY_MASKS:
+        is_plain = bits == 32 and (red, green, blue) == _BLUE_FIRST and alpha in (0, _ALPHA)
+    else:
+        alpha = 0  # A fourth byte is filling.
+        is_grey = bits == 8 and contents[14 + header_size :][:1024] == _GREYS
+        is_plain = compression == _PLAIN and (bits in (24, 32) or is_grey)
+    if header_size not in _HEADER_SIZES or not is_plain:
+        raise ValueError("a BMP with a palette, masks or compression, which must be saved as PNG")
+    # A BMP that is stored from its top has a negative height.
+    return Header(width, abs(height), has_alpha=alpha == _ALPHA)
+
+
+def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
+    """Decode to RGB or RGBA."""
+    pixels: npt.NDArray[np.uint8] = tf.io.decode_bmp(contents).numpy()
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    return pixels if header.has_alpha else pixels[..., :3]

@@ -1,0 +1,69 @@
+"""JPEG (ITU-T T.81), decoded by TensorFlow, or strictly by simplejpeg where it is installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from siamese_verify.data.formats.header import Header
+from siamese_verify.data.formats.orientation import read_orientation
+
+SIGNATURE = b"\xff\xd8\xff"
+_MOST_SCANS = 32
+"""Largest number of scans. Encoders write up to about ten, and each costs time."""
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_APP1, _START_OF_SCAN, _END = 0xE1, 0xDA, 0xD9
+# Start of frame in all its kinds, except for three markers in this range.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# In the data of a scan, 0xFF stands before a zero, a restart marker or filling.
+_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+
+
+def read_header(contents: bytes) -> Header:
+    """Read the size and the orientation, and check the number of scans."""
+    size, exif, xmp, n_scans = None, b"", None, 0
+    for marker, start, end in _segments(contents):
+        segment = contents[start:end]
+        if marker in _FRAMES and size is None:
+            size = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big")
+        elif marker == _APP1 and not n_scans and segment.startswith(_EXIF):
+            exif += segment[len(_EXIF) :]  # A long header is continued in the next segment.
+        elif marker == _APP1 and not n_scans and segment.startswith(_XMP):
+            xmp = segment[len(_XMP) :]
+        n_scans += marker == _START_OF_SCAN
+        if n_scans > _MOST_SCANS:
+            raise ValueError(f"a JPEG of more than {_MOST_SCANS} scans, which would cost much time")
+    if size is None:
+        raise ValueError("a JPEG without size")
+    return Header(*size, read_orientation(exif, xmp))
+
+
+def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
+    """Decode to RGB.
+
+    The inverse cosine transform is exact, as in Pillow. Grey is computed from colours, since the
+    brightness that a file stores is another where a colour is out of range.
+    """
+    try:
+        import simplejpeg
+    except ImportError:
+        pixels: npt.NDArray[np.uint8] = tf.io.decode_jpeg(
+            contents, channels=3, dct_method="INTEGER_ACCURATE"
+        ).numpy()
+        return pixels
+    strict: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(contents, "RGB", strict=True)
+    return strict
+
+
+def _segments(contents: bytes) -> Iterator[tuple[int, int, int]]:
+    """Find the marker, the start and the end of each segment, up to the end of the image."""
+    position = 2
+    while (found := _NEXT_MARKER.search(contents, position)) and contents[found.end() - 1] != _END:
+        start = found.end() + 2
+        length = int.from_bytes(contents[found.end() : start], "big")
+        position = found.end() + max(length, 2)
+        yield contents[found.end() - 1], start, position
