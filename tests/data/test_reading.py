@@ -1,14 +1,16 @@
 """Tests of one image in the forms that a user has."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from encoded_images import ENCODED, NOISE, SMALL, encode
+from encoded_images import ENCODED, NOISE, SMALL, by_pillow, encode
 from PIL import Image
 
 from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import image_list, read_image
 
 
@@ -18,30 +20,71 @@ def test_a_pil_image_of_more_than_8_bits_raises_an_error(mode: str):
         read_image(Image.new(mode, (6, 4)), SMALL)
 
 
+CROPPED = Preprocessing((6, 4), center_crop=(10, 12))
+
+
+@pytest.mark.parametrize("preprocessing", [SMALL, CROPPED], ids=["whole", "cropped"])
 @pytest.mark.parametrize("kind", ENCODED)
-def test_every_form_of_a_file_has_the_same_pixels(kind: str, tmp_path: Path):
+def test_every_form_of_a_file_has_the_same_pixels(
+    kind: str, preprocessing: Preprocessing, tmp_path: Path
+):
     contents = ENCODED[kind]
     path = tmp_path / "Ada"
     path.write_bytes(contents)
-    expected = SMALL.decode(contents)
-    for form in [path, str(path), bytearray(contents), memoryview(contents), io.BytesIO(contents)]:
-        np.testing.assert_array_equal(read_image(form, SMALL), expected)
+    expected = by_pillow(contents, preprocessing)
+    forms = [path, str(path), contents, bytearray(contents), memoryview(contents)]
+    for form in [*forms, io.BytesIO(contents), Image.open(io.BytesIO(contents))]:
+        np.testing.assert_array_equal(read_image(form, preprocessing), expected)
     with path.open("rb") as file:
-        np.testing.assert_array_equal(read_image(file, SMALL), expected)
+        np.testing.assert_array_equal(read_image(file, preprocessing), expected)
+    array = np.asarray(Image.open(io.BytesIO(contents)).convert("RGBA"))
+    for form in [array, array / 255, array.astype(np.float32) / 255]:
+        np.testing.assert_array_equal(read_image(form, preprocessing), expected)
 
 
-def test_an_array_and_a_pil_image_have_the_pixels_of_their_file():
-    expected = SMALL.decode(encode(NOISE, "PNG"))
-    for form in [NOISE, Image.fromarray(NOISE)]:
-        # TensorFlow decodes a PNG to grey with other rounding than it converts colours.
-        pixels = read_image(form, SMALL)
-        assert (pixels.shape, pixels.dtype) == (SMALL.shape, np.uint8)
-        assert np.abs(pixels.astype(int) - expected).max() <= 1
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "HSV"])
+def test_a_pil_image_of_any_mode_has_the_pixels_that_pil_shows(mode: str):
+    image = Image.fromarray(NOISE).convert("RGBA").convert(mode)
+    expected = read_image(np.asarray(image.convert("RGBA")), SMALL)
+    np.testing.assert_array_equal(read_image(image, SMALL), expected)
 
 
-def test_an_array_of_the_right_shape_stays():
+def test_an_array_of_the_final_shape_is_cropped_too():
     pixels = np.arange(24, dtype=np.uint8).reshape(6, 4, 1)
-    assert read_image(pixels, SMALL) is pixels
+    np.testing.assert_array_equal(read_image(pixels, SMALL), pixels)
+    cropped = Preprocessing((6, 4), center_crop=(2, 2))
+    np.testing.assert_array_equal(
+        read_image(pixels, cropped), read_image(encode(pixels[..., 0], "PNG"), cropped)
+    )
+
+
+def test_a_pil_image_that_cannot_be_used_raises_an_image_error():
+    truncated = Image.open(io.BytesIO(encode(NOISE, "JPEG")[:-100]))
+    for image in (Image.new("LAB", (9, 9)), truncated):
+        with pytest.raises(ImageError, match="A PIL image cannot be used"):
+            read_image(image, SMALL)
+    with pytest.raises(ImageError, match=r"over-large.* 480 pixels where max_pixels=479"):
+        read_image(Image.fromarray(NOISE), Preprocessing((6, 4), max_pixels=479))
+
+
+def test_only_regular_files_are_read(tmp_path: Path):
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    for path in (pipe, "/dev/zero"):
+        with pytest.raises(ImageError, match="is not a regular file"):
+            read_image(path, SMALL)
+    with pytest.raises(OSError, match="directory"):
+        read_image(tmp_path, SMALL)
+
+
+def test_a_file_of_any_size_is_refused_without_reading_it(tmp_path: Path):
+    sparse = tmp_path / "sparse.png"
+    with sparse.open("wb") as file:
+        file.truncate(9 << 30)
+    with pytest.raises(ImageError, match="too large"):
+        read_image(sparse, SMALL)
+    with Path("/dev/zero").open("rb") as endless, pytest.raises(ImageError, match="not a JPEG"):
+        read_image(endless, Preprocessing((6, 4), max_pixels=24))
 
 
 @pytest.mark.parametrize("image", [None, 3, [1, 2], {}])

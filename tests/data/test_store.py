@@ -1,13 +1,15 @@
 """Tests of the pixels of many images: decoded once, and kept in a cache."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from encoded_images import ENCODED, NOISE, SMALL, encode, png_header, unsized, write_greys
 
 from siamese_verify.data import store
@@ -23,16 +25,13 @@ needs_lfw = pytest.mark.skipif(not LFW.is_dir(), reason="needs LFW in ../shared/
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The contents of every file that is decoded from here on."""
     contents: list[bytes] = []
-    decode = Preprocessing.decode_tensor
+    decode = Preprocessing.decode
 
-    def note(one: bytes) -> bytes:
+    def noting(self: Preprocessing, one: bytes, name: str = "image") -> np.ndarray:
         contents.append(one)
-        return one
+        return decode(self, one, name)
 
-    def noting(self: Preprocessing, one: tf.Tensor) -> tf.Tensor:
-        return decode(self, tf.ensure_shape(tf.numpy_function(note, [one], tf.string), ()))
-
-    monkeypatch.setattr(Preprocessing, "decode_tensor", noting)
+    monkeypatch.setattr(Preprocessing, "decode", noting)
     return contents
 
 
@@ -52,7 +51,7 @@ def test_many_files_are_decoded_as_each_alone(tmp_path: Path):
     paths = [tmp_path / kind for kind in ENCODED]
     for path in paths:
         path.write_bytes(ENCODED[path.name])
-    preprocessing = Preprocessing((9, 8), channels=3, center_crop=(30, 30))
+    preprocessing = Preprocessing((9, 8), channels=3, center_crop=(20, 20))
     pixels = load_images(paths, preprocessing, verbose=False)
     np.testing.assert_array_equal(pixels, [preprocessing.decode(one) for one in ENCODED.values()])
 
@@ -225,6 +224,29 @@ def test_an_interrupted_write_leaves_nothing(
             load(paths, cache)
     assert list(cache.iterdir()) == []
     np.testing.assert_array_equal(load(paths, cache)[:, 0, 0, 0], [1, 2, 3])
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs a small file system of its own")
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(tmp_path: Path):
+    script = """
+import sys
+from pathlib import Path
+from siamese_verify.data.preprocessing import Preprocessing
+from siamese_verify.data.store import load_images
+path, cache = Path(sys.argv[1]), Path(sys.argv[2])
+try:
+    load_images([path] * 400, Preprocessing((105, 105)), cache=cache, verbose=False)
+except OSError as error:
+    print(error.strerror, len(list(cache.iterdir())))
+"""
+    (path,) = write_greys(tmp_path, 1)
+    (tmp_path / "disk").mkdir()
+    mounted = 'mount -t tmpfs -o size=2m tmpfs "$4" && exec "$0" "$1" "$2" "$3" "$4"'
+    command = ["unshare", "-Urm", "sh", "-c", mounted, sys.executable, "-c", script, path]
+    run = subprocess.run([*command, tmp_path / "disk"], capture_output=True, text=True)
+    if "mount:" in run.stderr or "unshare:" in run.stderr:
+        pytest.skip(f"Another file system cannot be made here: {run.stderr}")
+    assert run.stdout == "No space left on device 0\n"
 
 
 def test_an_unusable_image_leaves_nothing_in_the_cache(paths: list[Path], cache: Path):

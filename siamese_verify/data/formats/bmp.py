@@ -20,7 +20,6 @@ _PLAIN, _BY_MASKS = 0, 3
 _BLUE_FIRST = (0xFF0000, 0xFF00, 0xFF)
 """Masks of red, green and blue in the order of bytes that the decoder expects."""
 _ALPHA = 0xFF000000
-_GREYS = (np.repeat(np.arange(256, dtype=np.uint8), 4) * ([1, 1, 1, 0] * 256)).tobytes()
 
 
 def read_header(contents: bytes) -> Header:
@@ -34,7 +33,7 @@ def read_header(contents: bytes) -> Header:
         is_plain = bits == 32 and (red, green, blue) == _BLUE_FIRST and alpha in (0, _ALPHA)
     else:
         alpha = 0  # A fourth byte is filling.
-        is_grey = bits == 8 and contents[14 + header_size :][:1024] == _GREYS
+        is_grey = bits == 8 and _is_grey(contents[14 + header_size :][:1024])
         is_plain = compression == _PLAIN and (bits in (24, 32) or is_grey)
     if header_size not in _HEADER_SIZES or not is_plain:
         raise ValueError("a BMP with a palette, masks or compression, which must be saved as PNG")
@@ -48,3 +47,8 @@ def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
     return pixels if header.has_alpha else pixels[..., :3]
+
+
+def _is_grey(palette: bytes) -> bool:
+    """Tell whether the colours of a palette are the greys of their numbers."""
+    return palette[0::4] == palette[1::4] == palette[2::4] == bytes(range(256))

@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81), decoded by TensorFlow, or strictly by simplejpeg where it is installed."""
+"""JPEG (ITU-T T.81), decoded by TensorFlow, and checked by simplejpeg where it is installed."""
 
 from __future__ import annotations
 
@@ -48,15 +48,21 @@ def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
     The inverse cosine transform is exact, as in Pillow. Grey is computed from colours, since the
     brightness that a file stores is another where a colour is out of range.
     """
+    _check_is_undamaged(contents)
+    pixels: npt.NDArray[np.uint8] = tf.io.decode_jpeg(
+        contents, channels=3, dct_method="INTEGER_ACCURATE"
+    ).numpy()
+    return pixels
+
+
+def _check_is_undamaged(contents: bytes) -> None:
+    """Raise a `ValueError` for damage that TensorFlow fills with grey, if simplejpeg is there."""
     try:
         import simplejpeg
     except ImportError:
-        pixels: npt.NDArray[np.uint8] = tf.io.decode_jpeg(
-            contents, channels=3, dct_method="INTEGER_ACCURATE"
-        ).numpy()
-        return pixels
-    strict: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(contents, "RGB", strict=True)
-    return strict
+        return
+    # The smallest result costs least, and all of the file is read for it.
+    simplejpeg.decode_jpeg(contents, "RGB", min_height=1, min_width=1, min_factor=8, strict=True)
 
 
 def _segments(contents: bytes) -> Iterator[tuple[int, int, int]]:
