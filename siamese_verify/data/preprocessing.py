@@ -14,7 +14,7 @@ from siamese_verify.data import decoding
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.messages import shown
 
-_BRIGHTNESS = np.float32([19595, 38470, 7471]) / np.float32(2**16)
+_BRIGHTNESS = np.array([19595, 38470, 7471], np.float32) / np.float32(2**16)
 """Weights of red, green and blue. Sums of 24 bits are exact in float32."""
 _BLOCK_PIXELS = 2**20
 Pixels = npt.NDArray[np.uint8]
@@ -153,10 +153,10 @@ def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> Pixels:
     """Resize bilinearly with antialiasing, as `tf.image.resize` does with more overhead."""
-    scales = np.float32([height / pixels.shape[0], width / pixels.shape[1]])
+    scales = np.array([height, width], np.float32) / np.array(pixels.shape[:2], np.float32)
     resized = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
-        size=np.int32([height, width]),
+        size=np.array([height, width], np.int32),
         scale=scales,
         translation=np.zeros(2, np.float32),
         kernel_type="triangle",

@@ -20,6 +20,7 @@ ImageLike: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any
 _CHANNELS = (1, 3, 4)
 """Numbers of channels of grey, RGB and RGBA arrays."""
 _ORIENTATION_TAG = 0x0112
+_MODES_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _PATHS, _CONTENTS = (str, os.PathLike), (bytes, bytearray, memoryview)
 
 
@@ -105,7 +106,7 @@ def _from_pil(image: Any, preprocessing: Preprocessing) -> Colours:
     try:
         image.load()  # Some files have their Exif header after the pixels.
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-        has_alpha = "transparency" in image.info or "A" in image.mode.upper()[1:]
+        has_alpha = "transparency" in image.info or image.mode in _MODES_WITH_ALPHA
         pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises several types.
         raise ImageError(f"A PIL image cannot be used. {shown(error)}") from error
