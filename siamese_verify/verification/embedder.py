@@ -62,7 +62,7 @@ class Embedder:
         """Embed a fixed image, by which galleries of different models are told apart."""
         shape = self.preprocessing.shape
         pixels = np.arange(np.prod(shape)) ** 2 % 251  # An image without symmetry.
-        (reference,) = self.embed([pixels.astype(np.uint8).reshape(shape)])
+        (reference,) = self._embed_pixels(pixels.astype(np.uint8).reshape(1, *shape))
         return np.asarray(reference)
 
     def _embed_pixels(self, pixels: Pixels) -> Floats:

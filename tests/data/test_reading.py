@@ -60,9 +60,8 @@ def test_an_array_of_the_final_shape_is_cropped_too():
 
 def test_a_pil_image_that_cannot_be_used_raises_an_image_error():
     truncated = Image.open(io.BytesIO(encode(NOISE, "JPEG")[:-100]))
-    for image in (Image.new("LAB", (9, 9)), truncated):
-        with pytest.raises(ImageError, match="A PIL image cannot be used"):
-            read_image(image, SMALL)
+    with pytest.raises(ImageError, match=r"A PIL image cannot be used\. image file is truncated"):
+        read_image(truncated, SMALL)
     with pytest.raises(ImageError, match=r"over-large.* 480 pixels where max_pixels=479"):
         read_image(Image.fromarray(NOISE), Preprocessing((6, 4), max_pixels=479))
 
