@@ -13,15 +13,10 @@ import pytest
 from encoded_images import ENCODED, SMOOTH, by_pillow, encode
 from PIL import Image, ImageOps
 
-from siamese_verify import (
-    CosineHead,
-    Preprocessing,
-    SiameseModel,
-    Verifier,
-    export_model,
-)
+from siamese_verify import CosineHead, Preprocessing, SiameseModel, Verifier
 from siamese_verify.data.reading import read_image
 from siamese_verify.evaluation.calibration import calibrate
+from siamese_verify.verification.export import export_model
 
 PREPROCESSING = Preprocessing((12, 10), 3, center_crop=(11, 12))
 KERNEL = np.random.default_rng(0).normal(size=(12 * 10 * 3, 16)).astype(np.float32)
