@@ -68,7 +68,7 @@ SMALL = Preprocessing((6, 4))
 
 
 ALPHA = np.broadcast_to(np.arange(WIDTH, dtype=np.uint8) * 4, (HEIGHT, WIDTH))
-SHAPE = np.where((X - 30) ** 2 + (Y - 20) ** 2 < 200, 255, 0).astype(np.uint8)
+SHAPE = np.where((X - 30) ** 2 + (Y - 20) ** 2 < 25, 255, 0).astype(np.uint8)
 
 
 def png(bits: int, colour_type: int, n_values: int, *chunks: tuple[bytes, bytes]) -> bytes:

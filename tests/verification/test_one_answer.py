@@ -79,6 +79,7 @@ def test_each_route_has_the_pixels_and_the_score_of_pillow(
         assert verifier.verify(image, OTHER).score == pytest.approx(score, abs=1e-4), route
 
 
+@pytest.mark.filterwarnings("ignore:In the future `np:FutureWarning")  # tf2onnx uses NumPy 1.
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Only TensorFlow exports.")
 def test_an_exported_file_and_pillow_have_the_same_scores(verifier: Verifier, tmp_path: Path):
     onnxruntime = pytest.importorskip("onnxruntime")
