@@ -13,6 +13,7 @@ import tensorflow as tf
 from siamese_verify.data.formats import bmp, gif, jpeg, png
 from siamese_verify.data.formats.header import Header
 from siamese_verify.data.formats.orientation import upright
+from siamese_verify.data.row_blocks import by_rows
 from siamese_verify.messages import shown
 
 Colours = npt.NDArray[np.uint8]
@@ -68,11 +69,15 @@ def on_background(pixels: npt.NDArray[np.uint8], background: tuple[int, int, int
     """Lay RGB or RGBA pixels on a background, so that no pixel is transparent."""
     if pixels.shape[2] == 3:
         return pixels
-    alpha = pixels[..., 3:].astype(np.uint16)
-    mixed = pixels[..., :3] * alpha
-    mixed += np.array(background, np.uint16) * (255 - alpha)
-    mixed += 127  # The sum stays below 2**16, and the division rounds.
-    return (mixed // 255).astype(np.uint8)
+    behind = np.array(background, np.uint16)
+
+    def mixed(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+        alpha = block[..., 3:].astype(np.uint16)
+        total = block[..., :3] * alpha + behind * (255 - alpha) + np.uint16(128)
+        # A rounded division by 255, without a slow division. No sum exceeds 16 bits.
+        return (total + (total >> 8)) >> 8
+
+    return by_rows(mixed, pixels, 3)
 
 
 def _find_format(contents: bytes) -> ModuleType:

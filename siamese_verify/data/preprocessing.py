@@ -12,11 +12,11 @@ import tensorflow as tf
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data import decoding
 from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.row_blocks import by_rows
 from siamese_verify.messages import shown
 
-_BRIGHTNESS = np.array([19595, 38470, 7471], np.float32) / np.float32(2**16)
+_BRIGHTNESS = np.array([[19595], [38470], [7471]], np.float32) / np.float32(2**16)
 """Weights of red, green and blue. Sums of 24 bits are exact in float32."""
-_BLOCK_PIXELS = 2**20
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -142,13 +142,7 @@ def _center_crop(
 
 def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Compute the brightness (ITU-R BT.601), rounded as Pillow rounds it."""
-    grey = np.empty((*colours.shape[:2], 1), np.uint8)
-    # In blocks, since the floats need more memory than the image.
-    rows = max(1, _BLOCK_PIXELS // colours.shape[1])
-    for start in range(0, len(colours), rows):
-        block = colours[start : start + rows].astype(np.float32)
-        grey[start : start + rows, :, 0] = block @ _BRIGHTNESS + np.float32(0.5)
-    return grey
+    return by_rows(lambda block: block.astype(np.float32) @ _BRIGHTNESS + 0.5, colours, 1)
 
 
 def _resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> Pixels:

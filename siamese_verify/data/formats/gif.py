@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify.data.formats.header import Header
+from siamese_verify.data.row_blocks import by_rows
 
 SIGNATURE = b"GIF8"
 _EXTENSION, _IMAGE, _END = b"!", b",", b";"
@@ -73,18 +74,18 @@ def read_header(contents: bytes) -> GifHeader:
 
 def decode(contents: bytes, header: GifHeader) -> npt.NDArray[np.uint8]:
     """Decode to RGB or RGBA. Outside of the frame, pixels are transparent or of colour 0."""
-    colours = np.zeros((256, 3), np.uint8)
+    colours = np.zeros((256, 4), np.uint8)
     given = np.frombuffer(header.palette, np.uint8).reshape(-1, 3)
-    colours[: len(given)] = given
+    colours[: len(given), :3] = given
+    colours[:, 3] = 255
+    if header.transparent is not None:
+        colours[header.transparent, 3] = 0
     numbers = np.full((header.height, header.width), header.transparent or 0, np.uint8)
     left, top, width, height = header.frame
-    numbers[top : top + height, left : left + width] = tf.io.decode_gif(_one_frame(header))[
-        0, ..., 0
-    ]
-    pixels = colours[numbers]
-    if header.transparent is None:
-        return pixels
-    return np.dstack([pixels, np.where(numbers == header.transparent, 0, 255).astype(np.uint8)])
+    frame = tf.io.decode_gif(_one_frame(header)).numpy()[0, ..., 0]
+    numbers[top : top + height, left : left + width] = frame
+    channels = 4 if header.has_alpha else 3
+    return by_rows(lambda block: colours[:, :channels].take(block, axis=0), numbers, channels)
 
 
 def _one_frame(header: GifHeader) -> bytes:
