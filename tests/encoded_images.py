@@ -81,6 +81,16 @@ def png(bits: int, colour_type: int, n_values: int, *chunks: tuple[bytes, bytes]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in all_chunks)
 
 
+def interlaced_png() -> bytes:
+    """A PNG stored in the seven passes of Adam7, as Pillow cannot write it."""
+    steps = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+    passes = [SMOOTH[y::down, x::right] for y, x, down, right in [*steps, (1, 0, 2, 1)]]
+    rows = b"".join(b"\0" + row.tobytes() for one in passes for row in one)
+    size = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 1)
+    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
 def png_chunk(kind: bytes, content: bytes) -> bytes:
     length, checksum = len(content), zlib.crc32(kind + content)
     return struct.pack(">I", length) + kind + content + struct.pack(">I", checksum)
@@ -92,6 +102,11 @@ def gif_of_parts(screen: tuple[int, int], place: tuple[int, int], **how: Any) ->
     frame = whole.rindex(b"," + struct.pack("<4H", 0, 0, 30, 20))
     moved = with_bytes(whole, frame + 1, struct.pack("<HH", *place))
     return with_bytes(moved, 6, struct.pack("<HH", *screen))
+
+
+def without_adobe(contents: bytes) -> bytes:
+    start = contents.index(b"\xff\xee")
+    return contents[:start] + contents[start + 16 :]
 
 
 def bmp_with_alpha(masks: tuple[int, int, int, int]) -> bytes:
@@ -130,6 +145,7 @@ ENCODED = {
     "JPEG, half colour resolution": encode(SMOOTH, "JPEG", quality=95, subsampling=1),
     "JPEG, RGB": encode(SMOOTH, "JPEG", quality=95, keep_rgb=True),
     "JPEG, CMYK": encode(SMOOTH, "JPEG", "CMYK", quality=95),
+    "JPEG, CMYK without Adobe's marker": without_adobe(encode(SMOOTH, "JPEG", "CMYK")),
     "JPEG, restart markers": encode(SMOOTH, "JPEG", restart_marker_rows=1),
     "PNG, grey": encode(SMOOTH, "PNG", "L"),
     "PNG, colour": encode(SMOOTH, "PNG"),
@@ -148,6 +164,10 @@ ENCODED = {
     "PNG, transparent palette": png(8, 3, 1, (b"PLTE", PALETTE), (b"tRNS", FADING)),
     "PNG, palette of 4 bits": png(4, 3, 1, (b"PLTE", PALETTE[:48]), (b"tRNS", FADING[:9])),
     "PNG, palette of 1 bit": png(1, 3, 1, (b"PLTE", PALETTE[:6])),
+    "PNG, interlaced": interlaced_png(),
+    "PNG, animation": encode(
+        Image.fromarray(SMOOTH), "PNG", save_all=True, append_images=[Image.fromarray(SMOOTH[::-1])]
+    ),
     "PNG, grey of 2 bits": png(2, 0, 1),
     "PNG, colour of 16 bits": png(16, 2, 3, GAMMA),
     "PNG, alpha of 16 bits": png(16, 6, 4),
@@ -163,6 +183,7 @@ ENCODED = {
     "GIF, black and white": encode(SMOOTH, "GIF", "1"),
     "GIF, ink on nothing": encode(np.dstack([0 * SMOOTH, SHAPE]), "GIF"),
     "GIF, transparent colour": encode(SMOOTH, "GIF", "P", transparency=40),
+    "GIF, palette of its frame": encode(SMOOTH, "GIF", "P", include_color_table=True),
     "GIF, small frame": gif_of_parts((50, 40), (7, 5)),
     "GIF, small frame on nothing": gif_of_parts((50, 40), (7, 5), transparency=9),
     "GIF, frame beyond its screen": gif_of_parts((24, 12), (3, 2)),

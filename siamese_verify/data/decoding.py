@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ def on_background(pixels: npt.NDArray[np.uint8], background: tuple[int, int, int
         return pixels
     behind = np.array(background, np.uint16)
 
-    def mixed(block: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+    def mixed(block: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         alpha = block[..., 3:].astype(np.uint16)
         total = block[..., :3] * alpha + behind * (255 - alpha) + np.uint16(128)
         # A rounded division by 255, without a slow division. No sum exceeds 16 bits.
