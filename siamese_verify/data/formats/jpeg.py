@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 
@@ -16,20 +17,36 @@ SIGNATURE = b"\xff\xd8\xff"
 _MOST_SCANS = 32
 """Largest number of scans. Encoders write up to about ten, and each costs time."""
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-_APP1, _START_OF_SCAN, _END = 0xE1, 0xDA, 0xD9
+_APP1, _APP14, _START_OF_SCAN, _END = 0xE1, 0xEE, 0xDA, 0xD9
+_ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
+"""Segment that says that the four colours of print are stored inverted."""
 # Start of frame in all its kinds, except for three markers in this range.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # In the data of a scan, 0xFF stands before a zero, a restart marker or filling.
 _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 
 
-def read_header(contents: bytes) -> Header:
+@dataclasses.dataclass(frozen=True)
+class JpegHeader(Header):
+    """Header of a JPEG.
+
+    Args:
+        lacks_adobe: Whether it has the four colours of print, and no segment of Adobe.
+    """
+
+    lacks_adobe: bool = False
+
+
+def read_header(contents: bytes) -> JpegHeader:
     """Read the size and the orientation, and check the number of scans."""
-    size, exif, xmp, n_scans = None, b"", None, 0
+    size, exif, xmp, n_scans, n_colours, has_adobe = None, b"", None, 0, 0, False
     for marker, start, end in _segments(contents):
         segment = contents[start:end]
         if marker in _FRAMES and size is None:
             size = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big")
+            n_colours = segment[5]
+        elif marker == _APP14 and segment.startswith(b"Adobe"):
+            has_adobe = True
         elif marker == _APP1 and not n_scans and segment.startswith(_EXIF):
             exif += segment[len(_EXIF) :]  # A long header is continued in the next segment.
         elif marker == _APP1 and not n_scans and segment.startswith(_XMP):
@@ -39,15 +56,19 @@ def read_header(contents: bytes) -> Header:
             raise ValueError(f"a JPEG of more than {_MOST_SCANS} scans, which would cost much time")
     if size is None:
         raise ValueError("a JPEG without size")
-    return Header(*size, read_orientation(exif, xmp))
+    lacks_adobe = n_colours == 4 and not has_adobe
+    return JpegHeader(*size, read_orientation(exif, xmp), lacks_adobe=lacks_adobe)
 
 
-def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
+def decode(contents: bytes, header: JpegHeader) -> npt.NDArray[np.uint8]:
     """Decode to RGB.
 
     The inverse cosine transform is exact, as in Pillow. Grey is computed from colours, since the
-    brightness that a file stores is another where a colour is out of range.
+    brightness that a file stores is another where a colour is out of range. Colours of print are
+    stored inverted, whatever a file says, as Pillow and browsers assume.
     """
+    if header.lacks_adobe:
+        contents = contents[:2] + _ADOBE + contents[2:]
     _check_is_undamaged(contents)
     pixels: npt.NDArray[np.uint8] = tf.io.decode_jpeg(
         contents, channels=3, dct_method="INTEGER_ACCURATE"
