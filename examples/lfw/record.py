@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, float]
 
-_ANOTHER = "Or choose another folder for this run: --run DIR"
+_ANOTHER = "another folder for this run: --run DIR"
 _MAX_CONFIG_BYTES = 1_000_000
 
 
@@ -39,9 +39,7 @@ def begin(options: Options, data: Path) -> None:
     run, path = options.run, options.run / "config.json"
     finished = _finished_epochs(run)
     if finished is not None and (problem := _difference(_read_config(path), config, finished)):
-        raise sv.RunFolderError(
-            f"{shown(run)} holds a run {problem}. Choose another folder for this run: --run DIR"
-        )
+        raise sv.RunFolderError(f"{shown(run)} holds a run {problem}. Choose {_ANOTHER}")
     write_json(path, config)
 
 
@@ -50,7 +48,7 @@ def _finished_epochs(run: Path) -> int | None:
     path = run / "state.npz"
     if path.exists():
         return len(read_state(path)["epochs"])
-    if (run / "history.csv").exists():
+    if any((run / name).exists() for name in ("history.csv", "best.keras")):
         raise _unreadable(path, "it is lost")
     return None
 
@@ -69,7 +67,7 @@ def _read_config(path: Path) -> dict[str, dict[str, Any]]:
 def _unreadable(path: Path, problem: object) -> sv.RunFolderError:
     return sv.RunFolderError(
         f"{shown(path)} cannot be read ({shown(problem)}), so the run cannot go on. Bring the file "
-        f"back. {_ANOTHER}"
+        f"back, or choose {_ANOTHER}"
     )
 
 
@@ -87,10 +85,8 @@ def _difference(
         changed = [name for name in now if before.get(name) != now[name]]
     if not changed:
         return None
-    there, here = (
-        ", ".join(f"{name}={shown(values.get(name))}" for name in changed)
-        for values in (before, now)
-    )
+    there = ", ".join(f"{name}={shown(before.get(name))}" for name in changed)
+    here = ", ".join(f"{name}={shown(now[name])}" for name in changed)
     return f"with {there}, while this command has {here}"
 
 

@@ -66,7 +66,8 @@ def damaged(path: Path, error: Exception) -> RunFolderError:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
+    # NumPy leaves a damaged file open that it has opened itself.
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         if any(info.compress_type != zipfile.ZIP_STORED for info in file.zip.infolist()):
             raise ValueError("it is compressed")
         digest, text, *arrays = (file[f"arr_{i}"] for i in range(len(file.files)))
