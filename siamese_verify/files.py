@@ -89,7 +89,7 @@ def _naming(target: Path) -> Iterator[None]:
     except OSError as error:
         named = str(error.filename or _UNFINISHED)
         if error.errno is not None and _UNFINISHED in named:
-            error.filename, error.filename2 = os.fspath(target), None
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
         raise
 
 

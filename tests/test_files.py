@@ -139,7 +139,11 @@ def test_writers_that_are_killed_at_any_moment_leave_a_whole_file(tmp_path: Path
 def test_an_error_names_the_target_and_not_the_temporary_file(tmp_path: Path):
     with pytest.raises(OSError, match="No space left") as raised, replacing(tmp_path / "model"):
         raise OSError(28, "No space left on device")
-    assert raised.value.filename == str(tmp_path / "model")
+    assert str(raised.value) == f"[Errno 28] No space left on device: '{tmp_path / 'model'}'"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as raised, replacing(tmp_path / "folder") as unfinished:
+        unfinished.write_text("a file")
+    assert str(raised.value) == f"[Errno 21] Is a directory: '{tmp_path / 'folder'}'"
     with pytest.raises(FileNotFoundError) as raised, replacing(tmp_path / "model"):
         (tmp_path / "another").read_bytes()
     assert raised.value.filename == str(tmp_path / "another")

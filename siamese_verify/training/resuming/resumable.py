@@ -126,6 +126,11 @@ class Resumable(Composite):
             self._restore(state)
         except RunFolderError:
             raise
+        except OSError as error:
+            raise RunFolderError(
+                f"A file of the run cannot be used ({shown(error)}), so the run cannot go on. Give "
+                f"access to it or use another folder. Received: folder={shown(self.path.parent)}"
+            ) from error
         except Exception as error:
             raise damaged(self.path, error) from error
 

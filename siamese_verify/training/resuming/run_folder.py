@@ -67,7 +67,7 @@ class RunLock:
     def _take(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.folder / "run.lock", os.O_CREAT | os.O_RDWR)
+            descriptor = os.open(self.folder / "run.lock", os.O_CREAT | os.O_RDWR, 0o666)
             # A lock that nothing refers to any more is released too.
             self._close = weakref.finalize(self, os.close, descriptor)
             is_locked = _is_locked(descriptor, self.folder)

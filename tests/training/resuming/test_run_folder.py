@@ -263,6 +263,14 @@ def test_a_folder_that_cannot_be_used_raises(tmp_path: Path):
         fit(tmp_path / "file")
 
 
+def test_a_log_that_is_a_folder_raises_an_error_that_names_it(tmp_path: Path):
+    interrupted(tmp_path)
+    (tmp_path / "log.csv").unlink()
+    (tmp_path / "log.csv").mkdir()
+    with pytest.raises(sv.RunFolderError, match=r"A file of the run .*log\.csv"):
+        fit(tmp_path, checkpoints(tmp_path), epochs=3)
+
+
 def test_a_full_disk_raises_and_leaves_the_former_state(tmp_path, monkeypatch):
     fit(tmp_path, epochs=1)
 
