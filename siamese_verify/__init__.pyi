@@ -45,6 +45,8 @@ from siamese_verify.training.metrics.best_threshold_accuracy import (
 from siamese_verify.training.metrics.equal_error_rate import EqualErrorRate as EqualErrorRate
 from siamese_verify.training.metrics.true_accept_rate import TrueAcceptRate as TrueAcceptRate
 from siamese_verify.training.resuming.resumable import Resumable as Resumable
+from siamese_verify.training.resuming.run_folder import RunFolderError as RunFolderError
+from siamese_verify.training.resuming.run_folder import RunLock as RunLock
 from siamese_verify.verification.card import model_card as model_card
 from siamese_verify.verification.decision import Decision as Decision
 from siamese_verify.verification.decision import Match as Match

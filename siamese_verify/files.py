@@ -1,10 +1,12 @@
-"""Files that are complete or absent: an interrupted write leaves the old file unchanged."""
+"""Files that are whole or absent: an interrupted write leaves the old file unchanged."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +15,23 @@ from siamese_verify.messages import shown
 
 PathLike = str | os.PathLike[str]
 
+_UNFINISHED = ".unfinished-"
+_LOCK = ".lock"
+
 
 @contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path, whose file replaces `path` when the block ends.
 
-    If the block raises an error, the temporary file is removed and `path` stays unchanged.
+    If the block raises an error, the temporary file is removed and `path` stays unchanged. The file
+    is on the disk before it replaces `path`, so that a crash leaves the old file or the new one.
+    Temporary files of killed writes are removed by the next write in the same folder.
 
     Args:
         path: Path of the file to write or replace. Missing folders are made.
+
+    Raises:
+        OSError: If the file cannot be written. Names `path`.
 
     Examples:
         >>> with replacing("note.txt") as unfinished:
@@ -30,14 +40,112 @@ def replacing(path: PathLike) -> Iterator[Path]:
         'complete'
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # The name keeps its ending, since Keras and others choose the format by it.
-    unfinished = target.with_name(f".unfinished-{uuid.uuid4().hex}-{target.name}")
+    with _naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target.parent)
+        with _scratch_folder(target.parent) as scratch:
+            # The file keeps its name, since Keras and others choose the format by its ending.
+            yield scratch / target.name
+            _flush(scratch / target.name, os.O_RDWR)
+            os.replace(scratch / target.name, target)
+        if sys.platform != "win32":  # Windows opens no folders.
+            with contextlib.suppress(OSError):  # Some file systems flush no folders.
+                _flush(target.parent, os.O_RDONLY)
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed. If its process dies, the kernel closes the file.
+
+    Args:
+        descriptor: Number of the open file.
+
+    Returns:
+        Whether the file is locked now. False if it is locked already, also by this process.
+
+    Raises:
+        OSError: If the file system has no locks.
+    """
     try:
-        yield unfinished
-        os.replace(unfinished, target)
+        if sys.platform == "win32":
+            import msvcrt
+
+            # A locked byte cannot be read, so it lies behind the content.
+            os.lseek(descriptor, 2**30, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Let errors name the target in place of the temporary file."""
+    try:
+        yield
+    except OSError as error:
+        named = str(error.filename or _UNFINISHED)
+        if error.errno is not None and _UNFINISHED in named:
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
+        raise
+
+
+@contextlib.contextmanager
+def _scratch_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for a temporary file. It is locked until the block ends, and then removed."""
+    scratch, descriptor = _locked_folder(parent)
+    try:
+        yield scratch
     finally:
-        unfinished.unlink(missing_ok=True)
+        os.close(descriptor)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, int]:
+    while True:
+        scratch = parent / f"{_UNFINISHED}{uuid.uuid4().hex}"
+        scratch.mkdir()
+        # Before the folder is locked, another write may find it abandoned and remove it.
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(scratch / _LOCK, os.O_CREAT | os.O_RDWR)
+            if _is_locked(descriptor) and (scratch / _LOCK).exists():
+                return scratch, descriptor
+            os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        return lock(descriptor)
+    except OSError:  # Without locks, no write finds the folder abandoned either.
+        return True
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of writes whose processes have died."""
+    for scratch in folder.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            scratch.rmdir()  # The process died before it made the file to lock.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(scratch / _LOCK, os.O_RDWR)
+            try:
+                if not lock(descriptor):
+                    continue
+                shutil.rmtree(scratch, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+            shutil.rmtree(scratch, ignore_errors=True)  # Windows removes no open file.
+
+
+def _flush(path: Path, flags: int) -> None:
+    """Force a file or a folder to the disk."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_regular_file(path: PathLike, max_bytes: int) -> bytes:

@@ -258,6 +258,7 @@ def address(tensor: tf.Tensor) -> int:
 
 # Names of the standard library, of named tuples, `argparse` and `sys`, and parts of our own names.
 PYTHONS_OWN = {
+    "_current_frames",
     *("_asdict", "_fields", "_replace"),
     *("_ArgumentGroup", "_SubParsersAction", "_getframe"),
     *("_batch_", "_p_value"),

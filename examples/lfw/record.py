@@ -6,11 +6,10 @@ import csv
 import hashlib
 import json
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,36 +18,76 @@ from lfw_data import TEST_LIST, TRAIN_LIST
 from options import Options
 
 import siamese_verify as sv
-from siamese_verify.files import replacing
+from siamese_verify.files import read_regular_file, replacing
+from siamese_verify.messages import shown
+from siamese_verify.training.resuming.state_file import read_state
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Row = Mapping[str, float]
 
+_ANOTHER = "another folder for this run: --run DIR"
+_MAX_CONFIG_BYTES = 1_000_000
+
 
 def begin(options: Options, data: Path) -> None:
-    """Write `config.json`. Exit if the folder holds a run that this one does not continue."""
+    """Write `config.json`. Raise if the folder holds a run that this one does not continue."""
     settings = asdict(options.recipe) | {"limit": options.limit, "seed": options.seed}
     lists = {name: _digest(data / name) for name in (TRAIN_LIST, TEST_LIST)}
     config = {"settings": settings, "lists": lists, "versions": _versions()}
-    finished, path = len(read_history(options.run)), options.run / "config.json"
-    if finished and (problem := _difference(json.loads(path.read_text()), config, finished)):
-        sys.exit(f"{options.run} holds {problem}. Choose another folder for this run: --run DIR")
+    run, path = options.run, options.run / "config.json"
+    finished = _finished_epochs(run)
+    if finished is not None and (problem := _difference(_read_config(path), config, finished)):
+        raise sv.RunFolderError(f"{shown(run)} holds a run {problem}. Choose {_ANOTHER}")
     write_json(path, config)
 
 
-def _difference(kept: dict[str, Any], config: dict[str, Any], finished: int) -> str | None:
+def _finished_epochs(run: Path) -> int | None:
+    """Count the finished epochs of a run. None if the folder holds no run."""
+    path = run / "state.npz"
+    if path.exists():
+        return len(read_state(path)["epochs"])
+    if any((run / name).exists() for name in ("history.csv", "best.keras")):
+        raise _unreadable(path, "it is lost")
+    return None
+
+
+def _read_config(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        config = json.loads(read_regular_file(path, _MAX_CONFIG_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(path, error) from error
+    parts = [config.get(name) for name in ("settings", "lists")] if isinstance(config, dict) else []
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise _unreadable(path, "its settings are lost")
+    return config
+
+
+def _unreadable(path: Path, problem: object) -> sv.RunFolderError:
+    return sv.RunFolderError(
+        f"{shown(path)} cannot be read ({shown(problem)}), so the run cannot go on. Bring the file "
+        f"back, or choose {_ANOTHER}"
+    )
+
+
+def _difference(
+    kept: dict[str, dict[str, Any]], config: dict[str, Any], finished: int
+) -> str | None:
     """Say how a kept run differs from a new one. None if it can continue."""
     before, now = kept["settings"], config["settings"]
     changed = [name for name in now if before.get(name) != now[name]]
     # A constant learning rate does not depend on the number of epochs to come.
     if now["schedule"] == "constant" and now["epochs"] >= finished:
         changed = [name for name in changed if name != "epochs"]
-    if changed:
-        there = ", ".join(f"{name}={before.get(name)}" for name in changed)
-        here = ", ".join(f"{name}={now[name]}" for name in changed)
-        return f"a run with {there}, while this command has {here}"
-    if kept["lists"] != config["lists"]:
-        return "a run on other pair lists"
-    return None
+    if not changed:
+        before, now = kept["lists"], config["lists"]
+        changed = [name for name in now if before.get(name) != now[name]]
+    if not changed:
+        return None
+    there = ", ".join(f"{name}={shown(before.get(name))}" for name in changed)
+    here = ", ".join(f"{name}={shown(now[name])}" for name in changed)
+    return f"with {there}, while this command has {here}"
 
 
 def _digest(path: Path) -> str:
@@ -86,9 +125,28 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     path = folder / "history.csv"
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return [{**row, "epoch": int(row["epoch"])} for row in rows]
+    try:
+        with path.open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise _unreadable(path, error) from error
+
+
+def write_plot(path: Path, figure: Figure) -> None:
+    """Write a plot, whole or not at all."""
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+
+
+def load_best(folder: Path) -> sv.SiameseModel:
+    """Load the best model of a run."""
+    path = folder / "best.keras"
+    try:
+        return keras.models.load_model(path)
+    # Keras raises errors of many types for a damaged file.
+    except Exception as error:
+        raise _unreadable(path, error) from error
 
 
 def write_scores(folder: Path, pairs: sv.PairList, scores: Mapping[str, np.ndarray]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from record import write_history
 
 import siamese_verify as sv
@@ -31,6 +32,7 @@ class RunRecord(keras.callbacks.Callback):
         self.verification_model = model
         self.last_is_best = last_is_best
         self.rows: list[dict[str, float]] = []
+        self.best: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write down an epoch."""
@@ -39,13 +41,26 @@ class RunRecord(keras.callbacks.Callback):
         *earlier, error = (row["val_equal_error_rate"] for row in self.rows)
         lowest = min((e for e in earlier if not math.isnan(e)), default=math.inf)
         if self.last_is_best or not earlier or error <= lowest:
-            with replacing(self.folder / "best.keras") as unfinished:
-                self.verification_model.save(unfinished, include_optimizer=False)
+            self.best = self.verification_model.get_weights()
+            self._write_best()
+
+    def _write_best(self) -> None:
+        with replacing(self.folder / "best.keras") as unfinished:
+            self.verification_model.save(unfinished, include_optimizer=False)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the epochs so far, for `Resumable`."""
-        return {"rows": self.rows}
+        """Return the epochs so far and the best weights, for `Resumable`."""
+        return {"rows": self.rows, "best": self.best}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on after the epochs of a former start."""
-        self.rows = state["rows"]
+        """Go on after the epochs of a former start, and write their files again.
+
+        A file can be lost or damaged since then, or be ahead by the epoch that was interrupted.
+        """
+        self.rows, self.best = state["rows"], state["best"]
+        if self.rows:
+            write_history(self.folder, self.rows)
+            weights = self.verification_model.get_weights()
+            self.verification_model.set_weights(self.best)
+            self._write_best()
+            self.verification_model.set_weights(weights)

@@ -25,16 +25,38 @@ from lfw_data import Data, find_data, load_data, training_batches
 from measuring import Measured, measure, show
 from networks import Networks, build_networks, compile_networks
 from options import Options, parse_options
-from record import begin, read_history, write_json, write_scores, write_text
+from record import (
+    begin,
+    load_best,
+    read_history,
+    write_json,
+    write_plot,
+    write_scores,
+    write_text,
+)
 from run_record import RunRecord
 from traits import groups
 
 import siamese_verify as sv
+from siamese_verify.messages import shown
 from siamese_verify.plots import plot_history, plot_outcomes, plot_roc
 
 
 def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
-    """Train from pair list to verifier."""
+    """Train from pair list to verifier. Exit with a line if data, recipe or folder are unusable."""
+    try:
+        # Until this block ends, no other command uses the folder.
+        with sv.RunLock(options.run):
+            data, networks = prepare(options)
+            fit(networks, data, options, callbacks)
+            evaluate(networks, data, options)
+    except (OSError, sv.RunFolderError) as error:
+        sys.exit(shown(f"{type(error).__name__}: {error}", longest=1_000))
+    print(f"\nEverything about this run is in {options.run}/")
+
+
+def prepare(options: Options) -> tuple[Data, Networks]:
+    """Load the data and build the networks. Exit if either cannot be done."""
     recipe = options.recipe
     keras.utils.set_random_seed(options.seed)
     try:
@@ -44,25 +66,10 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
         data = load_data(folder, recipe, options.limit, options.seed)
         # A tower makes an embedding of each image, a head makes a score of two embeddings.
         networks = build_networks(recipe, data.n_identities)
-    except (OSError, ValueError) as error:  # The data or the recipe cannot be used.
-        sys.exit(f"{type(error).__name__}: {error}")
+    except ValueError as error:  # The data or the recipe cannot be used.
+        sys.exit(shown(f"{type(error).__name__}: {error}", longest=1_000))
     networks.tower.summary()
-    fit(networks, data, options, callbacks)
-
-    # A verifier is a model with a threshold. The threshold comes from the validation pairs.
-    measured = {}
-    if recipe.schedule != "cosine":  # Otherwise the last epoch is the best one.
-        measured["last"] = measure(networks.verification, data, recipe)
-    if recipe.batch_norm or recipe.tower == "residual":
-        # In a short training, batch norm's averages lag behind the weights.
-        batches = data.train.batches(recipe.batch_size, shuffle=True)
-        sv.recompute_batch_norm(networks.tower, batches)
-        measured["recomputed"] = measure(networks.verification, data, recipe)
-    measured["best"] = measure(keras.models.load_model(options.run / "best.keras"), data, recipe)
-    show(measured, len(data.test))
-    save(measured, data, options)
-    plot(measured["best"], data.test, options.run)
-    print(f"\nEverything about this run is in {options.run}/")
+    return data, networks
 
 
 def fit(
@@ -94,6 +101,23 @@ def fit(
     )
 
 
+def evaluate(networks: Networks, data: Data, options: Options) -> None:
+    """Measure the last and the best model, and write all about the run."""
+    # A verifier is a model with a threshold. The threshold comes from the validation pairs.
+    measured, recipe = {}, options.recipe
+    if recipe.schedule != "cosine":  # Otherwise the last epoch is the best one.
+        measured["last"] = measure(networks.verification, data, recipe)
+    if recipe.batch_norm or recipe.tower == "residual":
+        # In a short training, batch norm's averages lag behind the weights.
+        batches = data.train.batches(recipe.batch_size, shuffle=True)
+        sv.recompute_batch_norm(networks.tower, batches)
+        measured["recomputed"] = measure(networks.verification, data, recipe)
+    measured["best"] = measure(load_best(options.run), data, recipe)
+    show(measured, len(data.test))
+    save(measured, data, options)
+    plot(measured["best"], data.test, options.run)
+
+
 def save(measured: dict[str, Measured], data: Data, options: Options) -> None:
     """Save the verifier with its model card, the scores and the figures."""
     run, (verifier, report, _) = options.run, measured["best"]
@@ -108,10 +132,10 @@ def save(measured: dict[str, Measured], data: Data, options: Options) -> None:
 def plot(best: Measured, test: sv.PairDataset, run: Path) -> None:
     """Plot the history, the ROC curve, and the most confident right and wrong answers."""
     try:
-        plot_history(read_history(run)).savefig(run / "curves.png", dpi=120)
-        plot_roc(best.report).savefig(run / "roc.png", dpi=120)
+        write_plot(run / "curves.png", plot_history(read_history(run)))
+        write_plot(run / "roc.png", plot_roc(best.report))
         outcomes = plot_outcomes(test, best.report.scores, best.report.threshold)
-        outcomes.savefig(run / "outcomes.png", dpi=120)
+        write_plot(run / "outcomes.png", outcomes)
     except ImportError:
         print("For plots: pip install siamese-verify[plot], then give the same command again.")
 

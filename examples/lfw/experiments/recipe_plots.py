@@ -12,6 +12,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from experiments.report_plots import STYLE
 from experiments.results import Result
+from siamese_verify.files import replacing
 
 
 def draw_recipes(
@@ -25,7 +26,8 @@ def draw_recipes(
         _draw_roc(axes[0], shown)
         if panels == 2:
             _draw_curve(axes[1], curve)
-        figure.savefig(path, metadata={"Date": None})
+        with replacing(path) as unfinished:
+            figure.savefig(unfinished, metadata={"Date": None})
 
 
 def _draw_roc(ax: Axes, shown: Mapping[str, Result]) -> None:

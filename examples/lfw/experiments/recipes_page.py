@@ -19,6 +19,7 @@ from experiments.plans import CURVE_RUNS, EXPERIMENTS, REPORT_RUNS, WITH_RUNS
 from experiments.recipe_plots import draw_recipes
 from experiments.results import REPORT, Result, Runs, figure, group, load_all, median
 from experiments.tables import compare, markdown
+from siamese_verify.files import replacing
 
 _KOCH_PARAMETERS = 38_949_952  # The oldest results do not record it.
 _BEST = "dropout-0.5"  # The run with the report's highest test accuracy.
@@ -213,9 +214,9 @@ def main(arguments: list[str] | None = None) -> None:
             "python examples/lfw/experiments run --data DIR --only unrestricted"
         )
     traits = read_traits(given.results)
-    (given.docs / "images").mkdir(parents=True, exist_ok=True)
     shown = {_NAMES[name].replace("`", ""): runs[name][0] for name in _RECIPES if name in runs}
     curve = [point(results) for results in on_curve(runs)]
     draw_recipes(shown, curve, given.docs / "images" / "lfw-recipes.svg")
-    (given.docs / "lfw-recipes.md").write_text(page(runs, traits))
+    with replacing(given.docs / "lfw-recipes.md") as unfinished:
+        unfinished.write_text(page(runs, traits))
     print(f"{sum(map(len, runs.values()))} runs are on {given.docs / 'lfw-recipes.md'}")

@@ -27,6 +27,7 @@ from experiments.report_tables import (
     thresholds,
 )
 from experiments.results import REPORT, Result, load_all
+from siamese_verify.files import replacing
 
 HERE = Path(__file__).parent
 
@@ -170,7 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
             "python examples/lfw/experiments run --data DIR"
         )
     traits = read_traits(given.results)
-    (given.docs / "images").mkdir(parents=True, exist_ok=True)
     draw(reported(results), given.docs / "images")
-    (given.docs / "lfw-results.md").write_text(page(results, traits))
+    with replacing(given.docs / "lfw-results.md") as unfinished:
+        unfinished.write_text(page(results, traits))
     print(f"{len(results)} runs are on {given.docs / 'lfw-results.md'}")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from experiments.results import REPORT, TITLES, Result
+from siamese_verify.files import replacing
 
 # Grey is legible on white and on black.
 GREY = "#808080"
@@ -79,7 +80,8 @@ def draw(results: list[Result], folder: Path) -> None:
     def save(name: str, size: tuple[float, float], rows: int, columns: int, fill: Filler) -> None:
         figure = Figure(figsize=size, layout="constrained")
         fill(figure.subplots(rows, columns, squeeze=False))
-        figure.savefig(folder / f"lfw-{name}.svg", metadata={"Date": None})
+        with replacing(folder / f"lfw-{name}.svg") as unfinished:
+            figure.savefig(unfinished, metadata={"Date": None})
 
     def curves(axes: np.ndarray) -> None:
         for row, result in zip(axes, results, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import statistics
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 
 from experiments.run import FIGURES
 from siamese_verify.evaluation.roc import RocCurve, roc_curve
+from siamese_verify.messages import shown
 
 # Figures of the report: accuracy, then loss, in training, validation and test.
 REPORT = {
@@ -87,6 +89,17 @@ def load(folder: Path, which: str = "last") -> Result:
         which: Model whose scores and figures are loaded: `last` as in the report, `best`, or
             `recomputed` for the last model with recomputed averages of batch norm.
     """
+    try:
+        return _load(folder, which)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
+        problem = shown(f"{type(error).__name__}: {error}")
+        sys.exit(
+            f"The results in {shown(folder)} cannot be read ({problem}). Remove this folder and "
+            "run the experiment again."
+        )
+
+
+def _load(folder: Path, which: str) -> Result:
     history = columns(folder / "history.csv")
     scores = columns(folder / "scores.csv")
     figures = json.loads((folder / FIGURES).read_text())

@@ -105,7 +105,8 @@ def read_seconds(folder: Path) -> list[float]:
     try:
         with (folder / "history.csv").open(newline="") as file:
             return [float(row["seconds"]) for row in csv.DictReader(file)]
-    except FileNotFoundError:
+    # A damaged history is written again when its run goes on.
+    except (OSError, ValueError, TypeError, KeyError, csv.Error):
         return []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from siamese_verify.data.batching import Stream, live_streams
+from siamese_verify.training.resuming.run_folder import RunFolderError
 from siamese_verify.user_warnings import warn_user
 
 
@@ -39,7 +40,7 @@ class DataPlace:
         """Bring the data sets to a former place.
 
         Raises:
-            ValueError: If a data set of that run is missing.
+            RunFolderError: If a data set of that run is missing.
         """
         self._trained = state["trained"]
         for fingerprint in sorted({fingerprint for fingerprint, _ in state["places"]}):
@@ -67,7 +68,8 @@ class DataPlace:
             stopped: Whether a callback has stopped training, maybe within the epoch.
 
         Raises:
-            ValueError: If they have not, or former epochs used another data set.
+            ValueError: If they have not.
+            RunFolderError: If former epochs used another data set.
         """
         if self._epochs is None:  # A second evaluation in the same epoch.
             return
@@ -99,8 +101,8 @@ class DataPlace:
             )
 
 
-def _other_data(received: str) -> ValueError:
-    return ValueError(
+def _other_data(received: str) -> RunFolderError:
+    return RunFolderError(
         "The data set differs from the data set of the run in this folder, so the run cannot go "
         "on. Use the same images, pairs and arguments of `batches`, or another folder. "
         f"Received: {received}"

@@ -43,6 +43,8 @@ def get_model_state(model: keras.Model) -> dict[str, Any]:
 def set_model_state(model: keras.Model, state: dict[str, Any]) -> None:
     """Bring a model with the same `signature`, and all random generators, to a former state."""
     for variable, value in zip(_variables(model), state["variables"], strict=True):
+        if value.shape != tuple(variable.shape) or str(value.dtype) != str(variable.dtype):
+            raise ValueError(f"{value.dtype} {value.shape} in place of {variable}")
         variable.assign(value)
     if state["keras"] is not None:
         _global_seeds(create=True).state.assign(state["keras"])

@@ -10,12 +10,14 @@ import keras
 from typing_extensions import override
 
 from siamese_verify.files import PathLike
+from siamese_verify.messages import shown
 from siamese_verify.training.logs import Logs
 from siamese_verify.training.resuming.callback_states import (
     check_can_be_kept,
     get_callback_state,
     set_callback_state,
 )
+from siamese_verify.training.resuming.checkpoint_files import CheckpointFiles
 from siamese_verify.training.resuming.composite import Composite
 from siamese_verify.training.resuming.data_place import DataPlace
 from siamese_verify.training.resuming.model_state import (
@@ -24,7 +26,8 @@ from siamese_verify.training.resuming.model_state import (
     set_model_state,
     signature,
 )
-from siamese_verify.training.resuming.state_file import read_state, write_state
+from siamese_verify.training.resuming.run_folder import RunFolderError, lock_for_fit
+from siamese_verify.training.resuming.state_file import damaged, read_state, write_state
 
 
 class Resumable(Composite):
@@ -39,6 +42,10 @@ class Resumable(Composite):
     the data set. A finished run does nothing more when it runs again, and leaves the model with its
     final weights. With more `epochs`, it continues. A run that a callback has stopped stays
     stopped.
+
+    One `fit` uses the folder at a time, or a block of `RunLock` that holds it. A log of `CSVLogger`
+    is restored from the state. The state also has the SHA-256 of each file of a `ModelCheckpoint`.
+    The folder may be moved or copied while no `fit` uses it.
 
     The data set comes from `PairDataset.batches`, `PairDataset.image_batches` or
     `IdentityDataset.batches`, also after a `.map` or `.prefetch` of your own. Each epoch must draw
@@ -63,8 +70,10 @@ class Resumable(Composite):
 
     Raises:
         TypeError: If the state of a callback is not known.
-        ValueError: If `fit` is called with a model that is not built. Also if its model, optimizer,
-            data set or callbacks differ from the run in the folder.
+        ValueError: If `fit` is called with a model that is not built.
+        RunFolderError: If another `fit` uses the folder, or if it cannot be written. If `state.npz`
+            or a file of a `ModelCheckpoint` is damaged, changed or lost. If model, optimizer, data
+            set or callbacks differ from the run in the folder. It is a `ValueError`.
 
     Examples:
         >>> train = PairDataset.from_lfw(
@@ -90,15 +99,40 @@ class Resumable(Composite):
     @override
     def on_train_begin(self, logs: Logs = None) -> None:
         check_is_built(self.model)
+        self._lock = lock_for_fit(self.path.parent)
+        try:
+            self._begin(logs)
+        except BaseException:
+            self._lock.end_fit()
+            raise
+
+    def _begin(self, logs: Logs) -> None:
         self._epochs: list[int] = []
         self._logs: list[dict[str, Any]] = []
-        super().on_train_begin(logs)
+        self._files = CheckpointFiles(self.callbacks)
         self._data = DataPlace()
-        if self.path.exists():
-            self._restore(read_state(self.path))
-        else:
+        if not self.path.exists():
+            super().on_train_begin(logs)
+            self._files.begin(None, has_epochs_left=True)
             # With the weights before the first step, a run without a seed can be repeated too.
             self._save()
+            return
+        state = read_state(self.path)
+        try:
+            self._check_fits(state)
+            self._files.begin(state["files"], self._first_epoch(state) < self.params["epochs"])
+            # Callbacks empty their files here.
+            super().on_train_begin(logs)
+            self._restore(state)
+        except RunFolderError:
+            raise
+        except OSError as error:
+            raise RunFolderError(
+                f"A file of the run cannot be used ({shown(error)}), so the run cannot go on. Give "
+                f"access to it or use another folder. Received: folder={shown(self.path.parent)}"
+            ) from error
+        except Exception as error:
+            raise damaged(self.path, error) from error
 
     @override
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -125,6 +159,7 @@ class Resumable(Composite):
         self.model._initial_epoch = None
         self.model.history.epoch = list(self._epochs)
         super().on_train_end(logs)
+        self._lock.end_fit()
 
     def _save(self) -> None:
         state = {
@@ -135,44 +170,50 @@ class Resumable(Composite):
             "planned": self.params["epochs"],
             "stopped": self.model.stop_training,
             "data": self._data.state(),
+            "files": self._files.state(),
             "callbacks": [get_callback_state(callback) for callback in self.callbacks],
             "model": get_model_state(self.model),
         }
         write_state(self.path, state)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self._check_fits(state)
         self._data.restore(state["data"])
         set_model_state(self.model, state["model"])
         for callback, callback_state in zip(self.callbacks, state["callbacks"], strict=True):
             set_callback_state(callback, callback_state)
         self._epochs, self._logs = state["epochs"], state["logs"]
-        for row in self._logs:
+        for _, row in zip(self._epochs, self._logs, strict=True):
             for name, value in row.items():
                 self.model.history.history.setdefault(name, []).append(value)
         if self._epochs:
-            planned = self.params["epochs"]
             # Keras's BackupAndRestore starts `fit` later in the same way.
-            self.model._initial_epoch = planned if state["stopped"] else self._epochs[-1] + 1
+            self.model._initial_epoch = self._first_epoch(state)
+
+    def _first_epoch(self, state: dict[str, Any]) -> int:
+        """Return the number of the next epoch, or of all epochs if a callback has stopped them."""
+        if state["stopped"]:
+            return int(self.params["epochs"])
+        return int(state["epochs"][-1]) + 1 if state["epochs"] else 0
 
     def _check_fits(self, state: dict[str, Any]) -> None:
-        """Raise a `ValueError` if the state is of another run."""
+        """Raise a `RunFolderError` if the state is of another run."""
         saved, own = state["signature"], signature(self.model)
         differing = [pair for pair in zip(saved, own, strict=False) if pair[0] != pair[1]]
         if differing or len(saved) != len(own):
             was, now = differing[0] if differing else (len(saved), len(own))
-            raise ValueError(
+            raise RunFolderError(
                 "The folder holds a run of another model or optimizer, so the run cannot continue. "
-                f"Use another folder. Received: {now} in place of {was}, folder={self.path.parent}"
+                f"Use another folder. Received: {shown(now)} in place of {shown(was)}, "
+                f"folder={shown(self.path.parent)}"
             )
         if state["classes"] != self._classes():
-            raise ValueError(
+            raise RunFolderError(
                 "The folder holds a run with other callbacks, so the run cannot continue. Use the "
                 f"same callbacks or another folder. Received: callbacks={self._classes()} in "
-                f"place of {state['classes']}, folder={self.path.parent}"
+                f"place of {shown(state['classes'])}, folder={shown(self.path.parent)}"
             )
         if self.params["epochs"] > state["planned"] and self._lost_weights(state):
-            raise ValueError(
+            raise RunFolderError(
                 "SwapEMAWeights has replaced the weights of the last step by averages, so the run "
                 "cannot be prolonged. Use AveragedWeights in its place for a run that can. "
                 f"Received: epochs={self.params['epochs']} after epochs={state['planned']}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from siamese_verify.files import replacing
+from siamese_verify.messages import shown
+from siamese_verify.training.resuming.run_folder import RunFolderError
 
 _ARRAY = "__array__"
 
@@ -22,21 +27,64 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
     Raises:
         TypeError: If a value has another type.
+        RunFolderError: If the file cannot be written.
     """
     arrays: list[np.ndarray] = []
     text = json.dumps(_encoded(state, arrays))
-    with replacing(path) as unfinished:
-        np.savez(unfinished, text, *arrays)
+    try:
+        with replacing(path) as unfinished:
+            np.savez(unfinished, _digest(text, arrays), text, *arrays)
+    except OSError as error:
+        raise RunFolderError(
+            f"{shown(path)} cannot be written ({error}), so this epoch is not kept. Make space or "
+            "give permission. The same script then continues from the last finished epoch."
+        ) from error
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read the state that `write_state` has written, with NumPy arrays."""
-    with np.load(path, allow_pickle=False) as file:
-        state: dict[str, Any] = json.loads(
-            str(file["arr_0"]),
-            object_hook=lambda value: _array(file, value) if _ARRAY in value else value,
-        )
+    """Read the state that `write_state` has written, with NumPy arrays.
+
+    Raises:
+        RunFolderError: If the file is damaged, or differs from the file that was written.
+    """
+    try:
+        if not path.is_file():
+            raise ValueError("it is not a regular file")
+        return _read(path)
+    # A damaged file makes NumPy and zipfile raise errors of many types.
+    except Exception as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> RunFolderError:
+    """Return the error that a state cannot be used."""
+    reason = shown(f"{type(error).__name__}: {error}")
+    return RunFolderError(
+        f"{shown(path)} is damaged or was written by another version ({reason}), so the run cannot "
+        "go on. Bring the file back, or train again in another folder."
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # NumPy leaves a damaged file open that it has opened itself.
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        if any(info.compress_type != zipfile.ZIP_STORED for info in file.zip.infolist()):
+            raise ValueError("it is compressed")
+        digest, text, *arrays = (file[f"arr_{i}"] for i in range(len(file.files)))
+    if str(digest) != _digest(str(text), arrays):
+        raise ValueError("its SHA-256 differs")
+    state: dict[str, Any] = json.loads(
+        str(text), object_hook=lambda value: _array(arrays, value) if _ARRAY in value else value
+    )
     return state
+
+
+def _digest(text: str, arrays: Sequence[np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
@@ -51,13 +99,12 @@ def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
     if hasattr(value, "__array__") and (array := np.asarray(value)).dtype != object:
         arrays.append(array)
         # NumPy's format forgets types such as bfloat16.
-        return {_ARRAY: len(arrays), "dtype": str(array.dtype)}
+        return {_ARRAY: len(arrays) - 1, "dtype": str(array.dtype)}
     raise TypeError(
         "A training state holds None, booleans, numbers, texts, arrays, and lists and dicts of "
         f"them. Received: value of {type(value).__name__}"
     )
 
 
-def _array(file: Any, place: dict[str, Any]) -> np.ndarray:
-    array: np.ndarray = file[f"arr_{place[_ARRAY]}"]
-    return array.view(np.dtype(place["dtype"])) if array.dtype.kind == "V" else array
+def _array(arrays: Sequence[np.ndarray], place: dict[str, Any]) -> np.ndarray:
+    return arrays[place[_ARRAY]].view(np.dtype(place["dtype"]))

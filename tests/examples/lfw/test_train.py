@@ -2,11 +2,12 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +163,47 @@ def test_a_finished_run_is_measured_again_but_not_trained(drawn: Path, uninterru
     run(drawn, uninterrupted, REPORT)
     assert read_history(uninterrupted) == before
     assert figures_of(uninterrupted) == figures
+
+
+@pytest.mark.usefixtures("no_plots")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda run: [
+            (run / name).unlink() for name in ("history.csv", "best.keras", "figures.json")
+        ],
+        lambda run: [os.truncate(run / name, 60) for name in ("history.csv", "best.keras")],
+    ],
+    ids=["lost", "cut"],
+)
+def test_lost_and_damaged_files_of_a_finished_run_come_back(
+    spoil: Callable[[Path], object], drawn: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(uninterrupted, tmp_path / "copy")
+    spoil(folder)
+    run(drawn, folder, REPORT)
+    assert_same_run(folder, uninterrupted)
+
+
+def test_a_folder_that_cannot_be_used_is_told_in_a_line(
+    drawn: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(uninterrupted, tmp_path / "copy")
+
+    def told(folder: Path = folder, seed: int = 0) -> str:
+        with pytest.raises(SystemExit) as exit_:
+            run(drawn, folder, REPORT, seed=seed)
+        assert "\n" not in str(exit_.value.code)
+        return str(exit_.value.code)
+
+    with sv.RunLock(folder):
+        assert "in use by process" in told()
+    assert "seed=0, while this command has seed=1" in told(seed=1)
+    os.truncate(folder / "state.npz", 5_000)
+    assert "state.npz is damaged" in told()
+    (folder / "state.npz").unlink()
+    assert "state.npz cannot be read (it is lost)" in told()
+    assert "RunFolderError: The folder of the run cannot be used" in told(folder / "config.json")
 
 
 def test_another_seed_draws_other_pairs_and_weights(
