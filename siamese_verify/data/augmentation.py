@@ -59,7 +59,9 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if not isinstance(self.flip, bool):
-            raise ValueError(f"`flip` must be True or False. Received: flip={self.flip!r}")
+            raise ValueError(
+                f"`flip` must be True or False. Received: flip={shown(repr(self.flip))}"
+            )
         for name in (field.name for field in dataclasses.fields(self) if field.name != "flip"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
