@@ -7,6 +7,8 @@ import math
 
 import tensorflow as tf
 
+from siamese_verify.messages import shown
+
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
@@ -65,7 +67,7 @@ class Augmentation:
         for name in (field.name for field in dataclasses.fields(self) if field.name != "flip"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
-                raise ValueError(f"`{name}` must be at least 0. Received: {name}={value}")
+                raise ValueError(f"`{name}` must be at least 0. Received: {name}={shown(value)}")
         for name in ("shear", "scale"):
             if getattr(self, name) >= 1:
                 raise ValueError(

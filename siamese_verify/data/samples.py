@@ -38,11 +38,12 @@ class Sample(_Sample):
     __slots__ = ()
 
     def __new__(cls, path: str, identity: str) -> Self:
+        """Make a sample of which the identity is normalized."""
         return super().__new__(cls, path, normalized(identity))
 
     @classmethod
     @override
-    def _make(cls, iterable: Iterable[Any]) -> Self:
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
         # `_replace` makes its sample here.
         return cls(*iterable)
 

@@ -118,8 +118,8 @@ def _warn_of_lost(pairs: Sequence[Pair], parts: list[list[Pair]]) -> None:
         kept = ", ".join(f"{s} + {len(part) - s}" for s, part in zip(same, parts, strict=True))
         warn_user(
             f"{lost:,} of {len(pairs):,} pairs are left out, because their two identities are in "
-            f"different parts. The parts keep, as same + different pairs: {shown(kept)}. If these are "
-            "too few, use pairs of more identities.",
+            f"different parts. The parts keep, as same + different pairs: {shown(kept)}. "
+            "If these are too few, use pairs of more identities.",
             PairListWarning,
         )
 

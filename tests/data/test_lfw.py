@@ -14,6 +14,7 @@ from pair_lists import different, same
 from siamese_verify.data.lfw import PairFileError, lfw_sample
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
+from siamese_verify.messages import shown
 
 LFW = Path(__file__).parents[3] / "shared" / "lfw"
 needs_lfw = pytest.mark.skipif(not LFW.is_dir(), reason="needs LFW in ../shared/lfw")
@@ -269,7 +270,7 @@ def test_bad_input_raises_an_error_that_tells_file_line_and_what_was_expected(
     error = caught.value
     assert (error.path, error.line_number, error.line) == (str(path), number, line)
     message = str(error)
-    assert f"{path}, line {number}: {line!r}: expected " in message
+    assert f"{path}, line {number}: {shown(repr(line))}: expected " in message
     assert expected in message.split(": expected ", 1)[1]
 
 
