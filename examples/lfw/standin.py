@@ -333,7 +333,8 @@ def write_standin(
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(
-            f"{shown(folder)} is not empty and does not hold drawn faces. Remove it or choose another."
+            f"{shown(folder)} is not empty and does not hold drawn faces. "
+            "Remove it or choose another."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Renaming is atomic within a file system, which a sibling folder is on.

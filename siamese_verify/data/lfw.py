@@ -147,7 +147,7 @@ def _parse_pair(path: PathLike, number: int, line: str) -> Pair:
 
 
 def _parse_sample(path: PathLike, number: int, line: str, name: str, digits: str) -> Sample:
-    if UNSAFE_NAME.fullmatch(name):
+    if UNSAFE_NAME.fullmatch(normalized(name)):
         expected = "a name that is not a path: without separator, '..', drive or NUL byte"
         raise PairFileError(path, number, line, f"{expected}, got {shown(repr(name))}")
     if not _NUMBER.fullmatch(digits) or int(digits) < 1:

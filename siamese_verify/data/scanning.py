@@ -33,6 +33,11 @@ class PassedOver:
     def __bool__(self) -> bool:
         return bool(self._counts or self.identities)
 
+    @property
+    def count(self) -> int:
+        """Number of the files and folders."""
+        return self._counts.total()
+
     def add(self, kind: str, path: str) -> None:
         """Count one file or folder."""
         self._counts[kind] += 1
@@ -51,8 +56,8 @@ class PassedOver:
             for kind, count in listed
         ]
         if len(self._counts) > len(listed):
-            kinds.append(f"and {self._counts.total() - sum(n for _, n in listed):,} of other kinds")
-        return f"{self._counts.total():,} files and folders are passed over: {', '.join(kinds)}. "
+            kinds.append(f"and {self.count - sum(n for _, n in listed):,} of other kinds")
+        return f"{self.count:,} files and folders are passed over: {', '.join(kinds)}. "
 
     def _identities(self) -> str:
         if not self.identities:
@@ -105,7 +110,7 @@ def _samples_in(root: Path, folder: str, passed_over: PassedOver) -> Iterator[Sa
         if is_image and os.path.isfile(file):
             yield Sample(path, folder)
         elif os.path.isdir(file):
-            passed_over.add("folders inside a folder", path)
+            passed_over.add("nested in another folder", path)
         else:
             passed_over.add(f"{_kind(name)} that is not a file" if is_image else _kind(name), path)
 

@@ -12,7 +12,7 @@ from siamese_verify.names import normalized
 
 
 def identity_codes(names: npt.NDArray[Any]) -> Identities:
-    """Number identities from 0, such that a name is one identity in either form of Unicode.
+    """Return a number from 0 for each identity, the same in either form of Unicode.
 
     Args:
         names: Names or numbers of the two identities of each pair `(n, 2)`.
