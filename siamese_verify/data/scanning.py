@@ -57,7 +57,8 @@ class PassedOver:
         ]
         if len(self._counts) > len(listed):
             kinds.append(f"and {self.count - sum(n for _, n in listed):,} of other kinds")
-        return f"{self.count:,} files and folders are passed over: {', '.join(kinds)}. "
+        are = "1 file or folder is" if self.count == 1 else f"{self.count:,} files and folders are"
+        return f"{are} passed over: {', '.join(kinds)}. "
 
     def _identities(self) -> str:
         if not self.identities:

@@ -125,7 +125,7 @@ def test_two_spellings_of_one_path_raise_an_error(tmp_path: Path):
         (tmp_path / name).mkdir()
         Image.fromarray(np.zeros((6, 4), np.uint8)).save(tmp_path / name / "1.png")
     samples = [Sample(f"{name}/1.png", name) for name in (NFC, NFD, "Ada")]
-    with pytest.raises(ValueError, match="hold each image once.*1 other spelling"):
+    with pytest.raises(ValueError, match=r"hold each image once.*1 other spelling"):
         IdentityDataset(samples, tmp_path, Preprocessing(SIZE), verbose=False)
 
 

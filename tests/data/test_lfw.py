@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from image_folders import NFC, NFD
 from pair_lists import different, same
 
-from siamese_verify.data.lfw import PairFileError
+from siamese_verify.data.lfw import PairFileError, lfw_sample
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import PairListWarning, Sample
 from siamese_verify.messages import shown
