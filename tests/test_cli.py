@@ -85,7 +85,7 @@ def test_inspect_lists_problems(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
-    """Return a folder with the list `pairs.txt`, whose images cannot be decoded except for Ada's."""
+    """Return a folder with `pairs.txt`, of which only the images of Ada can be decoded."""
     png = io.BytesIO()
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(png, "PNG")
     contents = {"Ada": [png.getvalue()] * 2, "Bob": [b"", b"no image\n", png.getvalue()[:40]] * 5}
@@ -228,7 +228,7 @@ def test_a_name_cannot_forge_a_line(
     said = capsys.readouterr()
     assert said.out.splitlines() == ["Ada\\nBob: score 0.99: score 1.0000"]
     assert len(said.err.splitlines()) == 1
-    assert said.err.startswith("siamese-verify: warning: 1 files and folders are passed over")
+    assert said.err.startswith("siamese-verify: warning: 1 file or folder is passed over")
     assert cli.main([*arguments, "--json"]) == 0
     assert said_json(capsys)[0]["name"] == name
 

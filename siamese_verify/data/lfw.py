@@ -177,24 +177,26 @@ def _check_counts(
 
 def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
     """Warn of pairs that are listed twice, or contradict each other or themselves."""
-    problems = []
+    problems: list[tuple[str, str, Pair]] = []
     seen: dict[frozenset[Sample], tuple[int, int]] = {}
-    for number, (left, right, label) in pairs:
-        names = f"{shown(left.path)} and {shown(right.path)}"
+    for number, pair in pairs:
+        left, right, label = pair
         if left == right:
-            problems.append(f"line {number}: {names} are one image")
+            problems.append((f"line {number}", "are one image", pair))
         if label == 0 and left.identity == right.identity:
-            problems.append(f"line {number}: {names} are listed as different, but by one name")
+            problems.append((f"line {number}", "are listed as different, but by one name", pair))
         first, first_label = seen.setdefault(frozenset((left, right)), (number, label))
         if first_label != label:
-            problems.append(
-                f"lines {first} and {number}: {names} are listed as same and as different"
-            )
+            lines = f"lines {first} and {number}"
+            problems.append((lines, "are listed as same and as different", pair))
         elif first != number:
-            problems.append(f"lines {first} and {number}: {names} are listed twice")
+            problems.append((f"lines {first} and {number}", "are listed twice", pair))
     if problems:
         more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
-        listed = "".join(f"\n  {problem}" for problem in problems[:10])
+        listed = "".join(
+            f"\n  {lines}: {shown(pair.left.path)} and {shown(pair.right.path)} {problem}"
+            for lines, problem, pair in problems[:10]
+        )
         warn_user(
             f"{shown(path)} holds {len(problems)} questionable pairs, which distort "
             f"training and figures. Correct or remove them:{listed}{more}",
