@@ -1,4 +1,4 @@
-"""What the `siamese-verify` command writes on standard error: one line for each message."""
+"""Standard error of the `siamese-verify` command: one line for each message."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ def _format_pair(pair: Pair) -> str:
         if _UNFIT_FOR_A_LINE.search(name) or UNSAFE_NAME.fullmatch(name):
             raise ValueError(
                 "A name in a pair file must not be a path, hold a tab or a line end, or start "
-                f"or end with a space, and must be Unicode. Received: identity={shown(repr(name))}"
+                "or end with a space. Its characters must be Unicode. "
+                f"Received: identity={shown(repr(name))}"
             )
     left, right = pair.left, pair.right
     if pair.label == 0:

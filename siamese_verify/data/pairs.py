@@ -61,9 +61,9 @@ class PairList(PairSequence):
             The pairs in the file's order, with the folds of a View 2 file.
 
         Raises:
-            PairFileError: If the file is empty or not in this format, a line has more than 65,536
-                bytes, or a name could lead out of the folder of images. Tells the file, the line
-                and what was expected.
+            PairFileError: If the file is empty or not in this format, or a name could lead out of
+                the folder of images. Also if a line has more than 65,536 bytes. Tells the file,
+                the line and what was expected.
 
         Warns:
             PairListWarning: If pairs are listed twice, contradict each other, or compare an image
