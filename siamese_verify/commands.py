@@ -163,7 +163,8 @@ def _check_images(
         if reason is not None
     }
     if unreadable:
-        listed = [f"\n  {shown(path)}: {shown(why)}" for path, why in unreadable.items()][:10]
+        # Each reason names its path.
+        listed = [f"\n  {shown(reason, 500)}" for reason in list(unreadable.values())[:10]]
         more = f"\n  and {len(unreadable) - 10:,} more" if len(unreadable) > 10 else ""
         problems.append(
             f"{len(unreadable):,} of {len(samples):,} images cannot be read:{''.join(listed)}{more}"

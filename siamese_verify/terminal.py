@@ -32,6 +32,10 @@ def quiet() -> Iterator[TextIO]:
     Yields:
         The true standard error, for the progress of long work.
     """
+    if sys.stderr is None:  # It is closed, so nothing can be heard.
+        with open(os.devnull, "w") as nowhere:
+            yield nowhere
+        return
     sys.stderr.flush()
     with open(os.dup(2), "w") as terminal:
         with open(os.devnull, "w") as nowhere:

@@ -38,6 +38,12 @@ def test_only_the_true_standard_error_is_heard(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr().err == "before progress after"
 
 
+def test_a_closed_standard_error_is_no_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with quiet() as terminal:
+        terminal.write("progress")
+
+
 def test_standard_error_is_heard_again_after_an_error(capfd: pytest.CaptureFixture[str]):
     with pytest.raises(ValueError, match="text"), quiet():
         raise ValueError("text")

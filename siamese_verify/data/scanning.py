@@ -85,7 +85,8 @@ def scan_folders(
 
     Args:
         images_root: Folder that holds the folders.
-        wanted: Normalized names of the identities to list. By default all.
+        wanted: Normalized names of the identities to list, without a word about others. By default
+            all.
 
     Returns:
         The samples of each identity, with identities and files sorted, and a count of the rest.
@@ -94,9 +95,11 @@ def scan_folders(
     found: SamplesByIdentity = {}
     passed_over = PassedOver()
     for name in _visible_names(root):
+        if wanted is not None and normalized(name) not in wanted:
+            continue
         if not os.path.isdir(root / name):
             passed_over.add(f"{_kind(name)} outside of a folder", name)
-        elif wanted is None or normalized(name) in wanted:
+        else:
             # A file system can hold both forms of a name, as two folders of one identity.
             samples = found.setdefault(normalized(name), [])
             samples.extend(_samples_in(root, name, passed_over))

@@ -50,6 +50,7 @@ def test_the_error_about_an_identity_without_images_tells_what_was_passed_over(r
 
 def test_folders_of_other_identities_are_not_spoken_of(root: Path):
     make_folders(root, {"Eve": ["1.webp"]})
+    (root / "list.txt").touch()
     assert list(samples_by_identity(root, ["Ada"])) == ["Ada"]
 
 
