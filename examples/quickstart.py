@@ -13,16 +13,16 @@ from pathlib import Path
 import keras
 
 import siamese_verify as sv
+from siamese_verify.data.folders import samples_by_identity
 
 
 def main(folder: Path, output: Path = Path("quickstart.keras"), epochs: int = 20) -> None:
     keras.utils.set_random_seed(0)
 
     # No identity is in two parts, since the verifier is for identities that it has never seen.
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    names = sorted(samples_by_identity(folder))
     random.Random(0).shuffle(names)
-    n = len(names) // 5
-    if not n:
+    if not (n := len(names) // 5):
         sys.exit(f"{folder} has {len(names)} identities: use ten or more, in a folder each.")
     parts = {"test": names[:n], "validation": names[n : 2 * n], "training": names[2 * n :]}
     pairs = {part: sv.PairList.sample(folder, identities=parts[part]) for part in parts}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
+from siamese_verify.messages import shown
+
 
 def is_whole_number(value: Any, lowest: int = 1) -> bool:
     """Tell whether `value` is an integer of Python or NumPy, not a bool, and at least `lowest`."""
@@ -19,7 +21,8 @@ def whole_number(name: str, value: Any, lowest: int = 1) -> int:
     """
     if not is_whole_number(value, lowest):
         raise ValueError(
-            f"`{name}` must be a whole number, at least {lowest}. Received: {name}={value!r}"
+            f"`{name}` must be a whole number, at least {lowest}. "
+            f"Received: {name}={shown(repr(value))}"
         )
     return int(value)
 
@@ -29,5 +32,5 @@ def check_name_list(names: Any) -> None:
     if isinstance(names, str):
         raise TypeError(
             "Names of identities must be in a list, even a single name: write "
-            f"[{names!r}]. Received: {names!r}"
+            f"[{shown(repr(names))}]. Received: {shown(repr(names))}"
         )

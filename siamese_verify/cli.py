@@ -8,13 +8,16 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from typing_extensions import override
 
 from siamese_verify import commands
-from siamese_verify.commands import ERROR, one_line_each
+from siamese_verify.commands import ERROR
+from siamese_verify.terminal import one_line, one_line_each, quiet
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    Subparsers = argparse._SubParsersAction["_Parser"]
     Groups = tuple[argparse._ArgumentGroup, argparse._ArgumentGroup]
 
 EXAMPLES = {
@@ -34,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     settings = _make_parser().parse_args(arguments)
     try:
-        with _warnings_in_lines() as settings.warnings:
+        with _warnings_in_lines() as settings.warnings, quiet() as settings.terminal:
             code: int = settings.run(settings)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        print(f"siamese-verify: {error}", file=sys.stderr)
+    except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
+        print(f"siamese-verify: {one_line(error)}", file=sys.stderr)
         return ERROR
     except Exception:  # Python itself would exit with 1, which here is the answer "no".
         traceback.print_exc()
@@ -45,8 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser that ends with one line of error, as the commands do."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        self.exit(ERROR, f"siamese-verify: {one_line(message)}. See {self.prog} --help.\n")
+
+
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "siamese-verify",
         description="Decide whether images show the same identity: a person, a part, a product.",
         epilog="\n  ".join(["examples:", *EXAMPLES.values()]),
@@ -70,7 +81,10 @@ def _add_inspect(subparsers: Subparsers) -> None:
     )
     inputs.add_argument("pairs", metavar="PAIRS", help=_PAIRS)
     inputs.add_argument(
-        "--images", metavar="DIR", help=f"{_FOLDER}, to check that no image is missing"
+        "--images",
+        metavar="DIR",
+        help=f"{_FOLDER}, to check that each image of the list is there and can be decoded: "
+        "missing, empty, cut, damaged and over-large files, and other formats",
     )
     _add_json(output)
 

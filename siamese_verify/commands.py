@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import os
-import sys
 import warnings
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamese_verify.data.folders import locate_files, samples_by_identity
+from siamese_verify.data.folders import find_files, locate_files, samples_by_identity
 from siamese_verify.data.pairs import PairList
-from siamese_verify.data.samples import PairListWarning
+from siamese_verify.data.samples import PairListWarning, Sample
+from siamese_verify.messages import shown
+from siamese_verify.terminal import one_line_each
 
 if TYPE_CHECKING:
     from siamese_verify.verification.verifier import Verifier
@@ -26,19 +27,22 @@ YES, NO, ERROR = 0, 1, 2
 
 
 def inspect(settings: Namespace) -> int:
-    """Check a pair list and summarize it. Exit code 1 if it has problems."""
+    """Check a pair list and its images, and summarize it. Exit code 1 if there are problems."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PairListWarning)
         pairs = PairList.from_lfw(settings.pairs)
     problems = [str(warning.message) for warning in caught]
+    unreadable: dict[str, str] = {}
     if settings.images:
-        try:
-            locate_files(settings.images, pairs.samples)
-        except FileNotFoundError as error:
-            problems.append(str(error))
+        with contextlib.redirect_stdout(settings.terminal):
+            found, unreadable = _check_images(
+                settings.images, pairs.samples, settings.terminal.isatty()
+            )
+        problems += found
     counts = _count(pairs)
     if settings.json:
-        _print_json({**counts, "problems": problems})
+        each = [{"path": path, "reason": reason} for path, reason in unreadable.items()]
+        _print_json({**counts, "problems": problems, "unreadable_images": each})
     else:
         for name, count in counts.items():
             print(f"{name.replace('_', ' '):<30}{count:>9,}")
@@ -53,7 +57,13 @@ def evaluate(settings: Namespace) -> int:
     from siamese_verify.evaluation.folds import evaluate_folds
 
     pairs = PairList.from_lfw(settings.pairs)
-    data = PairDataset(pairs, settings.images, verifier.preprocessing, verbose=sys.stderr.isatty())
+    with contextlib.redirect_stdout(settings.terminal):
+        data = PairDataset(
+            pairs,
+            settings.images,
+            verifier.preprocessing,
+            verbose=settings.terminal.isatty(),
+        )
     report = verifier.evaluate(data)
     folds = None
     if pairs.folds is not None:
@@ -102,7 +112,8 @@ def identify(settings: Namespace) -> int:
         _print_json([match.to_dict() for match in found])
     else:
         print(
-            "\n".join(f"{match.name}: score {match.score:.4f}" for match in found) or "no identity"
+            "\n".join(f"{shown(match.name)}: score {match.score:.4f}" for match in found)
+            or "no identity"
         )
     return YES if found else NO
 
@@ -112,31 +123,78 @@ def export(settings: Namespace) -> int:
     verifier = load(settings.model)
     from siamese_verify.verification.export import export_model
 
-    with _quiet():
-        export_model(verifier.model, settings.output, settings.part)
-    print(f"{settings.output}: {settings.part}, threshold {verifier.threshold:.6f}")
+    export_model(verifier.model, settings.output, settings.part)
+    print(f"{shown(settings.output)}: {settings.part}, threshold {verifier.threshold:.6f}")
     return YES
 
 
 def load(path: str) -> Verifier:
-    """Load a verifier, without TensorFlow's messages."""
+    """Load a verifier."""
     # TensorFlow's many objects live until the end. Searching them for garbage costs 1.5 s in all.
     collects = gc.isenabled()
     gc.disable()
     try:
-        with _quiet():
-            from siamese_verify.verification.verifier import Verifier
+        from siamese_verify.verification.verifier import Verifier
 
-            return Verifier.load(path)
+        return Verifier.load(path)
     finally:
         gc.freeze()
         if collects:
             gc.enable()
 
 
-def one_line_each(caught: Sequence[warnings.WarningMessage]) -> list[str]:
-    """List the text of each different warning, in one line."""
-    return list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
+def _check_images(
+    images_root: str, samples: Sequence[Sample], verbose: bool
+) -> tuple[list[str], dict[str, str]]:
+    """Find and decode the image of each sample.
+
+    Returns:
+        Descriptions of the problems, and the reason for each path that cannot be decoded.
+    """
+    problems = []
+    try:
+        files: list[Path] = locate_files(images_root, samples)
+    except FileNotFoundError as error:
+        problems.append(str(error))
+        files = [file for file in find_files(images_root, samples) if file is not None]
+    unreadable = {
+        str(file): reason
+        for file, reason in zip(files, _decoding_errors(files, verbose), strict=True)
+        if reason is not None
+    }
+    if unreadable:
+        # Each reason names its path.
+        listed = [f"\n  {shown(reason, 500)}" for reason in list(unreadable.values())[:10]]
+        more = f"\n  and {len(unreadable) - 10:,} more" if len(unreadable) > 10 else ""
+        problems.append(
+            f"{len(unreadable):,} of {len(samples):,} images cannot be read:{''.join(listed)}{more}"
+        )
+    return problems, unreadable
+
+
+def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | None]:
+    """Decode each file, on all cores. Yield the text of its error, or None."""
+    import keras
+
+    from siamese_verify.data.decoding import ImageError
+    from siamese_verify.data.preprocessing import Preprocessing
+    from siamese_verify.data.reading import read_image
+
+    preprocessing = Preprocessing()
+
+    def error_of(file: Path) -> str | None:
+        try:
+            read_image(file, preprocessing)
+        except (ImageError, OSError) as error:
+            return str(error)
+        return None
+
+    progress = keras.utils.Progbar(len(files), unit_name="image") if verbose and files else None
+    with ThreadPoolExecutor() as pool:
+        for done, reason in enumerate(pool.map(error_of, files), start=1):
+            if progress:
+                progress.update(done)
+            yield reason
 
 
 def _count(pairs: PairList) -> dict[str, int]:
@@ -152,20 +210,6 @@ def _count(pairs: PairList) -> dict[str, int]:
         "most_pairs_of_an_identity": max(pairs_of.values()),
         "most_images_of_an_identity": max(images_of.values()),
     }
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Discard what TensorFlow writes while it starts, whatever its settings are."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _print_json(content: Any) -> None:

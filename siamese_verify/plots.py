@@ -11,6 +11,7 @@ import numpy.typing as npt
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.evaluation.checks import check_scores
 from siamese_verify.evaluation.report import Evaluation
+from siamese_verify.messages import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +92,7 @@ def plot_outcomes(
             axes.imshow(both, cmap="gray", vmin=0, vmax=255)
             pair = pairs.pairs[index]
             identities = [pair.left.identity] + [pair.right.identity] * (not is_genuine)
-            names = "\n".join(identities)
+            names = "\n".join(shown(identity, 40) for identity in identities)
             axes.set_xlabel(
                 f"{names}\nscore {score[index]:.3f}, threshold {threshold:.3f}", fontsize=8
             )

@@ -1,13 +1,17 @@
 """Tests of the `siamese-verify` command."""
 
 import gc
+import io
 import json
+import os
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from standin import write_standin
 
 import siamese_verify as sv
@@ -79,13 +83,56 @@ def test_inspect_lists_problems(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert said["most_images_of_an_identity"] == 2
 
 
-def test_inspect_needs_no_tensorflow(drawn: Path) -> None:
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """Return a folder with `pairs.txt`, of which only the images of Ada can be decoded."""
+    png = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(png, "PNG")
+    contents = {"Ada": [png.getvalue()] * 2, "Bob": [b"", b"no image\n", png.getvalue()[:40]] * 5}
+    for name, images in contents.items():
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number, image in enumerate(images, start=1):
+            (tmp_path / "images" / name / f"{name}_{number:04d}.png").write_bytes(image)
+    lines = ["Ada 1 2", *(f"Ada 1 Bob {number}" for number in range(1, 16))]
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_inspect_decodes_every_image(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["inspect", str(damaged / "pairs.txt"), "--images", str(damaged / "images")]
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr()
+    assert "15 of 17 images cannot be read:" in said.out
+    assert said.out.count(str(damaged / "images" / "Bob" / "Bob_00")) >= 10
+    assert "and 5 more" in said.out
+    assert said.err == ""
+    assert cli.main([*arguments, "--json"]) == 1
+    unreadable = said_json(capsys)["unreadable_images"]
+    assert [Path(one["path"]).name for one in unreadable] == [
+        f"Bob_{number:04d}.png" for number in range(1, 16)
+    ]
+    assert all("cannot be read as an image" in one["reason"] for one in unreadable)
+
+
+def test_inspect_lists_missing_and_unreadable_images(
+    damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (damaged / "images" / "Ada" / "Ada_0002.png").unlink()
+    arguments = ["inspect", str(damaged / "pairs.txt"), "--images", str(damaged / "images")]
+    assert cli.main([*arguments, "--json"]) == 1
+    said = said_json(capsys)
+    missing, unreadable = said["problems"]
+    assert missing.startswith("1 of 17 images are missing")
+    assert unreadable.startswith("15 of 17 images cannot be read")
+    assert len(said["unreadable_images"]) == 15
+
+
+def test_inspect_without_images_needs_no_tensorflow(drawn: Path) -> None:
     code = (
         "import sys; from siamese_verify import cli; code = cli.main(sys.argv[1:]);"
         "assert not {'tensorflow', 'keras'} & sys.modules.keys(); sys.exit(code)"
     )
     command = [sys.executable, "-c", code, "inspect", drawn / "pairsDevTest.txt"]
-    command += ["--images", drawn / "lfw2"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -166,6 +213,26 @@ def test_identify_names_the_best_match(
     assert len(said) <= 3
 
 
+def test_a_name_cannot_forge_a_line(
+    model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    image = drawn / "lfw2" / data.pairs.samples[0].path
+    name = "Ada\nBob: score 0.99"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "1.jpg").write_bytes(image.read_bytes())
+    (tmp_path / "Eve").mkdir()
+    (tmp_path / "Eve" / "1.webp\nsame").touch()
+    arguments = ["identify", model, str(image), "--gallery", str(tmp_path)]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["Ada\\nBob: score 0.99: score 1.0000"]
+    assert len(said.err.splitlines()) == 1
+    assert said.err.startswith("siamese-verify: warning: 1 file or folder is passed over")
+    assert cli.main([*arguments, "--json"]) == 0
+    assert said_json(capsys)[0]["name"] == name
+
+
 def test_no_match_is_an_exit_code(
     model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -215,6 +282,13 @@ def test_a_warning_while_loading_is_one_line(
         (["verify", "PAIRS", "a.jpg", "b.jpg"], "The path of a verifier must end in .keras"),
         (["identify", "MODEL", "a.jpg", "--gallery", "nowhere"], "nowhere"),
         (["export", "MODEL", "model.pb"], "model.pb"),
+        (["verify", "no\nwhere\r.keras", "a.jpg", "b.jpg"], "where"),
+        (["verify", "MODEL", "no\nwhere.jpg", "b.jpg"], "where.jpg"),
+        (["verify", "MODEL", "PAIRS", "PAIRS"], "pairsDevTest.txt"),
+        (["inspect", "x" * 5_000], "File name too long"),
+        (["inspect", "MODEL"], "line 1"),
+        (["identify", "MODEL", "a.jpg", "--gallery", "no\nwhere"], "where"),
+        (["identify", "MODEL", "a.jpg", "--gallery", ".", "-k", "0"], "k"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(
@@ -227,6 +301,52 @@ def test_errors_are_one_line_and_exit_code_2(
     assert said.err.startswith("siamese-verify: ")
     assert message in said.err
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no\nsame"],
+        ["verify", "a"],
+        ["inspect", "a", "b\nsame"],
+        ["identify", *"ab", "-k", "\n"],
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("siamese-verify: ")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("level", ["0", "3"])
+def test_a_fresh_process_prints_only_its_error(level: str, model: str, drawn: Path) -> None:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": level}
+    command = [sys.executable, "-m", "siamese_verify.cli", "verify", model]
+    command += [drawn / "pairsDevTest.txt"] * 2
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("siamese-verify: ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+def test_progress_is_shown_on_the_terminal_and_not_in_the_answer(damaged: Path) -> None:
+    command = [sys.executable, "-m", "siamese_verify.cli", "inspect", damaged / "pairs.txt"]
+    command += ["--images", damaged / "images", "--json"]
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False)
+        os.close(theirs)
+        assert b"17/17" in terminal.read(10_000)
+    assert len(json.loads(result.stdout)["unreadable_images"]) == 15
 
 
 def test_an_unforeseen_error_exits_with_2(

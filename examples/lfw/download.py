@@ -8,6 +8,8 @@ from pathlib import Path
 
 import keras
 
+from siamese_verify.messages import shown
+
 URL = "https://ndownloader.figshare.com/files/"
 ARCHIVE = "lfw-funneled.tgz"
 # Number at `URL` and SHA-256 of each file, as in scikit-learn's `fetch_lfw_pairs`.
@@ -56,7 +58,7 @@ def download_lfw(folder: Path, url: str = URL, files: dict[str, tuple[str, str]]
 
 def _unpack(archive: Path, images: Path) -> None:
     """Unpack the archive's one folder as `images`, which appears only when complete."""
-    print(f"Unpacking {archive} ...")
+    print(f"Unpacking {shown(archive)} ...")
     with (
         tempfile.TemporaryDirectory(prefix=".unpacking-", dir=images.parent) as scratch,
         tarfile.open(archive) as tar,

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify import PairList
+from siamese_verify.messages import shown
 
 Plane = npt.NDArray[np.floating[Any]]  # One value per pixel.
 Colour = npt.NDArray[np.floating[Any]]  # Red, green and blue, each from 0 to 1.
@@ -332,7 +333,8 @@ def write_standin(
         return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(
-            f"{folder} is not empty and does not hold drawn faces. Remove it or choose another."
+            f"{shown(folder)} is not empty and does not hold drawn faces. "
+            "Remove it or choose another."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Renaming is atomic within a file system, which a sibling folder is on.

@@ -7,6 +7,8 @@ import math
 
 import tensorflow as tf
 
+from siamese_verify.messages import shown
+
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
@@ -59,11 +61,13 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if not isinstance(self.flip, bool):
-            raise ValueError(f"`flip` must be True or False. Received: flip={self.flip!r}")
+            raise ValueError(
+                f"`flip` must be True or False. Received: flip={shown(repr(self.flip))}"
+            )
         for name in (field.name for field in dataclasses.fields(self) if field.name != "flip"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
-                raise ValueError(f"`{name}` must be at least 0. Received: {name}={value}")
+                raise ValueError(f"`{name}` must be at least 0. Received: {name}={shown(value)}")
         for name in ("shear", "scale"):
             if getattr(self, name) >= 1:
                 raise ValueError(

@@ -18,6 +18,7 @@ from siamese_verify.checks import whole_number
 from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.store import without_autotuning
+from siamese_verify.messages import shown
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
@@ -119,7 +120,7 @@ def stream(
     initial_epoch = whole_number("initial_epoch", initial_epoch, 0)
     if not isinstance(augment, (bool, Augmentation)):
         raise TypeError(
-            f"`augment` must be a bool or an Augmentation. Received: augment={augment!r}"
+            f"`augment` must be a bool or an Augmentation. Received: augment={shown(repr(augment))}"
         )
     augmentation = Augmentation() if augment is True else augment or None
     source = Stream(images, order, choose, length, batch_size, seed, augmentation, initial_epoch)

@@ -40,18 +40,21 @@ class DecodedPairs:
             raise TypeError(f"`pairs` must be a PairList. Received: {type(pairs).__name__}")
         if not len(pairs):
             raise ValueError(f"`pairs` must hold at least one pair. Received: {pairs!r}")
-        self._samples = pairs.samples
         self.preprocessing = preprocessing or Preprocessing()
-        paths = locate_files(images_root, self._samples)
-        self.images: Pixels = load_images(paths, self.preprocessing, cache=cache, verbose=verbose)
+        located = locate_files(images_root, pairs.samples)
+        # Two spellings of a path can lead to one file, which is one image.
+        files = list(dict.fromkeys(located))
+        row = {file: i for i, file in enumerate(files)}
+        self._rows = {s: row[file] for s, file in zip(pairs.samples, located, strict=True)}
+        self.images: Pixels = load_images(files, self.preprocessing, cache=cache, verbose=verbose)
         self.training_identities: frozenset[str] | None = None
         self._set_pairs(pairs)
 
     def _set_pairs(self, pairs: PairList) -> None:
-        row = {sample: i for i, sample in enumerate(self._samples)}
+        rows = self._rows
         self.pairs = pairs
         self.labels = pairs.labels
-        self.indices: Indices = np.array([(row[p.left], row[p.right]) for p in pairs], np.int64)
+        self.indices: Indices = np.array([(rows[p.left], rows[p.right]) for p in pairs], np.int64)
 
     @classmethod
     def from_lfw(
@@ -130,4 +133,5 @@ class DecodedPairs:
     def distinct_images(self) -> tuple[Pixels, list[Sample]]:
         """Return the images of these pairs, each once: their pixels and their samples."""
         rows = np.unique(self.indices)
-        return self.images[rows], [self._samples[row] for row in rows.tolist()]
+        samples = {row: sample for sample, row in self._rows.items()}
+        return self.images[rows], [samples[row] for row in rows.tolist()]

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from siamese_verify.checks import check_name_list
 from siamese_verify.data.samples import Sample, SamplesByIdentity, group_by_identity
+from siamese_verify.data.scanning import (
+    IMAGE_SUFFIXES,
+    FolderWarning,
+    listed_names,
+    scan_folders,
+)
 from siamese_verify.files import PathLike
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+from siamese_verify.messages import shown
+from siamese_verify.names import normalized
+from siamese_verify.user_warnings import warn_user
 
 
 def samples_by_identity(
@@ -20,7 +27,7 @@ def samples_by_identity(
 
     Args:
         source: Folder that holds one folder of images for each identity, or the samples.
-        identities: Names of the identities to keep. By default all.
+        identities: Names of the identities to keep, in any form of Unicode. By default all.
 
     Returns:
         The samples of each identity, sorted by identity.
@@ -29,29 +36,55 @@ def samples_by_identity(
         TypeError: If `identities` is one name, or `source` holds something other than samples.
         ValueError: If two samples have the same path.
         FileNotFoundError: If no folder holds an image file, or an identity has no image.
+
+    Warns:
+        FolderWarning: If files or folders are passed over. Tells how many of each kind.
     """
     check_name_list(identities)
+    wanted = None if identities is None else set(map(normalized, identities))
     if isinstance(source, (str, os.PathLike)):
-        found = _scan_folders(source)
-    else:
-        found = group_by_identity(source)
-    if identities is None:
+        return _scan(source, wanted)
+    found = group_by_identity(source)
+    if wanted is None:
         return found
-    wanted = set(identities)
+    _check_all_found(found, wanted)
+    return {identity: samples for identity, samples in found.items() if identity in wanted}
+
+
+def _scan(images_root: PathLike, wanted: set[str] | None) -> SamplesByIdentity:
+    found, passed_over = scan_folders(images_root, wanted)
+    if wanted is not None:
+        _check_all_found(found, wanted, str(passed_over))
+    elif not found:
+        raise FileNotFoundError(
+            f"There is no folder with an image file. {passed_over}The root must hold one folder "
+            f"for each identity, with files that end in {', '.join(IMAGE_SUFFIXES)}. "
+            f"Received: images_root={shown(images_root)}"
+        )
+    if passed_over:
+        warn_user(
+            f"{passed_over}Only files in the folder of an identity are read, if they end in "
+            f"{', '.join(IMAGE_SUFFIXES)}. Convert or move the others if they are images. "
+            f"Received: images_root={shown(images_root)}",
+            FolderWarning,
+        )
+    return found
+
+
+def _check_all_found(found: SamplesByIdentity, wanted: set[str], passed_over: str = "") -> None:
     if missing := sorted(wanted - found.keys()):
         raise FileNotFoundError(
-            f"{len(missing):,} of the {len(wanted):,} `identities` have no image. "
+            f"{len(missing):,} of the {len(wanted):,} `identities` have no image. {passed_over}"
             "Correct their names, or leave them out. "
-            f"Received: {', '.join(missing[:10])} among identities"
+            f"Received: {listed_names(missing)} among identities"
         )
-    return {identity: samples for identity, samples in found.items() if identity in wanted}
 
 
 def locate_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path]:
     """Find the file of each sample.
 
-    Where a file is missing, a file of the same name with another known ending replaces it. So
-    LFW's lists, which name JPEG files, also work with PNG files.
+    Where a file is missing, a file of the same name in another form of Unicode or with another
+    known ending replaces it. So LFW's lists, which name JPEG files, also work with PNG files.
 
     Args:
         images_root: Folder below which the paths of the samples lie.
@@ -64,18 +97,27 @@ def locate_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path]
         ValueError: If a sample's path leads out of `images_root`.
         FileNotFoundError: If files are missing. Lists the first ten.
     """
-    wanted = [path_below(images_root, sample) for sample in samples]
-    located = [_existing(path) for path in wanted]
-    missing = [path for path, file in zip(wanted, located, strict=True) if file is None]
+    located = find_files(images_root, samples)
+    missing = [sample for sample, file in zip(samples, located, strict=True) if file is None]
     if missing:
-        shown = "".join(f"\n  {path}" for path in missing[:10])
+        listed = "".join(f"\n  {shown(path_below(images_root, sample))}" for sample in missing[:10])
         more = f"\n  and {len(missing) - 10:,} more" if len(missing) > 10 else ""
         raise FileNotFoundError(
-            f"{len(missing):,} of {len(samples):,} images are missing:{shown}{more}\n"
+            f"{len(missing):,} of {len(samples):,} images are missing:{listed}{more}\n"
             "`images_root` must be the folder that the samples' paths start from. "
-            f"Received: images_root={images_root}"
+            f"Received: images_root={shown(images_root)}"
         )
     return [file for file in located if file is not None]
+
+
+def find_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path | None]:
+    """Find the file of each sample as `locate_files` does, and None where it is missing."""
+    search = _Search(Path(images_root))
+    wanted = [path_below(images_root, sample) for sample in samples]
+    return [
+        path if os.path.isfile(path) else search.find(PurePath(sample.path))
+        for path, sample in zip(wanted, samples, strict=True)
+    ]
 
 
 def path_below(images_root: PathLike, sample: Sample) -> Path:
@@ -92,40 +134,44 @@ def path_below(images_root: PathLike, sample: Sample) -> Path:
     if path.anchor or not path.parts or ".." in path.parts:
         raise ValueError(
             "A sample's path must lead to a file below `images_root`. An absolute path or `..` "
-            "could read any file. Write the path relative to `images_root`. "
-            f"Received: path={sample.path!r}, images_root={images_root}"
+            "could read any file. Write the path relative to `images_root`. Received: "
+            f"path={shown(repr(sample.path))}, images_root={shown(images_root)}"
         )
     return Path(images_root) / path
 
 
-def _scan_folders(images_root: PathLike) -> SamplesByIdentity:
-    """List the image files in each folder below the root. Folders and files are sorted."""
-    folders = (folder for folder in sorted(Path(images_root).iterdir()) if folder.is_dir())
-    found = {folder.name: samples for folder in folders if (samples := _samples_in(folder))}
-    if not found:
-        raise FileNotFoundError(
-            "There is no folder with an image file. The root must hold one folder for each "
-            f"identity, with files that end in {', '.join(IMAGE_SUFFIXES)}. "
-            f"Received: images_root={images_root}"
-        )
-    return found
+class _Search:
+    """Files below a root by name, in any form of Unicode. Each folder is listed once."""
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._listed: dict[tuple[str, ...], dict[str, list[Path]]] = {}
+
+    def find(self, path: PurePath) -> Path | None:
+        """Return the file, or one that differs in a known ending only, or None."""
+        names = [path.name]
+        # An unknown ending is part of the name: "scan.1" and "scan.2" are not both "scan.jpg".
+        if path.suffix.lower() in ("", *IMAGE_SUFFIXES):
+            endings = (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
+            names += [path.stem + ending for ending in endings]
+        inside = self._list(tuple(map(normalized, path.parts[:-1])))
+        files = (file for name in names for file in inside.get(normalized(name), ()))
+        return next(filter(os.path.isfile, files), None)
+
+    def _list(self, folder: tuple[str, ...]) -> dict[str, list[Path]]:
+        """Return the entries of a folder by their normalized names."""
+        if folder not in self._listed:
+            # A file system can hold both forms of a name, as two folders.
+            places = self._list(folder[:-1]).get(folder[-1], []) if folder else [self._root]
+            entries: dict[str, list[Path]] = {}
+            for path in (place / name for place in places for name in _names_in(place)):
+                entries.setdefault(normalized(path.name), []).append(path)
+            self._listed[folder] = entries
+        return self._listed[folder]
 
 
-def _samples_in(folder: Path) -> list[Sample]:
-    return [
-        Sample(f"{folder.name}/{file.name}", folder.name)
-        for file in sorted(folder.iterdir())
-        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
-    ]
-
-
-def _existing(path: Path) -> Path | None:
-    """Return the file, or one that differs in a known ending only, or None."""
-    if path.is_file():
-        return path
-    # An unknown ending is part of the name: "scan.1" and "scan.2" are not both "scan.jpg".
-    if path.suffix.lower() not in ("", *IMAGE_SUFFIXES):
-        return None
-    suffixes = (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
-    others = (path.with_suffix(suffix) for suffix in suffixes)
-    return next((other for other in others if other.is_file()), None)
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:  # It is not a folder, or cannot be read.
+        return []

@@ -37,8 +37,8 @@ class IdentityDataset:
 
     Raises:
         TypeError: If something other than a `Sample` is among `samples`.
-        ValueError: If there are fewer than two identities, two samples have the same path, or a
-            path leads out of `images_root`.
+        ValueError: If there are fewer than two identities, two samples lead to the same file, or
+            a path leads out of `images_root`.
         FileNotFoundError: If images are missing. Raised before any image is decoded.
         ImageError: If a file cannot be decoded. Names the file.
 
@@ -70,6 +70,11 @@ class IdentityDataset:
         self.labels: Labels = np.array([number[s.identity] for s in self.samples], np.int32)
         self.preprocessing = preprocessing or Preprocessing()
         paths = locate_files(images_root, self.samples)
+        if repeated := len(paths) - len(set(paths)):
+            raise ValueError(
+                "The samples must hold each image once, or an image would be compared with itself. "
+                f"Received: {repeated:,} other spellings of paths that lead to the same files"
+            )
         self.images: Pixels = load_images(paths, self.preprocessing, cache=cache, verbose=verbose)
 
     @classmethod
@@ -87,7 +92,7 @@ class IdentityDataset:
         Args:
             images_root: Folder that holds the folders.
             preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
-            identities: Names of the identities to keep. By default all.
+            identities: Names of the identities to keep, in any form of Unicode. By default all.
             cache: Folder in which the decoded pixels are kept for later runs.
             verbose: Whether to show the progress of decoding.
 
@@ -95,6 +100,9 @@ class IdentityDataset:
             TypeError: If `identities` is one name.
             FileNotFoundError: If the folder, or one of `identities`, has no image.
             ValueError, ImageError: See the class.
+
+        Warns:
+            FolderWarning: If files or folders are passed over. Tells how many of each kind.
         """
         found = samples_by_identity(images_root, identities)
         samples = [sample for samples in found.values() for sample in samples]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,30 @@ import numpy.typing as npt
 
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
 from siamese_verify.files import PathLike
+from siamese_verify.messages import shown
+from siamese_verify.names import normalized
 from siamese_verify.user_warnings import warn_user
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_UNSAFE_NAME = re.compile(r"\.{0,2}|[A-Za-z]:.*|.*[/\\\0].*", re.DOTALL)
+UNSAFE_NAME = re.compile(r"\.{0,2}|[A-Za-z]:.*|.*[/\\\0].*", re.DOTALL)
+_LONGEST_LINE = 65_536
+"""Largest number of bytes of a line. A device such as `/dev/zero` has no line end at all."""
 _A_PAIR = "'NAME i j' (same) or 'NAME i NAME j' (different), separated by tabs or spaces"
 
 
 class PairFileError(ValueError):
-    """Error in a pair file. Its text names the file, the line and the expected entry."""
+    """Error in a pair file. Its text names the file, the line and the expected entry.
+
+    Attributes:
+        path: Path of the file.
+        line_number: Number of the line, from 1.
+        line: The line, or the start of one that is too long. Bytes if it is not UTF-8.
+    """
 
     def __init__(self, path: PathLike, line_number: int, line: str | bytes, expected: str):
-        super().__init__(f"{os.fspath(path)}, line {line_number}: {line!r}: expected {expected}.")
+        super().__init__(
+            f"{shown(path)}, line {line_number}: {shown(repr(line))}: expected {expected}."
+        )
         self.path = os.fspath(path)
         self.line_number = line_number
         self.line = line
@@ -32,11 +45,14 @@ class PairFileError(ValueError):
 def lfw_sample(identity: str, number: int) -> Sample:
     """Name an image as LFW does, with its number padded to four digits.
 
+    The name is kept in Unicode's composed form (NFC), as in `Sample`.
+
     Examples:
         >>> lfw_sample("Wendy_Kennedy", 1).path
         'Wendy_Kennedy/Wendy_Kennedy_0001.jpg'
     """
-    return Sample(f"{identity}/{identity}_{number:04d}.jpg", identity)
+    name = normalized(identity)
+    return Sample(f"{name}/{name}_{number:04d}.jpg", name)
 
 
 def lfw_number(sample: Sample) -> int:
@@ -46,12 +62,14 @@ def lfw_number(sample: Sample) -> int:
         ValueError: If the file is not named as in LFW.
     """
     start = f"{sample.identity}/{sample.identity}_"
-    digits = sample.path.removeprefix(start).removesuffix(".jpg")
+    path = normalized(sample.path)
+    digits = path.removeprefix(start).removesuffix(".jpg")
     number = int(digits) if _NUMBER.fullmatch(digits) else 0
-    if number < 1 or sample != lfw_sample(sample.identity, number):
+    if number < 1 or path != lfw_sample(sample.identity, number).path:
         raise ValueError(
             "LFW's pair files can only hold images that are named as in LFW. Expected "
-            f"'{start}NNNN.jpg', with a number from 0001. Received: path={sample.path!r}"
+            f"'{shown(start)}NNNN.jpg', with a number from 0001. "
+            f"Received: path={shown(repr(sample.path))}"
         )
     return number
 
@@ -63,44 +81,40 @@ def read_pairs(path: PathLike) -> tuple[list[Pair], npt.NDArray[np.int32] | None
         The pairs and, for a View 2 file, the fold of each.
     """
     lines = _decoded_lines(path)
-    fields = _fields(lines[0][1])
+    first = next(lines, None)
+    if first is None:
+        raise PairFileError(path, 1, "", "pairs, but the file is empty")
+    fields = _fields(first[1])
     if len(fields) > 2:
-        pairs = [(n, _parse_pair(path, n, line)) for n, line in lines]
+        pairs = [(n, _parse_pair(path, n, line)) for n, line in itertools.chain([first], lines)]
         folds = None
     else:
         if not all(_NUMBER.fullmatch(field) for field in fields):
-            raise PairFileError(path, *lines[0], f"a count of same pairs, or {_A_PAIR}")
-        pairs = [(n, _parse_pair(path, n, line)) for n, line in lines[1:]]
+            raise PairFileError(path, *first, f"a count of same pairs, or {_A_PAIR}")
+        pairs = [(n, _parse_pair(path, n, line)) for n, line in lines]
         n_folds, n_same = (int(field) for field in (["1", *fields])[-2:])
-        _check_counts(path, *lines[0], n_folds, n_same, [pair.label for _, pair in pairs])
+        _check_counts(path, *first, n_folds, n_same, [pair.label for _, pair in pairs])
         has_folds = len(fields) == 2
         folds = np.repeat(np.arange(n_folds, dtype=np.int32), 2 * n_same) if has_folds else None
     _report_problems(path, pairs)
     return [pair for _, pair in pairs], folds
 
 
-def format_pairs(pairs: Sequence[Pair], folds: npt.NDArray[np.int32] | None) -> str:
-    """Format pairs as the text of a pair file (see `PairList.to_lfw`)."""
-    if not pairs:
-        raise ValueError("A pair file must hold at least one pair. Received: an empty list")
-    lines = [*_count_line([pair.label for pair in pairs], folds), *map(_format_pair, pairs)]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _decoded_lines(path: PathLike) -> list[tuple[int, str]]:
-    """Read the lines that are not blank, with their numbers."""
-    lines = []
-    # `str.splitlines` would also cut names at characters such as U+2028.
-    for number, raw in enumerate(Path(path).read_bytes().split(b"\n"), start=1):
-        try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise PairFileError(path, number, raw, f"UTF-8 ({error.reason})") from error
-        if line.strip(" \t"):
-            lines.append((number, line))
-    if not lines:
-        raise PairFileError(path, 1, "", "pairs, but the file is empty")
-    return lines
+def _decoded_lines(path: PathLike) -> Iterator[tuple[int, str]]:
+    """Read the lines that are not blank, with their numbers, one by one."""
+    with Path(path).open("rb") as file:
+        # Text mode would also cut names at characters such as U+2028.
+        for number, raw in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), start=1):
+            if len(raw) > _LONGEST_LINE:
+                expected = f"a line of at most {_LONGEST_LINE:,} bytes"
+                raise PairFileError(path, number, raw[:200], expected)
+            raw = raw.removesuffix(b"\n")
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r")
+            except UnicodeDecodeError as error:
+                raise PairFileError(path, number, raw, f"UTF-8 ({error.reason})") from error
+            if line.strip(" \t"):
+                yield number, line
 
 
 def _fields(line: str) -> list[str]:
@@ -133,11 +147,13 @@ def _parse_pair(path: PathLike, number: int, line: str) -> Pair:
 
 
 def _parse_sample(path: PathLike, number: int, line: str, name: str, digits: str) -> Sample:
-    if _UNSAFE_NAME.fullmatch(name):
+    if UNSAFE_NAME.fullmatch(normalized(name)):
         expected = "a name that is not a path: without separator, '..', drive or NUL byte"
-        raise PairFileError(path, number, line, f"{expected}, got {name!r}")
+        raise PairFileError(path, number, line, f"{expected}, got {shown(repr(name))}")
     if not _NUMBER.fullmatch(digits) or int(digits) < 1:
-        raise PairFileError(path, number, line, f"an image number from 1, got {digits!r}")
+        raise PairFileError(
+            path, number, line, f"an image number from 1, got {shown(repr(digits))}"
+        )
     return lfw_sample(name, int(digits))
 
 
@@ -161,61 +177,28 @@ def _check_counts(
 
 def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
     """Warn of pairs that are listed twice, or contradict each other or themselves."""
-    problems = []
+    problems: list[tuple[str, str, Pair]] = []
     seen: dict[frozenset[Sample], tuple[int, int]] = {}
-    for number, (left, right, label) in pairs:
-        names = f"{left.path} and {right.path}"
+    for number, pair in pairs:
+        left, right, label = pair
         if left == right:
-            problems.append(f"line {number}: {names} are one image")
+            problems.append((f"line {number}", "are one image", pair))
         if label == 0 and left.identity == right.identity:
-            problems.append(f"line {number}: {names} are listed as different, but by one name")
+            problems.append((f"line {number}", "are listed as different, but by one name", pair))
         first, first_label = seen.setdefault(frozenset((left, right)), (number, label))
         if first_label != label:
-            problems.append(
-                f"lines {first} and {number}: {names} are listed as same and as different"
-            )
+            lines = f"lines {first} and {number}"
+            problems.append((lines, "are listed as same and as different", pair))
         elif first != number:
-            problems.append(f"lines {first} and {number}: {names} are listed twice")
+            problems.append((f"lines {first} and {number}", "are listed twice", pair))
     if problems:
         more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
-        shown = "".join(f"\n  {problem}" for problem in problems[:10])
+        listed = "".join(
+            f"\n  {lines}: {shown(pair.left.path)} and {shown(pair.right.path)} {problem}"
+            for lines, problem, pair in problems[:10]
+        )
         warn_user(
-            f"{os.fspath(path)} holds {len(problems)} questionable pairs, which distort "
-            f"training and figures. Correct or remove them:{shown}{more}",
+            f"{shown(path)} holds {len(problems)} questionable pairs, which distort "
+            f"training and figures. Correct or remove them:{listed}{more}",
             PairListWarning,
         )
-
-
-def _format_pair(pair: Pair) -> str:
-    for sample in (pair.left, pair.right):
-        if re.search(r"[\t\r\n]|^[ \ufeff]| $", sample.identity) or _UNSAFE_NAME.fullmatch(
-            sample.identity
-        ):
-            raise ValueError(
-                "A name in a pair file must not be a path, hold a tab or a line end, or start "
-                f"or end with a space. Received: identity={sample.identity!r}"
-            )
-    left, right = pair.left, pair.right
-    if pair.label == 0:
-        return f"{left.identity}\t{lfw_number(left)}\t{right.identity}\t{lfw_number(right)}"
-    if left.identity != right.identity:
-        raise ValueError(f"A same pair in a pair file must have one name. Received: {pair}")
-    return f"{left.identity}\t{lfw_number(left)}\t{lfw_number(right)}"
-
-
-def _count_line(labels: list[int], folds: npt.NDArray[np.int32] | None) -> list[str]:
-    """Format the first line, if LFW's counts can express the list."""
-    if folds is None:
-        return [str(sum(labels))] if 2 * sum(labels) == len(labels) else []
-    n_folds = int(folds.max()) + 1
-    n_same, per_fold = sum(labels) // n_folds, np.bincount(folds, weights=labels)
-    if not np.array_equal(folds, np.repeat(np.arange(n_folds), 2 * n_same)) or np.any(
-        per_fold != n_same
-    ):
-        raise ValueError(
-            "A View 2 file must hold one fold after another, all with one number of same and of "
-            "different pairs. Use `PairList.sample(n_folds=...)`, or leave out pairs. "
-            f"Received: folds of {np.bincount(folds).tolist()} pairs, of which "
-            f"{per_fold.astype(int).tolist()} are same"
-        )
-    return [f"{n_folds}\t{n_same}"]

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.pairs import PairList
+from siamese_verify.messages import shown
 
 Labels = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -34,7 +35,7 @@ def label_images(pairs: PairList, indices: Indices, n_images: int) -> Labels:
             "Same pairs link the two images of a different pair, so that no label is right. "
             "Correct the labels in the list of pairs. "
             f"Received: {len(contradicted):,} such pairs, the first of them "
-            f"{left.path} and {right.path}"
+            f"{shown(left.path)} and {shown(right.path)}"
         )
     return label
 

@@ -15,6 +15,7 @@ from siamese_verify.data.folders import path_below
 from siamese_verify.data.samples import Pair, Sample
 from siamese_verify.data.summary import PairSummary
 from siamese_verify.files import PathLike
+from siamese_verify.messages import shown
 
 
 class PairSequence(Sequence[Pair]):
@@ -24,9 +25,11 @@ class PairSequence(Sequence[Pair]):
         self._pairs = tuple(pairs)
         for pair in self._pairs:
             if not isinstance(pair, Pair):
-                raise TypeError(f"`pairs` must hold only `Pair`s. Received: {pair!r}")
+                raise TypeError(f"`pairs` must hold only `Pair`s. Received: {shown(repr(pair))}")
             if pair.label not in (0, 1):
-                raise ValueError(f"A label must be 1 (same) or 0 (different). Received: {pair}")
+                raise ValueError(
+                    f"A label must be 1 (same) or 0 (different). Received: {shown(pair)}"
+                )
         self.folds: npt.NDArray[np.int32] | None = None
         if folds is not None:
             self.folds = np.array([whole_number("folds", fold, 0) for fold in folds], np.int32)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from siamese_verify.data import lfw, sampling, splitting
+from siamese_verify.data import lfw, lfw_writing, sampling, splitting
 from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.samples import Sample
@@ -52,6 +52,8 @@ class PairList(PairSequence):
         lines follow for each fold. The first line may be absent. Fields are separated by tabs or
         spaces, lines end in LF or CRLF, and names are UTF-8.
 
+        Names are kept in Unicode's composed form (NFC). They match the files in either form.
+
         Args:
             path: Path of the file.
 
@@ -60,7 +62,8 @@ class PairList(PairSequence):
 
         Raises:
             PairFileError: If the file is empty or not in this format, or a name could lead out of
-                the folder of images. Tells the file, the line and what was expected.
+                the folder of images. Also if a line has more than 65,536 bytes. Tells the file,
+                the line and what was expected.
 
         Warns:
             PairListWarning: If pairs are listed twice, contradict each other, or compare an image
@@ -77,6 +80,8 @@ class PairList(PairSequence):
     def to_lfw(self, path: PathLike) -> None:
         """Write the list in LFW's format, so that `from_lfw` reads an equal list.
 
+        Names are written in Unicode's composed form (NFC).
+
         A list with folds becomes a View 2 file. Without folds, it becomes a View 1 file, whose
         first line is left out unless the list is balanced.
 
@@ -86,7 +91,7 @@ class PairList(PairSequence):
         Raises:
             ValueError: If LFW's format cannot express the list. Tells why.
         """
-        text = lfw.format_pairs(self, self.folds)
+        text = lfw_writing.format_pairs(self, self.folds)
         with replacing(path) as unfinished:
             unfinished.write_bytes(text.encode())
 
@@ -109,7 +114,8 @@ class PairList(PairSequence):
             source: Folder that holds one folder of images for each identity, or the samples.
             size: Number of pairs, even. By default as many as possible, but at most two pairs for
                 each image.
-            identities: Names of the identities to draw from. By default all.
+            identities: Names of the identities to draw from, in any form of Unicode. By default
+                all.
             n_folds: Number of folds, for `evaluate_folds`. Each identity is in one fold only, and
                 each fold has equally many pairs. By default the list has no folds.
             seed: Seed of the draws. The same seed and images result in the same pairs.
@@ -121,6 +127,9 @@ class PairList(PairSequence):
             ValueError: If `size` is not possible, or two samples have the same path.
             TypeError: If `identities` is one name, or `source` holds something other than samples.
             FileNotFoundError: If the folder, or one of `identities`, has no image.
+
+        Warns:
+            FolderWarning: If files or folders are passed over. Tells how many of each kind.
 
         Examples:
             >>> samples = [Sample(f"scans/{i}.png", f"writer {i % 8}") for i in range(24)]

@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+
+from typing_extensions import override
+
+from siamese_verify.messages import shown
+from siamese_verify.names import normalized
 
 
 class PairListWarning(UserWarning):
     """A warning about a pair list that can be used, but that has questionable entries."""
 
 
-class Sample(NamedTuple):
-    """An image file and the identity that it shows.
+class _Sample(NamedTuple):
+    path: str
+    identity: str
+
+
+class Sample(_Sample):
+    r"""An image file and the identity that it shows: a named tuple.
+
+    Args:
+        path: Path below the images' root, with `/` between its parts. Any folder may hold it.
+        identity: Name of the identity that the image shows: a person, a writer, a product. It is
+            kept in Unicode's composed form (NFC), so that both spellings of "é" are one name.
 
     Examples:
         >>> Sample("scans/0017.png", identity="Ada").identity
         'Ada'
+        >>> Sample("1.png", "Jose\u0301").identity == Sample("2.png", "Jos\u00e9").identity
+        True
     """
 
-    path: str
-    """Path below the images' root, with `/` between its parts. Any folder may hold it."""
-    identity: str
-    """Name of the identity that the image shows: a person, a writer, a product."""
+    __slots__ = ()
+
+    def __new__(cls, path: str, identity: str) -> Self:
+        """Make a sample of which the identity is normalized."""
+        return super().__new__(cls, path, normalized(identity))
+
+    @classmethod
+    @override
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
+        # `_replace` makes its sample here.
+        return cls(*iterable)
 
 
 class Pair(NamedTuple):
@@ -60,7 +84,7 @@ def group_by_identity(samples: Iterable[Sample]) -> SamplesByIdentity:
         if not isinstance(sample, Sample):
             raise TypeError(
                 "`samples` must hold only `Sample`s, such as Sample('Ada/1.png', 'Ada'). "
-                f"Received: {sample!r}"
+                f"Received: {shown(repr(sample))}"
             )
         if sample.path in paths:
             repeated.append(sample.path)
@@ -69,6 +93,6 @@ def group_by_identity(samples: Iterable[Sample]) -> SamplesByIdentity:
     if repeated:
         raise ValueError(
             "`samples` must hold each image once, or an image would be compared with itself. "
-            f"Received: {len(repeated):,} repeated paths, such as {repeated[0]!r}"
+            f"Received: {len(repeated):,} repeated paths, such as {shown(repr(repeated[0]))}"
         )
     return dict(sorted(found.items()))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.samples import Pair, PairListWarning
+from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
 
 Parts = npt.NDArray[np.int32]
@@ -28,9 +29,11 @@ def split(
         The rest and the part.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"`fraction` must be between 0 and 1. Received: fraction={fraction}")
+        raise ValueError(
+            f"`fraction` must be between 0 and 1. Received: fraction={shown(fraction)}"
+        )
     if by not in ("pair", "identity"):
-        raise ValueError(f"`by` must be 'pair' or 'identity'. Received: by={by!r}")
+        raise ValueError(f"`by` must be 'pair' or 'identity'. Received: by={shown(repr(by))}")
     divide = _divide_by_pair if by == "pair" else _divide_by_identity
     rest, part = _listed(pairs, divide(pairs, fraction, rng), 2)
     if not rest or not part:
@@ -115,8 +118,8 @@ def _warn_of_lost(pairs: Sequence[Pair], parts: list[list[Pair]]) -> None:
         kept = ", ".join(f"{s} + {len(part) - s}" for s, part in zip(same, parts, strict=True))
         warn_user(
             f"{lost:,} of {len(pairs):,} pairs are left out, because their two identities are in "
-            f"different parts. The parts keep, as same + different pairs: {kept}. If these are "
-            "too few, use pairs of more identities.",
+            f"different parts. The parts keep, as same + different pairs: {shown(kept)}. "
+            "If these are too few, use pairs of more identities.",
             PairListWarning,
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.evaluation.intervals import Bools
+from siamese_verify.messages import shown
 
 
 def check_labelled_scores(
@@ -27,7 +28,7 @@ def check_labelled_scores(
     if label.dtype.kind not in "biuf" or set(np.unique(label).tolist()) != {0, 1}:
         raise ValueError(
             "Labels must be 1 (genuine) and 0 (impostor), and both must occur. "
-            f"Received: labels {np.unique(label).tolist()[:10]}"
+            f"Received: labels {shown(np.unique(label).tolist()[:10])}"
         )
     return score, label == 1
 
@@ -45,7 +46,7 @@ def check_scores(scores: npt.ArrayLike) -> npt.NDArray[np.floating]:
         score = score.astype(np.float64)
     if score.dtype.kind != "f":
         raise ValueError(
-            f"Scores must be integers or floats. Received: an array of dtype={score.dtype}"
+            f"Scores must be integers or floats. Received: an array of dtype={shown(score.dtype)}"
         )
     if not np.all(np.isfinite(score)):
         raise ValueError("Scores must be finite. Received: NaN or infinity among the scores")

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.evaluation.intervals import Bools, Floats, Identities
+from siamese_verify.names import normalized
+
+
+def identity_codes(names: npt.NDArray[Any]) -> Identities:
+    """Return a number from 0 for each identity, the same in either form of Unicode.
+
+    Args:
+        names: Names or numbers of the two identities of each pair `(n, 2)`.
+
+    Returns:
+        Array of codes `(n, 2)`, in the order of the names.
+    """
+    distinct, codes = np.unique(names, return_inverse=True)
+    if distinct.dtype.kind in "OU":
+        forms = np.array([normalized(n) if isinstance(n, str) else n for n in distinct], object)
+        codes = np.unique(forms, return_inverse=True)[1][codes]
+    return codes.reshape(-1, 2)
 
 
 class Clusters:

@@ -16,6 +16,7 @@ from siamese_verify.evaluation.accuracy import (
     estimate_best_threshold,
 )
 from siamese_verify.evaluation.checks import check_labelled_scores
+from siamese_verify.evaluation.clusters import identity_codes
 from siamese_verify.evaluation.intervals import STAR_NOTE, Estimate, Identities, star
 from siamese_verify.evaluation.rates import Rate
 from siamese_verify.evaluation.roc_figures import (
@@ -70,13 +71,13 @@ def evaluate_scores(
     """
     codes = None
     if identities is not None:
-        names = np.asarray(identities)
-        if names.shape != (np.size(scores), 2) or np.ma.isMaskedArray(identities):
+        shape = np.shape(identities)
+        if shape != (np.size(scores), 2) or np.ma.isMaskedArray(identities):
             raise ValueError(
                 "`identities` must name two identities for each score. "
-                f"Received: shape {names.shape} for {np.size(scores)} scores"
+                f"Received: shape {shape} for {np.size(scores)} scores"
             )
-        codes = np.unique(names, return_inverse=True)[1].reshape(-1, 2)
+        codes = identity_codes(np.asarray(identities))
     return Evaluation(scores, labels, threshold, codes)
 
 

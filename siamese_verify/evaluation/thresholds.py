@@ -10,6 +10,7 @@ import numpy.typing as npt
 from siamese_verify.evaluation.checks import check_labelled_scores
 from siamese_verify.evaluation.intervals import Floats
 from siamese_verify.evaluation.roc import count_by_score
+from siamese_verify.messages import shown
 
 
 def best_threshold(
@@ -101,7 +102,7 @@ def parse_policy(policy: str) -> tuple[str, float]:
         return kind, far
     raise ValueError(
         "`policy` must be 'max_accuracy', 'eer', or a false accept rate between 0 and 1 such as "
-        f"'far=0.01'. Received: policy={policy!r}"
+        f"'far=0.01'. Received: policy={shown(repr(policy))}"
     )
 
 
@@ -142,7 +143,7 @@ class OperatingPoints:
         if prior is None:
             prior = self._n_genuine / (self._n_genuine + self._n_impostor)
         if not 0 < prior < 1:
-            raise ValueError(f"`prior` must be between 0 and 1. Received: prior={prior}")
+            raise ValueError(f"`prior` must be between 0 and 1. Received: prior={shown(prior)}")
         errors: Floats = prior * self.frr + (1 - prior) * self.far
         return errors
 

@@ -1,13 +1,16 @@
 """Tests of image files in folders: listed by identity, and found for samples."""
 
+import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from image_folders import FILES, make_folders
+from image_folders import FILES, NFC, NFD, make_folders
 
-from siamese_verify.data.folders import locate_files, samples_by_identity
+from siamese_verify.data.folders import find_files, locate_files, samples_by_identity
 from siamese_verify.data.lfw import lfw_sample
 from siamese_verify.data.samples import Sample
+from siamese_verify.data.scanning import FolderWarning
 
 
 @pytest.fixture
@@ -22,7 +25,10 @@ def test_only_image_files_in_folders_of_identities_count(root: Path):
     (root / "Ada" / "folder.jpg").mkdir()
     (root / "Ada" / "nested").mkdir()
     (root / "Ada" / "nested" / "1.jpg").touch()
-    found = samples_by_identity(root)
+    with pytest.warns(FolderWarning, match="6 files and folders are passed over") as caught:
+        found = samples_by_identity(root)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__  # The caller's line, not the library's.
     assert found == {
         identity: [Sample(f"{identity}/{file}", identity) for file in sorted(FILES[identity])]
         for identity in sorted(FILES)
@@ -34,6 +40,18 @@ def test_identities_without_images_are_named(root: Path):
     (root / "Empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"2 of the 3 .*: Empty, Nobody"):
         samples_by_identity(root, ["Nobody", "Ada", "Empty"])
+
+
+def test_the_error_about_an_identity_without_images_tells_what_was_passed_over(root: Path):
+    make_folders(root, {"Eve": ["1.webp", "2.webp"]})
+    with pytest.raises(FileNotFoundError, match=r"2 \.webp \(such as Eve/1\.webp\)"):
+        samples_by_identity(root, ["Ada", "Eve"])
+
+
+def test_folders_of_other_identities_are_not_spoken_of(root: Path):
+    make_folders(root, {"Eve": ["1.webp"]})
+    (root / "list.txt").touch()
+    assert list(samples_by_identity(root, ["Ada"])) == ["Ada"]
 
 
 @pytest.mark.parametrize("files", [{}, {"Empty": []}, {"Ada": ["notes.txt"]}])
@@ -110,3 +128,80 @@ def test_a_path_that_leads_out_of_the_root_raises_an_error(path: str, tmp_path: 
     with pytest.raises(ValueError, match="below `images_root`") as caught:
         locate_files(tmp_path, [Sample(path, "Ada")])
     assert f"Received: path={path!r}, images_root={tmp_path}" in str(caught.value)
+
+
+# --- Unicode
+
+
+@pytest.mark.parametrize("listed", [f"{a}/{b}_0001.jpg" for a in (NFC, NFD) for b in (NFC, NFD)])
+@pytest.mark.parametrize("on_disk", [f"{a}/{b}_0001.jpg" for a in (NFC, NFD) for b in (NFC, NFD)])
+def test_a_path_matches_in_any_mix_of_forms(listed: str, on_disk: str, tmp_path: Path):
+    (tmp_path / on_disk).parent.mkdir()
+    (tmp_path / on_disk).touch()
+    (file,) = locate_files(tmp_path, [Sample(listed, "Ada")])
+    assert file.samefile(tmp_path / on_disk)
+    png = (tmp_path / on_disk).rename((tmp_path / on_disk).with_suffix(".png"))
+    (file,) = locate_files(tmp_path, [Sample(listed, "Ada")])
+    assert file.samefile(png)
+
+
+@pytest.mark.parametrize("name", [NFC, NFD])
+@pytest.mark.parametrize("on_disk", [NFC, NFD])
+def test_an_identity_is_found_by_either_form_of_its_name(name: str, on_disk: str, tmp_path: Path):
+    make_folders(tmp_path, {on_disk: ["1.jpg"], "Ada": ["1.jpg"]})
+    assert samples_by_identity(tmp_path, [name]) == {NFC: [Sample(f"{on_disk}/1.jpg", NFC)]}
+    listed = [Sample("1.jpg", on_disk), Sample("2.jpg", "Ada")]
+    assert samples_by_identity(listed, [name]) == {NFC: [Sample("1.jpg", NFC)]}
+
+
+@pytest.fixture
+def both_forms(tmp_path: Path) -> Path:
+    make_folders(tmp_path, {NFC: ["1.jpg", "2.jpg"], NFD: ["1.jpg", "3.jpg"]})
+    if len(os.listdir(tmp_path)) < 2:
+        pytest.skip("the file system takes both forms for one name")
+    return tmp_path
+
+
+def test_folders_in_both_forms_are_one_identity_with_the_images_of_both(both_forms: Path):
+    found = samples_by_identity(both_forms)
+    assert list(found) == [NFC]
+    files = locate_files(both_forms, found[NFC])
+    assert sorted(files) == sorted(both_forms.glob("*/*.jpg"))
+    assert len(files) == 4
+
+
+def test_an_image_is_found_in_either_of_two_folders_of_both_forms(both_forms: Path):
+    samples = [Sample(f"{NFC}/{i}.jpg", NFC) for i in (1, 2, 3)]
+    expected = [f"{NFC}/1.jpg", f"{NFC}/2.jpg", f"{NFD}/3.jpg"]
+    assert locate_files(both_forms, samples) == [both_forms / path for path in expected]
+
+
+@pytest.mark.parametrize("form", [NFC, NFD])
+def test_a_folder_is_listed_only_to_search_and_once(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    make_folders(tmp_path, {form: [f"{i}.jpg" for i in range(50)]})
+    listed: Counter[str] = Counter()
+    list_folder = os.listdir
+
+    def count(folder: str) -> list[str]:
+        listed[str(folder)] += 1
+        return list_folder(folder)
+
+    monkeypatch.setattr(os, "listdir", count)
+    samples = [Sample(f"{NFC}/{i}.jpg", NFC) for i in range(60)]
+    found = find_files(tmp_path, samples[:50])
+    assert None not in found
+    assert listed.total() == (0 if form == NFC else 2)
+    listed.clear()
+    assert find_files(tmp_path, samples)[50:] == [None] * 10
+    assert set(listed.values()) == {1}
+
+
+def test_paths_in_errors_are_on_one_line_each_and_bounded(tmp_path: Path):
+    samples = [Sample(f"Ada/{'x' * 10_000}\nno problems {i}.jpg", "Ada") for i in range(100)]
+    with pytest.raises(FileNotFoundError) as caught:
+        locate_files(tmp_path, samples)
+    message = str(caught.value)
+    assert len(message) < 5_000
+    assert len(message.splitlines()) == 13

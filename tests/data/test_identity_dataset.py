@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_folders import NFC, NFD
 from PIL import Image
 
 from siamese_verify.data import identity_dataset as identities_module
@@ -117,6 +118,27 @@ def test_pixels_can_be_kept_for_later_runs(folder: Path, tmp_path: Path, dataset
 def test_two_samples_of_one_path_raise_an_error(folder: Path):
     with pytest.raises(ValueError, match=r"once.*Received: 1 repeated paths, such as .Ada.1\.png"):
         IdentityDataset([*SAMPLES, SAMPLES[1]], folder, verbose=False)
+
+
+def test_two_spellings_of_one_path_raise_an_error(tmp_path: Path):
+    for name in (NFD, "Ada"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((6, 4), np.uint8)).save(tmp_path / name / "1.png")
+    samples = [Sample(f"{name}/1.png", name) for name in (NFC, NFD, "Ada")]
+    with pytest.raises(ValueError, match=r"hold each image once.*1 other spelling"):
+        IdentityDataset(samples, tmp_path, Preprocessing(SIZE), verbose=False)
+
+
+def test_both_forms_of_a_name_are_one_identity(tmp_path: Path):
+    for grey, path in enumerate([f"{NFC}/1.png", f"{NFD}/2.png", "Ada/1.png"], start=1):
+        (tmp_path / path).parent.mkdir()
+        Image.fromarray(np.full((6, 4), grey, np.uint8)).save(tmp_path / path)
+    dataset = IdentityDataset.from_folder(tmp_path, Preprocessing(SIZE), verbose=False)
+    assert dataset.identities == ("Ada", NFC)
+    assert dict(zip(dataset.images[:, 0, 0, 0].tolist(), dataset.labels.tolist(), strict=True)) == {
+        **{1: 1, 2: 1},
+        3: 0,
+    }
 
 
 def test_one_image_of_two_identities_raises_an_error(folder: Path):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from image_folders import NFC, NFD
 from PIL import Image
 
 from siamese_verify.data import decoded_pairs
@@ -51,6 +52,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pairs(folder: Path) -> PairDataset:
     return PairDataset.from_lfw(folder / "pairs.txt", folder / "lfw2", SIZE, verbose=False)
+
+
+def test_two_spellings_of_one_path_are_one_image(tmp_path: Path):
+    (tmp_path / NFD).mkdir()
+    for grey, name in ((10, "1"), (20, "2")):
+        Image.fromarray(np.full((6, 4), grey, np.uint8)).save(tmp_path / NFD / f"{name}.png")
+    one, again, other = (Sample(f"{f}/{i}.png", f) for f, i in ((NFC, 1), (NFD, 1), (NFC, 2)))
+    pairs = PairList([Pair(one, other, 1), Pair(again, other, 1), Pair(one, again, 1)])
+    data = PairDataset(pairs, tmp_path, Preprocessing(SIZE), verbose=False)
+    assert data.images[:, 0, 0, 0].tolist() == [10, 20]
+    assert data.indices.tolist() == [[0, 1], [0, 1], [0, 0]]
+    images, samples = data.distinct_images()
+    assert len(images) == len(samples) == 2
+    _, part = data.split(0.34)
+    assert len(part.distinct_images()[1]) == len(np.unique(part.indices))
 
 
 def greys(batches: tf.data.Dataset) -> list[tuple[int, int, int]]:

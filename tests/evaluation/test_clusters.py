@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamese_verify.evaluation.clusters import Clusters
+from siamese_verify.evaluation.clusters import Clusters, identity_codes
 
 some_pairs = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 4), st.floats(-1, 1), st.floats(-1, 1)), min_size=1
@@ -42,3 +42,9 @@ def test_counts_are_of_distinct_identities_and_pairs_of_identities(pairs, data):
     clusters, kept = Clusters(len(pairs), identities), identities[chosen]
     assert clusters.count(chosen) == len({frozenset(pair) for pair in kept.tolist()})
     assert clusters.count_identities(chosen) == len(set(kept.ravel().tolist()))
+
+
+@pytest.mark.parametrize("kind", [str, object])
+def test_a_name_in_both_forms_of_unicode_is_one_identity(kind: type):
+    names = np.array([["Jos\u00e9", "Jose\u0301"], ["Ada", "Jose\u0301"]], kind)
+    assert identity_codes(names).tolist() == [[1, 1], [0, 1]]
