@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import siamese_verify as sv
 from siamese_verify.evaluation.calibration import calibrate
+from siamese_verify.verification.file import digests
 
 SIZE = (16, 16)
 FACE_SIZE = (24, 24)
@@ -72,11 +73,17 @@ def add(path: str) -> Callable[[sv.Verifier], None]:
     return change
 
 
-def rewritten(source: Path, target: Path, member: str, change: Callable[[Any], Any]) -> Path:
-    """Copy a file with one JSON member changed. Source and target may be one file."""
+def rewritten(
+    source: Path, target: Path, member: str, change: Callable[[Any], Any], *, signed: bool = True
+) -> Path:
+    """Copy a file with one JSON member changed, and digests that fit. Both may be one file."""
     with zipfile.ZipFile(source) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[member] = json.dumps(change(json.loads(members[member]))).encode()
+    settings = json.loads(members.pop("verifier.json"))
+    if signed and isinstance(settings, dict) and "digests" in settings:
+        settings["digests"] = digests(members, settings)
+    members["verifier.json"] = json.dumps(settings).encode()
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
