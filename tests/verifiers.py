@@ -28,7 +28,12 @@ def build(head: keras.layers.Layer | None = None) -> sv.SiameseModel:
     return model
 
 
-def draw_pairs(folder: Path, names: Sequence[str], seed: int = 0) -> sv.PairDataset:
+def draw_pairs(
+    folder: Path,
+    names: Sequence[str],
+    seed: int = 0,
+    preprocessing: sv.Preprocessing = PREPROCESSING,
+) -> sv.PairDataset:
     """Draw pairs of three images for each name. A seed draws the same images under any names."""
     rng = np.random.default_rng(seed)
     for name in names:
@@ -36,7 +41,7 @@ def draw_pairs(folder: Path, names: Sequence[str], seed: int = 0) -> sv.PairData
         for i in range(1, 4):
             png = tf.io.encode_png(rng.integers(0, 256, (*SIZE, 1), np.uint8))
             (folder / name / f"{name}_{i:04d}.png").write_bytes(png.numpy())
-    return sv.PairDataset(sv.PairList.sample(folder), folder, PREPROCESSING, verbose=False)
+    return sv.PairDataset(sv.PairList.sample(folder), folder, preprocessing, verbose=False)
 
 
 def build_for_faces(head: keras.layers.Layer | None = None) -> sv.SiameseModel:

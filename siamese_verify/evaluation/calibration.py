@@ -100,10 +100,10 @@ class Calibration:
         Raises:
             KeyError, TypeError, ValueError: If `values` is something else.
         """
-        rates = {
-            name: Estimate(*(finite_number(name, number) for number in values[name]))
-            for name in ("far", "frr")
-        }
+        rates = {}
+        for name in ("far", "frr"):
+            value, low, high = (finite_number(name, number) for number in values[name])
+            rates[name] = Estimate(value, low, high)
         return cls(**{**values, **rates})
 
 
@@ -201,8 +201,9 @@ def _weaknesses(report: Evaluation, policy: str) -> Iterator[str]:
     kind, far = parse_policy(policy)
     if kind == "far" and report.n_different < pairs_for_far(far):
         yield (
-            f"The policy {shown(policy)!r} needs {pairs_for_far(far):,} impostor pairs or more. With "
-            f"fewer, FAR may be higher in use. Add impostor pairs or allow a higher FAR. {received}"
+            f"The policy {shown(policy)!r} needs {pairs_for_far(far):,} impostor pairs or more. "
+            "With fewer, FAR may be higher in use. Add impostor pairs or allow a higher FAR. "
+            f"{received}"
         )
     yield from _undecided(report)
 

@@ -86,8 +86,10 @@ class CalibratedModel:
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
         decoding = self._bound.decoding if self._bound else DECODING
-        self._bound = calibration and BoundCalibration(
-            calibration, self.fingerprint, decoding=decoding
+        self._bound = (
+            None
+            if calibration is None
+            else BoundCalibration(calibration, self.fingerprint, decoding=decoding)
         )
 
     @property

@@ -85,7 +85,8 @@ def model_card(
     for argument, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(
-                f"`{argument}` must be a text that is not empty. Received: {argument}={shown(repr(text))}"
+                f"`{argument}` must be a text that is not empty. "
+                f"Received: {argument}={shown(repr(text))}"
             )
     sections = {
         "The model": _describe(verifier),

@@ -124,15 +124,15 @@ class Embedder:
 
 
 def _is_equal(one: keras.Variable, another: keras.Variable) -> bool:
-    values = (keras.ops.convert_to_numpy(variable) for variable in (one, another))
-    return np.array_equal(*values, equal_nan=True)
+    mine, theirs = (keras.ops.convert_to_numpy(variable) for variable in (one, another))
+    return np.array_equal(mine, theirs, equal_nan=True)
 
 
 def _check_preprocessing(tower: keras.Model, preprocessing: Any) -> None:
     if not isinstance(preprocessing, Preprocessing):
         raise TypeError(
-            "`preprocessing` must be a Preprocessing. "
-            f"Received: preprocessing={shown(repr(preprocessing))} of type {type(preprocessing).__name__}"
+            "`preprocessing` must be a Preprocessing. Received: "
+            f"preprocessing={shown(repr(preprocessing))} of type {type(preprocessing).__name__}"
         )
     needed, given = getattr(tower, "input_shape", (None,))[1:], preprocessing.shape
     if needed and tuple(size or own for size, own in zip(needed, given, strict=False)) != given:
