@@ -178,6 +178,8 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 def _parse_settings(name: str, text: bytes) -> dict[str, Any]:
     settings: dict[str, Any] = json.loads(text)
     version = settings["format"] = whole_number("format", settings["format"])
+    if not all(isinstance(text, str) for text in settings["versions"].values()):
+        raise ValueError("`versions` must be texts")
     if version > _FORMAT:
         raise VerifierFileError(
             f"{name} was written by a newer siamese-verify, and this version reads formats up "
