@@ -166,7 +166,7 @@ class Gallery:
         ):
             arrays = _read_arrays(file, name)
             return cls(
-                tuple(one_form(str(identity)) for identity in arrays["names"].tolist()),
+                tuple(one_form(identity) for identity in arrays["names"].tolist()),
                 arrays["embeddings"],
                 str(arrays["fingerprint"].item()),
                 arrays["reference"],

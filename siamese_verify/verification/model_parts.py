@@ -49,6 +49,8 @@ def check_parts(config: Any) -> None:
 def _parts(config: Any, owner: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Find all descriptions of classes and functions, each with the layer that it belongs to."""
     if isinstance(config, dict):
+        if config.keys() == {"value"} and _is_code(config["value"]):
+            yield {"class_name": "__lambda__"}, owner
         if "class_name" in config:
             yield config, owner
             inner = config.get("config")
@@ -59,6 +61,11 @@ def _parts(config: Any, owner: str) -> Iterator[tuple[dict[str, Any], str]]:
     elif isinstance(config, list):
         for value in config:
             yield from _parts(value, owner)
+
+
+def _is_code(value: Any) -> bool:
+    """Tell whether Keras wrote the code of a lambda, with its defaults and variables."""
+    return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)
 
 
 def _check_part(part: dict[str, Any], owner: str) -> None:
@@ -114,7 +121,8 @@ def _check_content(name: str, config: Any, owner: str) -> None:
 
 def _unregistered(kind: str, name: str, module: str, owner: str) -> str:
     """Say how a class or function becomes known to Keras."""
-    name, received = shown(name), f"Received: {shown(module)}.{shown(name)} in {owner}"
+    place = "" if module == "None" else f"{shown(module)}."
+    name, received = shown(name), f"Received: {place}{shown(name)} in {owner}"
     if ">" in name:
         return (
             f"needs the {kind} {name!r}, which is not registered. Import the module that registers "

@@ -13,7 +13,8 @@ from keras.src.backend.common import global_state
 
 _MOST_OBJECTS = 100_000
 _DEEPEST = 100
-_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)  # HDF5 has no bool but an enumeration.
+# HDF5 knows neither bool, which becomes an enumeration, nor bfloat16, which becomes opaque.
+_TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.OPAQUE)
 _LAYOUTS = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
 _WAITING = "uninitialized_variables"  # Keras's name for variables that a scope has not created.
 # A compiled tower may bring an optimizer with up to three numbers for each weight.
