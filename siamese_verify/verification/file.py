@@ -72,8 +72,7 @@ def save_verifier(
             raise VerifierFileError(
                 "The verifier was not saved, because its file could not be loaded again. "
                 f"{text}. A layer of your own needs a get_config with every argument of "
-                "__init__, makes all its weights in build, and is registered under a name of its "
-                "own."
+                "__init__. It makes its weights in build, and is registered under its own name."
             ) from error
 
 
@@ -127,9 +126,9 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
         The model and its settings.
 
     Raises:
-        VerifierFileError: If the path does not end in `.keras` or is not of a file, or if the file
-            is damaged, changed, not a verifier's, or of a newer version. Also if its model has
-            parts that this process does not know, or that would run code of the file.
+        VerifierFileError: If the path does not end in `.keras`, or the file is damaged, changed,
+            not a verifier's, or of a newer version. Also if its model has parts that this process
+            does not know, or that would run code of the file.
         OSError: If the file cannot be opened.
     """
     if Path(path).suffix != ".keras":  # Keras would read a file that ends in .h5 as HDF5.

@@ -98,9 +98,9 @@ def _check_content(name: str, config: Any, owner: str) -> None:
     """Raise an error for a part that runs code, reads files, or cannot answer alike twice."""
     if name in _CODE_CLASSES:
         raise PartError(
-            "holds code, which is never run. Write a layer or a function with a name, decorate it "
-            "with @keras.saving.register_keras_serializable('my_package'), use it in the place of "
-            f"the lambda or of the layer, and save again. Received: {name} in {owner}"
+            "holds code, which is never run. Write a layer or a function with a name instead. "
+            "Decorate it with @keras.saving.register_keras_serializable('my_package'), and save "
+            f"again. Received: {name} in {owner}"
         )
     if name in _FILE_CLASSES:
         raise PartError(

@@ -128,9 +128,9 @@ class Verifier(Identifier):
         Raises:
             RuntimeError: If the verifier has no threshold, or the model has changed since then.
             ValueError: If the path does not end in `.keras`.
-            VerifierFileError: If `load` could not read the file, because the model has a lambda, a
-                class or function that is not registered with Keras, or a layer that does not keep
-                its arguments or weights. An older file stays unchanged.
+            VerifierFileError: If `load` could not read the file. The model may have a lambda, or a
+                part that is not registered with Keras or does not keep its arguments or weights.
+                An older file stays unchanged.
 
         Warns:
             UserWarning: If weights are not finite. The file then serves to inspect them with
@@ -191,7 +191,7 @@ class Verifier(Identifier):
 
     @classmethod
     def _read(cls, path: PathLike) -> tuple[Self, BoundCalibration]:
-        """Read a verifier, whose weights need not be finite, nor those that were calibrated."""
+        """Read a verifier and its calibration, which may be for other weights."""
         model, settings = load_verifier(path)
         if not isinstance(model, SiameseModel):
             raise VerifierFileError(

@@ -89,7 +89,7 @@ def test_a_file_with_parts_of_another_raises(
     verifier.save(tmp_path / "mine.keras")
     other.save(tmp_path / "other.keras")
     path = swapped(tmp_path / "mine.keras", tmp_path / "other.keras", member)
-    with pytest.raises(VerifierFileError, match=f"was changed after .*another .*{member}"):
+    with pytest.raises(VerifierFileError, match="was changed after it was saved"):
         sv.Verifier.load(path)
 
 

@@ -1,5 +1,6 @@
 """Tests of galleries in files: they load only into the model that made them."""
 
+import copy
 import io
 import zipfile
 from pathlib import Path
@@ -74,6 +75,11 @@ def test_damaged_and_newer_galleries_raise(tmp_path: Path) -> None:
         gallery.save(tmp_path / "identities.txt")
 
 
+@pytest.fixture(scope="module")
+def faces() -> sv.Verifier:
+    return make_enrolled()
+
+
 def damaged(path: Path, signed: bool, **changed: np.ndarray) -> Path:
     """Change arrays of a gallery's file, and perhaps its digest."""
     with np.load(path) as arrays:
@@ -112,9 +118,9 @@ ROWS = np.eye(4, 8, dtype=np.float32)
     ],
 )
 def test_galleries_that_save_never_wrote_raise(
-    changed: dict[str, np.ndarray], signed: bool, tmp_path: Path
+    changed: dict[str, np.ndarray], signed: bool, faces: sv.Verifier, tmp_path: Path
 ) -> None:
-    verifier, path = make_enrolled(), tmp_path / "identities.npz"
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
     verifier.save_gallery(path)
     before = verifier.gallery
     with pytest.raises(GalleryError):
@@ -122,8 +128,8 @@ def test_galleries_that_save_never_wrote_raise(
     assert verifier.gallery is before
 
 
-def test_names_and_embeddings_belong_together(tmp_path: Path) -> None:
-    verifier, path = make_enrolled(), tmp_path / "identities.npz"
+def test_names_and_embeddings_belong_together(faces: sv.Verifier, tmp_path: Path) -> None:
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
     for changed in ({"names": np.array(["Bob", "Bob", "Ada", "Ada"])}, {"embeddings": ROWS}):
         verifier.save_gallery(path)
         with pytest.raises(GalleryError, match="was changed after it was saved"):
@@ -137,9 +143,9 @@ def test_names_and_embeddings_belong_together(tmp_path: Path) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["names", "embeddings"])
 def test_a_header_cannot_fill_the_memory(
-    name: str, shape: tuple[int, ...], descr: str, tmp_path: Path
+    name: str, shape: tuple[int, ...], descr: str, faces: sv.Verifier, tmp_path: Path
 ) -> None:
-    verifier, path = make_enrolled(), tmp_path / "identities.npz"
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
     verifier.save_gallery(path)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -154,8 +160,8 @@ def test_a_header_cannot_fill_the_memory(
         verifier.load_gallery(path)
 
 
-def test_a_name_is_one_in_either_form_of_unicode(tmp_path: Path) -> None:
-    verifier, path = make_enrolled(), tmp_path / "identities.npz"
+def test_a_name_is_one_in_either_form_of_unicode(faces: sv.Verifier, tmp_path: Path) -> None:
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
     verifier.enroll({"Zo\u00eb": IMAGES[4:5], "Zoe\u0308": IMAGES[5:6], "\udcff": IMAGES[6:7]})
     verifier.save_gallery(path)
     verifier.load_gallery(path)
