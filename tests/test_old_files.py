@@ -3,12 +3,15 @@
 `old_files/` was written at commit 18bc28b: verifiers with their galleries, and compiled models.
 """
 
+import dataclasses
 import json
+import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from verifiers import draw_pairs
 
 import siamese_verify as sv
 
@@ -19,10 +22,15 @@ PAIRS = np.array([[0, 1], [2, 3], [4, 5], [0, 0]])
 HEADS = ["weighted_l1", "unconstrained", "euclidean", "sigmoid_cosine", "cosine"]
 
 
+def load(name: str) -> sv.Verifier:
+    with pytest.warns(UserWarning, match=r"decodes differently .* Calibrate again"):
+        return sv.Verifier.load(FILES / f"{name}.keras")
+
+
 @pytest.mark.parametrize("name", HEADS)
 def test_an_old_verifier_loads_with_its_threshold_and_scores(name: str) -> None:
     expected = EXPECTED[name]
-    verifier = sv.Verifier.load(FILES / f"{name}.keras")
+    verifier = load(name)
     assert verifier.threshold == expected["threshold"]
     assert verifier.fingerprint == expected["fingerprint"]
     np.testing.assert_allclose(verifier.model.score(IMAGES, PAIRS), expected["scores"], rtol=1e-5)
@@ -30,10 +38,27 @@ def test_an_old_verifier_loads_with_its_threshold_and_scores(name: str) -> None:
 
 @pytest.mark.parametrize("name", HEADS)
 def test_an_old_gallery_loads_into_its_verifier(name: str) -> None:
-    verifier = sv.Verifier.load(FILES / f"{name}.keras")
-    verifier.load_gallery(FILES / f"{name}.npz")
+    verifier = load(name)
+    with pytest.warns(UserWarning, match=r"decodes differently .* Enroll all identities again"):
+        verifier.load_gallery(FILES / f"{name}.npz")
     assert list(verifier.gallery.identities) == EXPECTED[name]["identities"]
     assert verifier.identify(IMAGES[0], k=3) is not None
+
+
+@pytest.mark.parametrize("change", ["save", "set"])
+def test_an_old_verifier_is_told_of_until_it_is_calibrated(change: str, tmp_path: Path) -> None:
+    verifier, path = load("cosine"), tmp_path / "again.keras"
+    if change == "set":
+        verifier.calibration = dataclasses.replace(verifier.calibration, threshold=0.25)
+    verifier.save(path)
+    with pytest.warns(UserWarning, match=r"again\.keras was calibrated on images"):
+        again = sv.Verifier.load(path)
+    assert again.threshold == verifier.threshold
+    pairs = draw_pairs(tmp_path / "images", "abcdef", preprocessing=verifier.preprocessing)
+    with warnings.catch_warnings(action="ignore"):  # The pairs are few.
+        again.calibrate(pairs)
+    again.save(path)
+    assert sv.Verifier.load(path).threshold == again.threshold
 
 
 def test_an_old_compiled_pair_model_trains_on() -> None:

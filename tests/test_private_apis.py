@@ -177,6 +177,11 @@ def _(_: Path) -> None:
     keras.random.uniform(())  # Needs the global seed generator, and so creates it.
     found = global_state.get_global_attribute("global_seed_generator")
     assert isinstance(found, keras.random.SeedGenerator)
+    with keras.StatelessScope(initialize_variables=False):
+        keras.layers.Dense(2).build((None, 3))
+    waiting = global_state.get_global_attribute("uninitialized_variables")
+    assert [variable.shape for variable in waiting] == [(3, 2), (2,)]
+    global_state.set_global_attribute("uninitialized_variables", [])
 
 
 @check("keras.src.random.seed_generator.global_seed_generator")

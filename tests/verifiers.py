@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import siamese_verify as sv
 from siamese_verify.evaluation.calibration import calibrate
+from siamese_verify.verification.file import digests
 
 SIZE = (16, 16)
 FACE_SIZE = (24, 24)
@@ -27,7 +28,12 @@ def build(head: keras.layers.Layer | None = None) -> sv.SiameseModel:
     return model
 
 
-def draw_pairs(folder: Path, names: Sequence[str], seed: int = 0) -> sv.PairDataset:
+def draw_pairs(
+    folder: Path,
+    names: Sequence[str],
+    seed: int = 0,
+    preprocessing: sv.Preprocessing = PREPROCESSING,
+) -> sv.PairDataset:
     """Draw pairs of three images for each name. A seed draws the same images under any names."""
     rng = np.random.default_rng(seed)
     for name in names:
@@ -35,7 +41,7 @@ def draw_pairs(folder: Path, names: Sequence[str], seed: int = 0) -> sv.PairData
         for i in range(1, 4):
             png = tf.io.encode_png(rng.integers(0, 256, (*SIZE, 1), np.uint8))
             (folder / name / f"{name}_{i:04d}.png").write_bytes(png.numpy())
-    return sv.PairDataset(sv.PairList.sample(folder), folder, PREPROCESSING, verbose=False)
+    return sv.PairDataset(sv.PairList.sample(folder), folder, preprocessing, verbose=False)
 
 
 def build_for_faces(head: keras.layers.Layer | None = None) -> sv.SiameseModel:
@@ -72,11 +78,17 @@ def add(path: str) -> Callable[[sv.Verifier], None]:
     return change
 
 
-def rewritten(source: Path, target: Path, member: str, change: Callable[[Any], Any]) -> Path:
-    """Copy a file with one JSON member changed. Source and target may be one file."""
+def rewritten(
+    source: Path, target: Path, member: str, change: Callable[[Any], Any], *, signed: bool = True
+) -> Path:
+    """Copy a file with one JSON member changed, and digests that fit. Both may be one file."""
     with zipfile.ZipFile(source) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[member] = json.dumps(change(json.loads(members[member]))).encode()
+    settings = json.loads(members.pop("verifier.json"))
+    if signed and isinstance(settings, dict) and "digests" in settings:
+        settings["digests"] = digests(members, settings)
+    members["verifier.json"] = json.dumps(settings).encode()
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)

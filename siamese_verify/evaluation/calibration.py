@@ -9,10 +9,17 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.checks import whole_number
 from siamese_verify.evaluation.intervals import Bools, Estimate, Floats
 from siamese_verify.evaluation.report import Evaluation, evaluate_scores
 from siamese_verify.evaluation.roc_figures import pairs_for_far
-from siamese_verify.evaluation.thresholds import choose_threshold, parse_policy
+from siamese_verify.evaluation.thresholds import (
+    check_prior,
+    choose_threshold,
+    finite_number,
+    parse_policy,
+)
+from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
 
 
@@ -36,6 +43,9 @@ class Calibration:
         intercept: Log-odds where the score, or its logit, is 0.
         on_logit: Whether the log-odds are a line over the logit of the score, which suits scores
             that are probabilities, or over the score.
+
+    Raises:
+        ValueError: If an attribute is of another type, not finite or out of range.
     """
 
     policy: str
@@ -49,6 +59,19 @@ class Calibration:
     intercept: float
     on_logit: bool = False  # Older files hold none.
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.policy, str):
+            raise ValueError(f"`policy` must be a text. Received: policy={shown(self.policy)}")
+        for name in ("threshold", "slope", "intercept"):
+            object.__setattr__(self, name, finite_number(name, getattr(self, name)))
+        object.__setattr__(self, "prior", check_prior(self.prior))
+        for name in ("n_same", "n_different"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        for name in ("far", "frr"):
+            _check_rate(name, getattr(self, name))
+        if not isinstance(self.on_logit, bool):
+            raise ValueError(f"`on_logit` must be a bool. Received: {shown(self.on_logit)}")
+
     def __str__(self) -> str:
         return (
             f"threshold {self.threshold:.4f} by {self.policy}, from {self.n_same:,} genuine and "
@@ -56,7 +79,12 @@ class Calibration:
         )
 
     def probability(self, score: float) -> float:
-        """Estimate the probability that both images show the same identity, for `prior`."""
+        """Estimate the probability that both images show the same identity, for `prior`.
+
+        Raises:
+            ValueError: If the score is not a finite number.
+        """
+        score = finite_number("score", score)
         value = _logit(np.float64(score)) if self.on_logit else np.float64(score)
         return float(_logistic(self.intercept + self.slope * value))
 
@@ -67,9 +95,26 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Create a calibration from the result of `to_dict`."""
-        rates = {name: Estimate(*values[name]) for name in ("far", "frr")}
+        """Create a calibration from the result of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: If `values` is something else.
+        """
+        rates = {}
+        for name in ("far", "frr"):
+            value, low, high = (finite_number(name, number) for number in values[name])
+            rates[name] = Estimate(value, low, high)
         return cls(**{**values, **rates})
+
+
+def _check_rate(name: str, rate: Any) -> None:
+    """Raise an error unless a rate lies in its interval, and both in [0, 1]."""
+    is_rate = isinstance(rate, Estimate) and 0 <= rate.low <= rate <= rate.high <= 1
+    if not is_rate:
+        raise ValueError(
+            f"`{name}` must be a rate between 0 and 1, within its interval. "
+            f"Received: {name}={shown(repr(rate))}"
+        )
 
 
 def calibrate(
@@ -115,8 +160,7 @@ def calibrate(
         Platt, "Probabilistic outputs for support vector machines", 1999, section 2; Kull, Silva
         Filho, Flach, "Beta calibration", 2017, section 2 (why a line over a probability distorts).
     """
-    if not 0 < prior < 1:
-        raise ValueError(f"`prior` must be between 0 and 1. Received: prior={prior}")
+    prior = check_prior(prior)
     threshold = choose_threshold(scores, labels, policy, prior)
     report = evaluate_scores(scores, labels, threshold, identities)
     for weakness in _weaknesses(report, policy):
@@ -157,8 +201,9 @@ def _weaknesses(report: Evaluation, policy: str) -> Iterator[str]:
     kind, far = parse_policy(policy)
     if kind == "far" and report.n_different < pairs_for_far(far):
         yield (
-            f"The policy {policy!r} needs {pairs_for_far(far):,} impostor pairs or more. With "
-            f"fewer, FAR may be higher in use. Add impostor pairs or allow a higher FAR. {received}"
+            f"The policy {shown(policy)!r} needs {pairs_for_far(far):,} impostor pairs or more. "
+            "With fewer, FAR may be higher in use. Add impostor pairs or allow a higher FAR. "
+            f"{received}"
         )
     yield from _undecided(report)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +93,7 @@ def parse_policy(policy: str) -> tuple[str, float]:
     Raises:
         ValueError: If the policy is unknown.
     """
-    kind, _, value = policy.partition("=")
+    kind, _, value = policy.partition("=") if isinstance(policy, str) else ("", "", "")
     if policy in ("max_accuracy", "eer"):
         return policy, float("nan")
     try:
@@ -104,6 +106,30 @@ def parse_policy(policy: str) -> tuple[str, float]:
         "`policy` must be 'max_accuracy', 'eer', or a false accept rate between 0 and 1 such as "
         f"'far=0.01'. Received: policy={shown(repr(policy))}"
     )
+
+
+def finite_number(name: str, value: Any) -> float:
+    """Return `value` as a float of Python, if it is a number and neither NaN nor infinite.
+
+    Raises:
+        ValueError: Otherwise. The error calls it `name`.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    if not (is_number and np.isfinite(float(value))):
+        raise ValueError(f"`{name}` must be a finite number. Received: {name}={shown(repr(value))}")
+    return float(value)
+
+
+def check_prior(prior: Any) -> float:
+    """Return the share of genuine pairs in use as a float of Python.
+
+    Raises:
+        ValueError: If it is not a number between 0 and 1.
+    """
+    prior = finite_number("prior", prior)
+    if not 0 < prior < 1:
+        raise ValueError(f"`prior` must be between 0 and 1. Received: prior={prior}")
+    return prior
 
 
 def tar_name(far: float) -> str:
@@ -142,8 +168,7 @@ class OperatingPoints:
         """Compute the share of wrong pairs at each point, for a share `prior` of genuine pairs."""
         if prior is None:
             prior = self._n_genuine / (self._n_genuine + self._n_impostor)
-        if not 0 < prior < 1:
-            raise ValueError(f"`prior` must be between 0 and 1. Received: prior={shown(prior)}")
+        prior = check_prior(prior)
         errors: Floats = prior * self.frr + (1 - prior) * self.far
         return errors
 

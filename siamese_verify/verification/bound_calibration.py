@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, Self
 
+from siamese_verify.checks import whole_number
 from siamese_verify.evaluation.calibration import Calibration
+from siamese_verify.messages import shown
+from siamese_verify.verification.archive import DECODING
 from siamese_verify.verification.decision import Decision
 from siamese_verify.verification.seen import SeenData
 
@@ -18,11 +22,30 @@ class BoundCalibration:
         calibration: Threshold and its evidence.
         fingerprint: Fingerprint of the model and preprocessing that were calibrated.
         seen: Hashes of the data that training and calibration have seen, if known.
+        decoding: Number of the way in which the validation images were decoded.
+
+    Raises:
+        TypeError, ValueError: If an argument is of another type or out of range.
     """
 
     calibration: Calibration
     fingerprint: str
     seen: SeenData | None = None
+    decoding: int = DECODING
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.fingerprint):
+            raise ValueError(
+                "A fingerprint must have 64 hexadecimal digits. "
+                f"Received: fingerprint={shown(self.fingerprint)}"
+            )
+        if whole_number("decoding", self.decoding) > DECODING:
+            raise ValueError(f"Received: decoding={shown(self.decoding)}, above {DECODING}")
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether this version decodes images differently than they were for the calibration."""
+        return self.decoding < DECODING
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Raise a `RuntimeError` if the fingerprint of the model has changed."""
@@ -53,6 +76,7 @@ class BoundCalibration:
             "calibration": self.calibration.to_dict(),
             "fingerprint": self.fingerprint,
             "seen": self.seen.to_dict() if self.seen and include_hashes else None,
+            "decoding": self.decoding,
         }
 
     @classmethod
@@ -70,5 +94,6 @@ class BoundCalibration:
         return cls(
             Calibration.from_dict(settings["calibration"]),
             settings["fingerprint"] if settings["format"] > 1 else fingerprint,
-            SeenData.from_dict(seen) if seen else None,
+            None if seen is None else SeenData.from_dict(seen),
+            settings["decoding"] if settings["format"] > 2 else 1,
         )

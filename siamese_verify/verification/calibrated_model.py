@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Self
 
@@ -14,9 +15,11 @@ from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.evaluation.calibration import Calibration, CalibrationWarning, calibrate
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning, evaluate_scores
+from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
-from siamese_verify.scoring import Floats, score_pairs
+from siamese_verify.scoring import Floats
 from siamese_verify.user_warnings import warn_user
+from siamese_verify.verification.archive import DECODING
 from siamese_verify.verification.bound_calibration import BoundCalibration
 from siamese_verify.verification.embedder import Embedder
 from siamese_verify.verification.seen import SeenData
@@ -42,11 +45,11 @@ class CalibratedModel:
         if isinstance(model, SiameseModel) == (head is not None):
             raise ValueError(
                 "An embedding model requires `head`, and a SiameseModel has its own. "
-                f"Received: model of type {type(model).__name__}, head={head}"
+                f"Received: model of type {type(model).__name__}, head={shown(repr(head))}"
             )
         if head is not None and not isinstance(head, keras.layers.Layer):
             raise TypeError(
-                f"`head` must be a layer, such as CosineHead(). Received: head={head!r}"
+                f"`head` must be a layer, such as CosineHead(). Received: head={shown(repr(head))}"
             )
         # Re-wrap tower and head uncompiled, so that the optimizer is not saved. The weights are
         # shared.
@@ -74,14 +77,19 @@ class CalibratedModel:
     def calibration(self) -> Calibration | None:
         """The `Calibration`, with threshold and evidence. It is None before `calibrate`.
 
-        A calibration that is set here is bound to the present weights.
+        A calibration that is set here is bound to the present weights. If the present one stems
+        from images that an earlier version decoded differently, the new one is taken for it too,
+        unless `calibrate` chooses it.
         """
         return None if self._bound is None else self._bound.calibration
 
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
+        decoding = self._bound.decoding if self._bound else DECODING
         self._bound = (
-            None if calibration is None else BoundCalibration(calibration, self.fingerprint)
+            None
+            if calibration is None
+            else BoundCalibration(calibration, self.fingerprint, decoding=decoding)
         )
 
     @property
@@ -130,8 +138,8 @@ class CalibratedModel:
             ValueError: If an argument is out of range, all pairs are same or different, or their
                 preprocessing is not the verifier's.
             TypeError: If `training_identities` is one name.
-            RuntimeError: If weights or embeddings are not finite, or the weights change during the
-                call.
+            RuntimeError: If weights, embeddings or scores are not finite, or the weights change
+                during the call.
 
         Warns:
             CalibrationWarning: If pairs share identities with training, are few, or are far from
@@ -145,9 +153,9 @@ class CalibratedModel:
         _warn_of_shared_identities(pairs, training)
         fingerprint = self._embedder.reader.read_finite()
         embeddings, indices = self._embedder.embed_pairs(pairs)
-        scores = score_pairs(self.model.head, embeddings, indices)
+        scores = self._embedder.score(embeddings, indices)
         calibration = calibrate(scores, pairs.labels, policy, prior, _identities(pairs))
-        _warn_of_rejected_images(self.model.head, embeddings, calibration.threshold)
+        self._warn_of_rejected_images(embeddings, calibration.threshold)
         seen = SeenData.of(pairs, training)
         self._embedder.reader.check_unchanged(fingerprint)
         self._bound = BoundCalibration(calibration, fingerprint, seen)
@@ -163,7 +171,8 @@ class CalibratedModel:
             The `Evaluation`, as `evaluate_scores` returns it.
 
         Raises:
-            RuntimeError: If the verifier has no threshold, or the model has changed since then.
+            RuntimeError: If the verifier has no threshold, the model has changed since then, or
+                weights, embeddings or scores are not finite.
             ValueError: If the preprocessing of the pairs is not the verifier's, or all pairs are
                 same or different.
 
@@ -173,7 +182,7 @@ class CalibratedModel:
         """
         bound = self._valid_calibration()
         embeddings, indices = self._embedder.embed_pairs(pairs)
-        scores = score_pairs(self.model.head, embeddings, indices)
+        scores = self._embedder.score(embeddings, indices)
         for overlap in bound.seen.overlaps(pairs) if bound.seen else ():
             warn_user(overlap, EvaluationWarning)
         threshold = bound.calibration.threshold
@@ -196,28 +205,29 @@ class CalibratedModel:
         self._embedder.reader.read_finite()
         return self._embedder.embed(images)
 
+    def _warn_of_rejected_images(self, embeddings: Floats, threshold: float) -> None:
+        n = len(embeddings)
+        scores = self._embedder.score(embeddings, np.repeat(np.arange(n)[:, None], 2, axis=1))
+        if rejected := np.count_nonzero(scores < threshold):
+            warn_user(
+                f"{rejected:,} of {n:,} validation images score below the threshold "
+                f"{threshold:.4g} when compared with themselves: an identical pair would be "
+                "rejected. Use a head whose score never rises with the distance, such as "
+                "CosineHead() or WeightedL1Head().",
+                CalibrationWarning,
+            )
+
 
 def _warn_of_shared_identities(pairs: PairDataset, training: frozenset[str]) -> None:
-    identities = set(pairs.pairs.identities)
-    if shared := identities & training:
+    identities, known = (
+        {unicodedata.normalize("NFC", name) for name in names}
+        for names in (pairs.pairs.identities, training)
+    )
+    if shared := identities & known:
         warn_user(
             f"{len(shared):,} of {len(identities):,} validation identities are in training too. "
             "The model knows them, so the threshold will do worse on others. "
             "Use split(by='identity').",
-            CalibrationWarning,
-        )
-
-
-def _warn_of_rejected_images(
-    head: keras.layers.Layer, embeddings: Floats, threshold: float
-) -> None:
-    n = len(embeddings)
-    scores = score_pairs(head, embeddings, np.repeat(np.arange(n)[:, None], 2, axis=1))
-    if rejected := np.count_nonzero(scores < threshold):
-        warn_user(
-            f"{rejected:,} of {n:,} validation images score below the threshold {threshold:.4g} "
-            "when compared with themselves: an identical pair would be rejected. Use a head whose "
-            "score never rises with the distance, such as CosineHead() or WeightedL1Head().",
             CalibrationWarning,
         )
 

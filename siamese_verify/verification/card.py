@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning
+from siamese_verify.messages import shown
 from siamese_verify.verification.verifier import Verifier
 
 _FIGURES = {
@@ -84,7 +85,8 @@ def model_card(
     for argument, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(
-                f"`{argument}` must be a text that is not empty. Received: {argument}={text!r}"
+                f"`{argument}` must be a text that is not empty. "
+                f"Received: {argument}={shown(repr(text))}"
             )
     sections = {
         "The model": _describe(verifier),

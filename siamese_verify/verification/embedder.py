@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.pair_dataset import PairDataset
-from siamese_verify.data.preprocessing import Pixels, Preprocessing
+from siamese_verify.data.preprocessing import Pixels, Preprocessing, scale
 from siamese_verify.data.reading import ImageLike, image_list, read_image
+from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
-from siamese_verify.scoring import Floats
+from siamese_verify.scoring import Floats, score_pairs
 from siamese_verify.verification.fingerprint import FingerprintReader
+
+_TOLERANCE = 1e-3  # Relative to the largest value. Rounding differs by far less.
 
 
 class Embedder:
@@ -60,10 +64,54 @@ class Embedder:
 
     def embed_reference(self) -> npt.NDArray[np.float32]:
         """Embed a fixed image, by which galleries of different models are told apart."""
+        return np.asarray(self._embed_pixels(self._reference_pixels())[0])
+
+    def score(self, embeddings: Floats, pairs: npt.NDArray[np.int64]) -> Floats:
+        """Score pairs of embeddings, as `score_pairs` does.
+
+        Raises:
+            RuntimeError: If a score is not finite.
+        """
+        scores = score_pairs(self.model.head, embeddings, pairs)
+        if wrong := np.count_nonzero(~np.isfinite(scores)):
+            raise RuntimeError(
+                f"{wrong:,} of {len(scores):,} scores of {self.model.head.name!r} are not finite, "
+                "so they decide nothing. Use another head, or train the model again with a lower "
+                "learning rate."
+            )
+        return scores
+
+    def difference(self, other: Embedder) -> str:
+        """Say in what another embedder differs, as the end of a sentence. Empty if in nothing."""
+        if self.reader.read().fingerprint != other.reader.read().fingerprint:
+            mine, theirs = self.model.weights, other.model.weights
+            for one, another in itertools.zip_longest(mine, theirs):
+                if one is None or another is None or not _is_equal(one, another):
+                    path = (another if one is None else one).path
+                    return f"does not bring back the weights of {path!r}"
+            return "brings back another class or arguments of tower, head or preprocessing"
+        names = "embeddings", "scores"
+        for name, one, another in zip(names, self._outputs(), other._outputs(), strict=True):
+            largest = np.nan_to_num(np.abs(one), posinf=0).max()
+            if not np.allclose(one, another, rtol=0, atol=_TOLERANCE * largest, equal_nan=True):
+                return (
+                    f"computes other {name} than the model in memory. A layer may not keep one of "
+                    "its arguments, or another class or function may have its name"
+                )
+        return ""
+
+    def _outputs(self) -> tuple[Floats, Floats]:
+        """Compute embeddings of two fixed images, and the score of the two."""
+        pixels = self._reference_pixels()
+        images = scale(np.concatenate([pixels, pixels[:, ::-1, ::-1]]))
+        embeddings = keras.ops.convert_to_numpy(self.model.tower(images, training=False))
+        return embeddings, score_pairs(self.model.head, embeddings, [[0, 1], [0, 0]])
+
+    def _reference_pixels(self) -> Pixels:
+        """Make a fixed image without symmetry, which needs no decoding."""
         shape = self.preprocessing.shape
-        pixels = np.arange(np.prod(shape)) ** 2 % 251  # An image without symmetry.
-        (reference,) = self._embed_pixels(pixels.astype(np.uint8).reshape(1, *shape))
-        return np.asarray(reference)
+        pixels = np.arange(np.prod(shape)) ** 2 % 251
+        return pixels.astype(np.uint8).reshape(1, *shape)
 
     def _embed_pixels(self, pixels: Pixels) -> Floats:
         embeddings = self.model.embed(pixels)
@@ -75,11 +123,16 @@ class Embedder:
         return embeddings
 
 
+def _is_equal(one: keras.Variable, another: keras.Variable) -> bool:
+    mine, theirs = (keras.ops.convert_to_numpy(variable) for variable in (one, another))
+    return np.array_equal(mine, theirs, equal_nan=True)
+
+
 def _check_preprocessing(tower: keras.Model, preprocessing: Any) -> None:
     if not isinstance(preprocessing, Preprocessing):
         raise TypeError(
-            "`preprocessing` must be a Preprocessing. "
-            f"Received: preprocessing={preprocessing!r} of type {type(preprocessing).__name__}"
+            "`preprocessing` must be a Preprocessing. Received: "
+            f"preprocessing={shown(repr(preprocessing))} of type {type(preprocessing).__name__}"
         )
     needed, given = getattr(tower, "input_shape", (None,))[1:], preprocessing.shape
     if needed and tuple(size or own for size, own in zip(needed, given, strict=False)) != given:

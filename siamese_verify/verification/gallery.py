@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import hashlib
+import math
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.checks import whole_number
 from siamese_verify.files import PathLike, replacing
+from siamese_verify.messages import shown
+from siamese_verify.verification.archive import DECODING, checked_archive, explaining, open_file
 
-_FORMAT = 2  # Format 1 held a digest of other content in the place of the fingerprint.
+# Format 1 held a digest of other content in the place of the fingerprint, and format 2 had neither
+# digest nor number of decoding.
+_FORMAT = 3
+_ARRAYS_OF_2 = ("format", "fingerprint", "reference", "names", "embeddings")
+_ARRAYS = (*_ARRAYS_OF_2, "digest", "decoding")
 # Largest difference between references of one model, relative to their largest value. Machines
 # round differently by far less. Other models differ by far more.
 _TOLERANCE = 0.01
@@ -33,6 +44,10 @@ class Gallery:
             of another model cannot be compared with them.
         reference: float32 array `(size,)`: the embedding of a fixed image. It shows what the
             fingerprint does not cover, such as the size of a tower's crops.
+        decoding: Number of the way in which the images were decoded.
+
+    Raises:
+        ValueError: If shapes, types or values are others.
 
     Examples:
         >>> embeddings = np.eye(3, dtype=np.float32)
@@ -45,6 +60,30 @@ class Gallery:
     embeddings: npt.NDArray[np.float32]
     fingerprint: str
     reference: npt.NDArray[np.float32]
+    decoding: int = DECODING
+
+    def __post_init__(self) -> None:
+        shapes = np.shape(self.embeddings), np.shape(self.reference)
+        if len(shapes[1]) != 1 or shapes[0] != (len(self.names), *shapes[1]):
+            raise ValueError(
+                "The parts of a gallery must fit. Received: "
+                f"{len(self.names):,} names, embeddings {shapes[0]}, reference {shapes[1]}"
+            )
+        for name in ("embeddings", "reference"):
+            array = getattr(self, name)
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(
+                    f"The {name} of a gallery must be float32 and finite, because others cannot be "
+                    f"compared. Received: {array.dtype} array"
+                )
+        for name in self.names:
+            if not isinstance(name, str) or "\0" in name:
+                raise ValueError(
+                    "The name of an identity must be a str without null characters. "
+                    f"Received: {shown(repr(name))}"
+                )
+        if whole_number("decoding", self.decoding) > DECODING:
+            raise ValueError(f"`decoding` is at most {DECODING}. Received: {self.decoding}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,6 +92,11 @@ class Gallery:
     def identities(self) -> tuple[str, ...]:
         """Names of the identities, each once, sorted."""
         return tuple(sorted(set(self.names)))
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether this version decodes images differently than they were for enrolment."""
+        return self.decoding < DECODING
 
     def is_of_same_model(self, other: Self) -> bool:
         """Tell whether one model made both galleries, from images preprocessed alike."""
@@ -85,48 +129,96 @@ class Gallery:
     def save(self, path: PathLike) -> None:
         """Write a `.npz` file. It replaces an older file only when it is complete.
 
+        The file holds a digest of all its parts. It finds changes by accident, and is not a
+        signature: it does not show who made the file.
+
         Raises:
             ValueError: If the path does not end in `.npz`.
         """
         if Path(path).suffix != ".npz":
-            raise ValueError(f"The path of a gallery must end in .npz. Received: path={path}")
-        with replacing(path) as unfinished:
-            np.savez(
-                unfinished,
-                format=np.int64(_FORMAT),
-                fingerprint=np.str_(self.fingerprint),
-                reference=self.reference,
-                names=np.array(self.names, np.str_),
-                embeddings=self.embeddings,
+            raise ValueError(
+                f"The path of a gallery must end in .npz. Received: path={shown(path)}"
             )
+        arrays: dict[str, Any] = {
+            "format": np.array(_FORMAT, np.int64),
+            "decoding": np.array(self.decoding, np.int64),
+            "fingerprint": np.array(self.fingerprint),
+            "reference": self.reference,
+            "names": np.array(self.names, np.str_),
+            "embeddings": self.embeddings,
+        }
+        with replacing(path) as unfinished:
+            np.savez(unfinished, digest=np.array(_digest(arrays)), **arrays)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
         """Read a gallery that `save` wrote.
 
         Raises:
-            GalleryError: If the file is damaged, not a gallery, or of a newer version.
-            FileNotFoundError: If there is no such file.
+            GalleryError: If the file is damaged, changed, not a gallery, or of a newer version, or
+                the path is not of a file.
+            OSError: If the file cannot be opened, such as `FileNotFoundError`.
         """
-        try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                version = int(arrays["format"])
-                if version > _FORMAT:
-                    raise GalleryError(
-                        f"{path} was written by a newer siamese-verify, and this version reads "
-                        f"formats up to {_FORMAT}. Upgrade siamese-verify. "
-                        f"Received: format={version}"
-                    )
-                names, embeddings = arrays["names"].tolist(), arrays["embeddings"]
-                digest = arrays["fingerprint" if version > 1 else "model"]
-                fingerprint, reference = str(digest), arrays["reference"]
-        except (FileNotFoundError, GalleryError):
-            raise
-        except Exception as error:  # NumPy and zipfile raise many types for damaged files.
-            raise GalleryError(f"{path} cannot be read as a gallery: {error}") from error
-        if embeddings.shape != (len(names), *reference.shape) or reference.ndim != 1:
-            raise GalleryError(
-                f"{path} is not a gallery, because its parts do not fit. Received: "
-                f"{len(names)} names, embeddings {embeddings.shape}, reference {reference.shape}"
+        name = shown(path)
+        with (
+            open_file(path, GalleryError) as file,
+            explaining(GalleryError, f"{name} cannot be read as a gallery"),
+        ):
+            arrays = _read_arrays(file, name)
+            return cls(
+                tuple(one_form(identity) for identity in arrays["names"].tolist()),
+                arrays["embeddings"],
+                str(arrays["fingerprint"].item()),
+                arrays["reference"],
+                arrays["decoding"].item(),
             )
-        return cls(tuple(names), embeddings, fingerprint, reference)
+
+
+def one_form(name: str) -> str:
+    """Write a name in Unicode's form NFC, since the same letters have several forms."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _read_arrays(file: BinaryIO, name: str) -> dict[str, npt.NDArray[Any]]:
+    """Read all arrays of a file, which is called `name` in errors."""
+    with checked_archive(file, [f"{array}.npy" for array in (*_ARRAYS, "model")]) as archive:
+        version = whole_number("format", _read_array(archive, "format").item())
+        if version > _FORMAT:
+            raise GalleryError(
+                f"{name} was written by a newer siamese-verify, and this version reads formats "
+                f"up to {_FORMAT}. Upgrade siamese-verify. Received: format={version}"
+            )
+        renamed = {"fingerprint": "model"} if version == 1 else {}
+        chosen = _ARRAYS if version > 2 else _ARRAYS_OF_2
+        arrays = {array: _read_array(archive, renamed.get(array, array)) for array in chosen}
+    if version < 3:
+        arrays["decoding"] = np.array(1)
+    elif arrays.pop("digest").item() != _digest(arrays):
+        raise GalleryError(
+            f"{name} was changed after it was saved, so its names may not belong to its "
+            "embeddings. Get the original file, or enroll the identities again."
+        )
+    return arrays
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """Read an array that is as long as its header declares."""
+    with archive.open(f"{name}.npy") as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError(f"Its array {name!r} has an unknown header")
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(member)
+        contents = member.read()
+    is_plain = dtype.kind in "fiU" and dtype.itemsize > 0 and min(shape, default=0) >= 0
+    if not is_plain or math.prod(shape) * dtype.itemsize != len(contents):
+        raise ValueError(f"Its array {name!r} is not a plain array of the declared length")
+    return np.frombuffer(contents, dtype).reshape(shape, order="F" if in_columns else "C")
+
+
+def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Compute the SHA-256 of all arrays but the digest itself."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -12,10 +12,12 @@ from siamese_verify.checks import whole_number
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list
 from siamese_verify.files import PathLike
+from siamese_verify.messages import shown
+from siamese_verify.user_warnings import warn_user
 from siamese_verify.verification.calibrated_model import CalibratedModel
 from siamese_verify.verification.decision import Match
 from siamese_verify.verification.fingerprint import digest_of_format_1
-from siamese_verify.verification.gallery import Gallery, GalleryError
+from siamese_verify.verification.gallery import Gallery, GalleryError, one_form
 from siamese_verify.verification.search import ExactIndex
 from siamese_verify.verification.shared_gallery import IndexType, SharedGallery
 
@@ -49,13 +51,15 @@ class Identifier(CalibratedModel):
         """Add identities to the gallery: all of them or, if it raises, none.
 
         Args:
-            identities: Images of each identity, by name.
+            identities: Images of each identity, by name. Spellings of a name that differ only in
+                Unicode's form (NFC, NFD) are one name.
 
         Raises:
             ImageError: If an image cannot be used.
             TypeError: If a name is not a str, or the image of an identity is not in a list.
             GalleryError: If the model has changed since others were enrolled, whose embeddings
                 can no longer be compared.
+            ValueError: If a name has a null character.
             RuntimeError: If weights or embeddings are not finite, or change during the call.
         """
         names, images = _flatten(identities)
@@ -121,20 +125,29 @@ class Identifier(CalibratedModel):
         """Read a gallery that this verifier's model made. It replaces the present one.
 
         Raises:
-            GalleryError: If the file is of another model or other preprocessing, damaged, or of a
-                newer version.
-            FileNotFoundError: If there is no such file.
-            RuntimeError: If weights or embeddings are not finite.
+            GalleryError: If the file is of another model or other preprocessing, damaged, changed,
+                or of a newer version.
+            OSError: If the file cannot be opened, such as `FileNotFoundError`.
+            RuntimeError: If the weights of this verifier are not finite.
+
+        Warns:
+            UserWarning: If the file is of an earlier version, which decoded images differently.
         """
-        gallery, own = Gallery.load(path), self._empty_gallery()
+        own = self._empty_gallery()
+        gallery = Gallery.load(path)
         if gallery.fingerprint != own.fingerprint:  # It may be of format 1.
             digest = digest_of_format_1(self.model, self.preprocessing)
             gallery = gallery.upgraded(digest, own.fingerprint)
         if not gallery.is_of_same_model(own):
             raise GalleryError(
-                f"{path} was made by another model or with other preprocessing, so its embeddings "
-                "cannot be compared with this verifier's. Enroll the identities again. "
-                f"Received: fingerprint={gallery.fingerprint}, not {own.fingerprint}"
+                f"{shown(path)} was made by another model or with other preprocessing, so its "
+                "embeddings cannot be compared with this verifier's. Enroll the identities again. "
+                f"Received: fingerprint={shown(gallery.fingerprint)}, not {own.fingerprint}"
+            )
+        if gallery.is_outdated:
+            warn_user(
+                f"{shown(path)} was enrolled from images that this version decodes differently (by "
+                "up to 7 of 255 levels). Enroll all identities again, and save the gallery."
             )
         self._enrolled.replace(gallery)
 
@@ -144,8 +157,8 @@ def _flatten(identities: Mapping[str, Iterable[ImageLike]]) -> tuple[list[str], 
     names, images = [], []
     for name, given in identities.items():
         if not isinstance(name, str):
-            raise TypeError(f"The name of an identity must be a str. Received: {name!r}")
+            raise TypeError(f"The name of an identity must be a str. Received: {shown(repr(name))}")
         for image in image_list(given):
-            names.append(name)
+            names.append(one_form(name))
             images.append(image)
     return names, images

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
 from siamese_verify.layers.heads.cosine import CosineHead
+from siamese_verify.messages import shown
 from siamese_verify.scoring import Floats, GalleryScorer, unit_rows
 
 
@@ -63,11 +64,19 @@ class ExactIndex:
 
         Raises:
             ValueError: If `k` is below 1.
+            RuntimeError: If a score is not finite.
         """
         k = _checked(k, self._n)
         scores = np.full((len(probes), k), -np.inf, np.float32)
         indices = np.full((len(probes), k), -1, np.int64)
         for rows, columns, block in self._scorer.blocks(probes):
+            # NaN is neither larger nor smaller, so it would hide other scores.
+            if not (np.isfinite(block.min()) and np.isfinite(block.max())):
+                raise RuntimeError(
+                    "The head returned scores of the gallery that are not finite, so they decide "
+                    "nothing. Use another head, or train the model again with a lower learning "
+                    "rate."
+                )
             part = scores[rows], indices[rows]
             scores[rows], indices[rows] = _merged(*part, block, columns.start)
         return Neighbors(scores, indices)
@@ -97,7 +106,7 @@ class FaissIndex:
         if type(head) is not CosineHead:  # A subclass may score in another way.
             raise ValueError(
                 "FAISS searches by cosine only. Use ExactIndex for other heads. "
-                f"Received: head={head}"
+                f"Received: head={shown(head)}"
             )
         import faiss
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any, Self
@@ -12,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.messages import shown
 
 Hashes = frozenset[str]
 
@@ -29,12 +31,25 @@ class SeenData:
         training: Hashes of the identities of training, empty where they are not known.
         calibration: Hashes of the identities of the validation pairs.
         images: Hashes of the decoded pixels of the validation images.
+
+    Raises:
+        ValueError: If salt or hashes are something else.
     """
 
     salt: str
     training: Hashes
     calibration: Hashes
     images: Hashes
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_DIGITS, self.salt):
+            raise ValueError(f"A salt has 32 hexadecimal digits. Received: {shown(self.salt)}")
+        for name in _HASHES:
+            for value in getattr(self, name):
+                if not re.fullmatch(_DIGITS, value):
+                    raise ValueError(
+                        f"A hash has 32 hexadecimal digits. Received: {name}={shown(value)}"
+                    )
 
     @classmethod
     def of(cls, pairs: PairDataset, training_identities: Iterable[str]) -> Self:
@@ -79,10 +94,10 @@ class SeenData:
         Raises:
             AttributeError, KeyError, TypeError, ValueError: If `values` is something else.
         """
-        bytes.fromhex(values["salt"])
         return cls(values["salt"], *(frozenset(values[name].split()) for name in _HASHES))
 
 
+_DIGITS = "[0-9a-f]{32}"
 _HASHES = ("training", "calibration", "images")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -87,6 +88,9 @@ class SharedGallery:
 
         Returns:
             Matches, best first.
+
+        Raises:
+            RuntimeError: If a score is NaN.
         """
         index = self._index(gallery, index_type, head)
         best: dict[str, float] = {}
@@ -94,6 +98,11 @@ class SharedGallery:
         while True:
             scores, indices = (found[0].tolist() for found in index.search(embedding, count))
             for score, i in zip(scores, indices, strict=True):
+                if score != score or score == math.inf:  # An index of the user's may return NaN.
+                    raise RuntimeError(
+                        f"The index of the gallery returned the score {score}, so it decides "
+                        "nothing. Use ExactIndex."
+                    )
                 if score >= threshold:
                     best.setdefault(gallery.names[i], score)
             if len(best) >= k or count >= len(gallery) or scores[-1] < threshold:

@@ -15,9 +15,10 @@ import numpy as np
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.files import PathLike
+from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
-from siamese_verify.scoring import score_pairs
 from siamese_verify.user_warnings import warn_user
+from siamese_verify.verification.archive import explaining
 from siamese_verify.verification.bound_calibration import BoundCalibration
 from siamese_verify.verification.decision import Decision
 from siamese_verify.verification.file import VerifierFileError, load_verifier, save_verifier
@@ -78,7 +79,8 @@ class Verifier(Identifier):
             The `Decision`, which is true if the images are accepted as the same.
 
         Raises:
-            RuntimeError: If the verifier has no threshold, or the model has changed since then.
+            RuntimeError: If the verifier has no threshold, the model has changed since then, or
+                weights, embeddings or scores are not finite.
             ImageError: If an image cannot be used.
         """
         return self.verify_many([(one, other)])[0]
@@ -99,14 +101,23 @@ class Verifier(Identifier):
         bound, pairs = self._valid_calibration(), list(pairs)
         for i, pair in enumerate(pairs):
             if not isinstance(pair, Sized) or isinstance(pair, (str, bytes)) or len(pair) != 2:
-                raise TypeError(f"A pair must be two images. Received: pairs[{i}]={pair!r}")
+                raise TypeError(
+                    f"A pair must be two images. Received: pairs[{i}]={shown(repr(pair))}"
+                )
         embeddings = self._embedder.embed(image for pair in pairs for image in pair)
         indices = np.arange(len(embeddings)).reshape(-1, 2)
-        scores = score_pairs(self.model.head, embeddings, indices)
+        scores = self._embedder.score(embeddings, indices)
         return [bound.decide(score) for score in scores.tolist()]
 
     def save(self, path: PathLike, *, include_hashes: bool = True) -> None:
         """Write everything but the gallery to one `.keras` file, which Keras can load too.
+
+        Before the file replaces an older one, it is loaded again, and must compute what this
+        verifier computes. For a moment, the memory holds the model twice.
+
+        The file holds digests of all its parts. They find a file that was changed by accident, or
+        whose parts stem from several files. They are not a signature: they do not show who made
+        the file.
 
         Args:
             path: Path of the file, which is replaced only when the new one is complete.
@@ -117,6 +128,9 @@ class Verifier(Identifier):
         Raises:
             RuntimeError: If the verifier has no threshold, or the model has changed since then.
             ValueError: If the path does not end in `.keras`.
+            VerifierFileError: If `load` could not read the file. The model may have a lambda, or a
+                part that is not registered with Keras or does not keep its arguments or weights.
+                An older file stays unchanged.
 
         Warns:
             UserWarning: If weights are not finite. The file then serves to inspect them with
@@ -125,44 +139,67 @@ class Verifier(Identifier):
         state, bound = self._embedder.reader.read(), self._bound
         if bound and state.not_finite:
             warn_user(
-                f"{state.explain()}. {path} is written for inspection with "
+                f"{state.explain()}. {shown(path)} is written for inspection with "
                 "keras.saving.load_model only: Verifier.load raises an error."
             )
         else:
             bound = self._valid_calibration()
         preprocessing = dataclasses.asdict(self.preprocessing)
         settings = {"preprocessing": preprocessing, **bound.to_settings(include_hashes)}
-        save_verifier(path, self.model, settings)
+        save_verifier(path, self.model, settings, self._check_saved)
+
+    def _check_saved(self, path: PathLike) -> None:
+        """Raise a `VerifierFileError` unless a file computes what this verifier computes."""
+        again, _ = self._read(path)
+        if difference := self._embedder.difference(again._embedder):
+            raise VerifierFileError(f"{shown(path)} {difference}")
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
         """Read a verifier that `save` wrote, without running code from the file.
 
-        Register layers of your own with Keras first.
+        Register layers of your own with Keras first. The file must be as it was saved: digests
+        find parts that were damaged, or that stem from another file. They do not find changes by
+        somebody who computes the digests again.
 
         Raises:
-            VerifierFileError: If the file is damaged, not a verifier's, or of a newer version. Also
-                if it holds code, changed weights, or weights that are not finite.
-            FileNotFoundError: If there is no such file.
+            VerifierFileError: If the file is damaged, changed, not a verifier's, or of a newer
+                version. Also if it holds code, or weights that are not finite, or needs far more
+                memory than its size.
+            OSError: If the file cannot be opened, such as `FileNotFoundError`.
+
+        Warns:
+            UserWarning: If the file is of an earlier version, which decoded images differently.
         """
+        verifier, bound = cls._read(path)
+        state = verifier._embedder.reader.read()
+        if state.not_finite:
+            raise VerifierFileError(f"{shown(path)}: {state.explain()}, so its scores mean nothing")
+        if bound.fingerprint != state.fingerprint:
+            raise VerifierFileError(
+                f"{shown(path)} was changed: its threshold was chosen for other weights or "
+                "preprocessing. Calibrate the model in it again, or get the original file. "
+                f"Received: fingerprint={state.fingerprint}, not {bound.fingerprint}"
+            )
+        if bound.is_outdated:
+            warn_user(
+                f"{shown(path)} was calibrated on images that this version decodes differently (by "
+                "up to 7 of 255 levels). Calibrate again with calibrate(validation_pairs), and "
+                "save."
+            )
+        return verifier
+
+    @classmethod
+    def _read(cls, path: PathLike) -> tuple[Self, BoundCalibration]:
+        """Read a verifier and its calibration, which may be for other weights."""
         model, settings = load_verifier(path)
         if not isinstance(model, SiameseModel):
             raise VerifierFileError(
-                f"{path} does not hold a SiameseModel. Received: model of {type(model).__name__}"
+                f"{shown(path)} does not hold a SiameseModel. "
+                f"Received: model of {type(model).__name__}"
             )
-        try:
+        with explaining(VerifierFileError, f"{shown(path)} is damaged", " in its settings"):
             verifier = cls(model, Preprocessing(**settings["preprocessing"]))
-            state = verifier._embedder.reader.read()
-            bound = BoundCalibration.from_settings(settings, state.fingerprint)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise VerifierFileError(f"{path} is damaged: {error!r} in its settings") from error
-        if state.not_finite:
-            raise VerifierFileError(f"{path}: {state.explain()}, so its scores mean nothing")
-        if bound.fingerprint != state.fingerprint:
-            raise VerifierFileError(
-                f"{path} was changed: its threshold was chosen for other weights or preprocessing. "
-                "Calibrate the model in it again, or get the original file. "
-                f"Received: fingerprint={state.fingerprint}, not {bound.fingerprint}"
-            )
+            bound = BoundCalibration.from_settings(settings, verifier.fingerprint)
         verifier._bound = bound
-        return verifier
+        return verifier, bound

@@ -1,5 +1,6 @@
 """Tests of calibrated thresholds and of probabilities, against SciPy and scikit-learn."""
 
+import dataclasses
 import json
 import warnings
 
@@ -11,6 +12,7 @@ from scipy import optimize, special, stats
 from sklearn import linear_model, metrics
 
 from siamese_verify.evaluation.calibration import Calibration, CalibrationWarning, calibrate
+from siamese_verify.evaluation.intervals import Estimate
 from siamese_verify.evaluation.report import evaluate_scores
 from siamese_verify.evaluation.thresholds import choose_threshold
 
@@ -57,6 +59,38 @@ def test_probabilities_of_normal_scores_follow_bayes_rule():
         same, different = stats.norm.pdf(score - 2), stats.norm.pdf(score)
         expected = 0.2 * same / (0.2 * same + 0.8 * different)
         assert calibration.probability(score) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("threshold", "slope", "intercept", "prior")
+          for value in (np.nan, np.inf, None, "0.5", True)),
+        *((name, value) for name in ("n_same", "n_different") for value in (0, -1, 1.5, None)),
+        *((name, value) for name in ("far", "frr")
+          for value in (0.1, None, Estimate(-1, -2, -3), Estimate(0.1, 0.2, 0.3),
+                        Estimate(np.nan, 0, 1), Estimate(0.5, 0, 2))),
+        ("prior", 0), ("prior", 7), ("policy", None), ("on_logit", 1),
+    ],
+)  # fmt: skip
+def test_every_setting_is_checked(name: str, value: object) -> None:
+    calibration = calibrate(np.arange(400.0), np.arange(400) // 200)
+    with pytest.raises(ValueError, match=rf"`{name}` must be .*Received: "):
+        dataclasses.replace(calibration, **{name: value})
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf, None, "0.5"])
+def test_a_score_that_is_not_a_finite_number_has_no_probability(score: object) -> None:
+    calibration = calibrate(np.arange(400.0), np.arange(400) // 200)
+    with pytest.raises(ValueError, match="`score` must be a finite number"):
+        calibration.probability(score)
+
+
+def test_numbers_of_numpy_become_numbers_of_python() -> None:
+    calibration = calibrate(np.arange(400.0), np.arange(400) // 200, prior=np.float32(0.25))
+    again = dataclasses.replace(calibration, threshold=np.float32(0.5), n_same=np.int64(3))
+    assert json.loads(json.dumps(again.to_dict()))["threshold"] == 0.5
+    assert type(again.prior) is type(again.threshold) is float
 
 
 def test_a_score_that_is_a_probability_stays_what_it_is():

@@ -141,6 +141,18 @@ def test_an_unknown_policy_raises(policy):
         choose_threshold([0.1, 0.2], [0, 1], policy)
 
 
+@pytest.mark.parametrize("policy", [None, 0.01, b"eer"])
+def test_a_policy_is_a_text(policy):
+    with pytest.raises(ValueError, match="`policy` must be"):
+        choose_threshold([0.1, 0.2], [0, 1], policy)
+
+
+@pytest.mark.parametrize("prior", [0, 1, -1, np.nan, "0.5", True])
+def test_a_prior_is_a_number_between_0_and_1(prior):
+    with pytest.raises(ValueError, match="`prior` must be"):
+        choose_threshold([0.1, 0.2], [0, 1], prior=prior)
+
+
 @pytest.mark.parametrize("prior", [0, 1, -0.1, np.nan])
 def test_a_prior_out_of_range_raises(prior):
     with pytest.raises(ValueError, match=f"Received: prior={prior}"):

@@ -65,6 +65,72 @@ def test_damaged_files_raise(saved: Path, tmp_path: Path) -> None:
         sv.Verifier.load(tmp_path / "none.keras")
 
 
+def swapped(target: Path, other: Path, *members: str) -> Path:
+    """Put members of another file into a copy."""
+    with zipfile.ZipFile(target) as mine, zipfile.ZipFile(other) as theirs:
+        contents = {
+            name: (theirs if name in members else mine).read(name) for name in mine.namelist()
+        }
+    path = target.with_name("swapped.keras")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("member", ["verifier.json", "config.json", "model.weights.h5"])
+def test_a_file_with_parts_of_another_raises(
+    member: str, verifier: sv.Verifier, tmp_path: Path
+) -> None:
+    model = build_for_faces()
+    model.set_weights([2 * weights for weights in model.get_weights()])
+    other = sv.Verifier(model, verifier.preprocessing)
+    other.calibration = calibrate(np.arange(400.0), np.arange(400) // 200)
+    verifier.save(tmp_path / "mine.keras")
+    other.save(tmp_path / "other.keras")
+    path = swapped(tmp_path / "mine.keras", tmp_path / "other.keras", member)
+    with pytest.raises(VerifierFileError, match="was changed after it was saved"):
+        sv.Verifier.load(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("calibration", {"threshold": 0.25}),
+        ("calibration", {"far": [0.0, 0.0, 0.01]}),
+        ("calibration", {"prior": 0.25}),
+        ("preprocessing", {"max_pixels": 9}),
+    ],
+)
+def test_a_changed_setting_raises(
+    part: str, value: dict[str, object], saved: Path, tmp_path: Path
+) -> None:
+    def change(settings: dict) -> dict:
+        return {**settings, part: {**settings[part], **value}}
+
+    path = rewritten(saved, tmp_path / "x.keras", "verifier.json", change, signed=False)
+    with pytest.raises(VerifierFileError, match=r"was changed after .* another verifier\.json"):
+        sv.Verifier.load(path)
+    if part == "calibration":  # The digests are not a signature.
+        rewritten(saved, path, "verifier.json", change)
+        assert sv.Verifier.load(path).calibration != sv.Verifier.load(saved).calibration
+
+
+@pytest.mark.parametrize("member", ["verifier.json", "config.json"])
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"null", b"\xff\xfe\x00", b"[" * 10**5 + b"]" * 10**5, b"9" * 10**4]
+)
+def test_texts_of_any_kind_raise(member: str, text: bytes, saved: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(saved) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    path = tmp_path / "x.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**contents, member: text}.items():
+            archive.writestr(name, content)
+    with pytest.raises(VerifierFileError, match=r"x\.keras (is damaged|was changed|cannot be)"):
+        sv.Verifier.load(path)
+
+
 def test_a_newer_file_raises(saved: Path, tmp_path: Path) -> None:
     path = rewritten(saved, tmp_path / "x.keras", "verifier.json", lambda x: {**x, "format": 99})
     with pytest.raises(VerifierFileError, match=r"newer siamese-verify.*Received: format=99"):

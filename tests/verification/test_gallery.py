@@ -1,14 +1,18 @@
 """Tests of galleries in files: they load only into the model that made them."""
 
+import copy
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_archive import little_memory
 from verifiers import FACE_SIZE, IMAGES, PREPROCESSING, SIZE, build, build_for_faces, make_enrolled
 
 import siamese_verify as sv
 from siamese_verify.verification.fingerprint import digest_of_format_1
-from siamese_verify.verification.gallery import Gallery, GalleryError
+from siamese_verify.verification.gallery import Gallery, GalleryError, _digest
 
 
 def test_a_gallery_is_saved_and_loaded(
@@ -57,18 +61,113 @@ def test_damaged_and_newer_galleries_raise(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(GalleryError, match="cannot be read as a gallery"):
         Gallery.load(path)
-    kept = {"model": "", "names": ["Ada"], "embeddings": np.zeros((1, 4))}
+    kept = {"model": "", "names": ["Ada"], "embeddings": np.zeros((1, 4), np.float32)}
     np.savez(path, format=9, **kept)
     with pytest.raises(GalleryError, match=r"newer siamese-verify.*Received: format=9"):
         Gallery.load(path)
     for reference in (np.zeros(3), np.zeros((4, 1)), np.float32(0)):
-        np.savez(path, format=1, reference=reference, **kept)
-        with pytest.raises(GalleryError, match=r"is not a gallery.*1 names, embeddings \(1, 4\)"):
+        np.savez(path, format=1, reference=np.float32(reference), **kept)
+        with pytest.raises(GalleryError, match=r"must fit.*1 names, embeddings \(1, 4\)"):
             Gallery.load(path)
     with pytest.raises(FileNotFoundError):
         Gallery.load(tmp_path / "none.npz")
     with pytest.raises(ValueError, match=r"must end in \.npz"):
         gallery.save(tmp_path / "identities.txt")
+
+
+@pytest.fixture(scope="module")
+def faces() -> sv.Verifier:
+    return make_enrolled()
+
+
+def damaged(path: Path, signed: bool, **changed: np.ndarray) -> Path:
+    """Change arrays of a gallery's file, and perhaps its digest."""
+    with np.load(path) as arrays:
+        content = {**arrays, **changed}
+    digest = content.pop("digest")
+    if signed:
+        digest = np.array(_digest({name: np.asarray(array) for name, array in content.items()}))
+    np.savez(path, digest=digest, allow_pickle=True, **content)
+    return path
+
+
+ROWS = np.eye(4, 8, dtype=np.float32)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"embeddings": np.full((4, 8), np.nan, np.float32)},
+        {"embeddings": np.full((4, 8), np.inf, np.float32)},
+        {"embeddings": ROWS.astype("U8")},
+        {"embeddings": ROWS.astype(float)},
+        {"embeddings": ROWS.astype(">f4")},
+        {"embeddings": ROWS[:3]},
+        {"embeddings": ROWS[:, :5], "reference": ROWS[0, :5]},
+        {"reference": ROWS[0].astype("U8")},
+        {"reference": ROWS[0] * np.nan},
+        {"names": np.arange(4)},
+        {"names": np.full((4, 2), "a")},
+        {"names": np.array([b"a"] * 4)},
+        {"names": np.array([{}, None, 1, "a"], object)},
+        {"format": np.array([3, 3])},
+        {"format": np.array(3.0)},
+        {"decoding": np.array(9)},
+        {"fingerprint": np.arange(3)},
+    ],
+)
+def test_galleries_that_save_never_wrote_raise(
+    changed: dict[str, np.ndarray], signed: bool, faces: sv.Verifier, tmp_path: Path
+) -> None:
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
+    verifier.save_gallery(path)
+    before = verifier.gallery
+    with pytest.raises(GalleryError):
+        verifier.load_gallery(damaged(path, signed, **changed))
+    assert verifier.gallery is before
+
+
+def test_names_and_embeddings_belong_together(faces: sv.Verifier, tmp_path: Path) -> None:
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
+    for changed in ({"names": np.array(["Bob", "Bob", "Ada", "Ada"])}, {"embeddings": ROWS}):
+        verifier.save_gallery(path)
+        with pytest.raises(GalleryError, match="was changed after it was saved"):
+            verifier.load_gallery(damaged(path, False, **changed))
+
+
+@pytest.mark.parametrize(
+    ("shape", "descr"),
+    [((2**20, 2**20), "<f4"), ((-1, 8), "<f4"), ((10**12,), "<U0"), ((10**12,), "|V0"),
+     ((1,), "<U500000000"), ((10**12, 0), "<f4")],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["names", "embeddings"])
+def test_a_header_cannot_fill_the_memory(
+    name: str, shape: tuple[int, ...], descr: str, faces: sv.Verifier, tmp_path: Path
+) -> None:
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
+    verifier.save_gallery(path)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": descr, "fortran_order": False, "shape": shape}
+    )
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in {**members, f"{name}.npy": header.getvalue()}.items():
+            archive.writestr(member, content)
+    with little_memory(), pytest.raises(GalleryError):
+        verifier.load_gallery(path)
+
+
+def test_a_name_is_one_in_either_form_of_unicode(faces: sv.Verifier, tmp_path: Path) -> None:
+    verifier, path = copy.copy(faces), tmp_path / "identities.npz"
+    verifier.enroll({"Zo\u00eb": IMAGES[4:5], "Zoe\u0308": IMAGES[5:6], "\udcff": IMAGES[6:7]})
+    verifier.save_gallery(path)
+    verifier.load_gallery(path)
+    assert verifier.gallery.identities == ("Ada", "Bob", "Zo\u00eb", "\udcff")
+    with pytest.raises(ValueError, match="without null characters"):
+        verifier.enroll({"Eve\0": IMAGES[7:8]})
 
 
 def test_a_gallery_of_format_1_is_read_where_it_fits(tmp_path: Path) -> None:
@@ -81,11 +180,13 @@ def test_a_gallery_of_format_1_is_read_where_it_fits(tmp_path: Path) -> None:
     )  # fmt: skip
     other = sv.Verifier(build(), PREPROCESSING)
     other.calibration = verifier.calibration
-    other.load_gallery(path)
+    with pytest.warns(UserWarning, match=r"old\.npz was enrolled from images .* differently"):
+        other.load_gallery(path)
     assert other.identify(IMAGES[0], 2) == verifier.identify(IMAGES[0], 2)
     other.enroll({"Eve": IMAGES[4:5]})
     other.save_gallery(path)
-    verifier.load_gallery(path)
+    with pytest.warns(UserWarning, match="Enroll all identities again"):  # Two are still old.
+        verifier.load_gallery(path)
     assert verifier.gallery.identities == ("Ada", "Bob", "Eve")
     np.savez(
         path, format=1, model="0" * 64, reference=gallery.reference,
