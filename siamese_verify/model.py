@@ -36,6 +36,7 @@ class SiameseModel(keras.Model):
         tower: The tower, as a Keras model.
         head: The head.
         embedding_size: Length of an embedding, once the model is built.
+        image_shape: Height, width and channels of an image, once the model is built.
 
     Call arguments:
         inputs: Left and right images, each `(batch, height, width, channels)`, uint8, or floats
@@ -85,7 +86,7 @@ class SiameseModel(keras.Model):
             )
         if not self.head.built:
             self.head.build((embedding.shape, embedding.shape))
-        self._image_shape, self.embedding_size = image_shape[1:], embedding.shape[-1]
+        self.image_shape, self.embedding_size = image_shape[1:], embedding.shape[-1]
         self.built = True
 
     @override
@@ -173,7 +174,7 @@ class SiameseModel(keras.Model):
         images = np.asarray(images)
         if not self.built:
             self.build(((None, *images.shape[1:]),) * 2)
-        check_shape(images, self._image_shape)
+        check_shape(images, self.image_shape)
         if not len(images):
             return np.empty((0, self.embedding_size), np.float32)
         if self._run_tower is None or self._run_tower.tower is not self.tower:
