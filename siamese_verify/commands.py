@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from siamese_verify.data.folders import locate_files, samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import PairListWarning
+from siamese_verify.messages import shown
 
 if TYPE_CHECKING:
     from siamese_verify.verification.verifier import Verifier
@@ -113,8 +114,8 @@ def export(settings: Namespace) -> int:
     from siamese_verify.verification.export import export_model
 
     with _quiet():
-        export_model(verifier.model, settings.output, settings.part)
-    print(f"{settings.output}: {settings.part}, threshold {verifier.threshold:.6f}")
+        export_model(verifier, settings.output, settings.part)
+    print(f"{shown(settings.output)}: {settings.part}, threshold {verifier.threshold!r}")
     return YES
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.files import PathLike
+from siamese_verify.inference import in_inference
 from siamese_verify.layers.fast.spectral import direct_convolutions
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
@@ -28,9 +29,7 @@ _PAIRS = np.array([[0, 0], [0, 1], [1, 2], [2, 3]])
 _ANY_SIZE = 64
 
 
-def export_model(
-    source: Verifier | SiameseModel, path: PathLike, part: str = "pair"
-) -> None:
+def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "pair") -> None:
     """Write a model that runs without this library, and scores as the model does in inference.
 
     Inputs are float32 images in [0, 1], `(batch, height, width, channels)`. A whole model has the
@@ -120,7 +119,7 @@ def _in_inference(model: SiameseModel, part: str, kind: Format) -> keras.Model:
     if part == "pair":
         outputs = model(tuple(inputs), training=False)
     else:
-        outputs = keras.ops.cast(model.tower(inputs[0], training=False), "float32")
+        outputs = keras.ops.cast(in_inference(model.tower)(inputs[0], training=False), "float32")
     whole = keras.Model(inputs, outputs)
     whole(inputs)  # Keras exports only a model that was called.
     return whole
