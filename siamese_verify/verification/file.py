@@ -15,7 +15,6 @@ from typing import Any
 
 import keras
 
-import siamese_verify
 from siamese_verify.files import PathLike, replacing
 
 _FORMAT = 2  # Format 1 had no fingerprint.
@@ -98,7 +97,6 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
             f"{path} was written by a newer siamese-verify, and this version reads formats up to "
             f"{_FORMAT}. Upgrade siamese-verify. Received: format={version}"
         )
-    siamese_verify.import_keras_classes()  # Keras loads only classes that it knows.
     for part in _model_parts(config):
         _check_part(path, part)
     try:
