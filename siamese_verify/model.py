@@ -10,6 +10,7 @@ import numpy.typing as npt
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify import onednn
 from siamese_verify.checks import whole_number
 from siamese_verify.inference import TowerRunner, check_shape
 from siamese_verify.layers.score_kinds import check_loss_fits
@@ -120,12 +121,17 @@ class SiameseModel(keras.Model):
             ValueError: If head and loss contradict each other. A head without an attribute
                 `score_kind` fits any loss.
 
+        Warns:
+            UserWarning: If TensorFlow trains on a CPU without oneDNN, and the environment variable
+                `TF_ENABLE_ONEDNN_OPTS` is not set.
+
         Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
             >>> model = SiameseModel(tower, EuclideanHead())
             >>> model.compile("adam", loss=ContrastiveLoss(margin=1.0))
         """
         check_loss_fits(self.head, loss)
+        onednn.warn_if_off()
         super().compile(optimizer, loss, *args, **kwargs)
 
     @override

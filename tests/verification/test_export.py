@@ -250,7 +250,7 @@ class Noise(keras.layers.Layer):
     """A layer that is random in inference too."""
 
     def call(self, images: object) -> object:
-        return images + keras.random.uniform((1, 24, 24, 1))
+        return images * (1 + keras.random.uniform((1, 24, 24, 1)))
 
 
 @pytest.mark.parametrize("part", ["pair", "tower"])
@@ -262,7 +262,7 @@ def test_an_export_with_other_results_raises_and_leaves_the_older_export(
         pytest.importorskip("tf2onnx")
     before = older_export(tmp_path / name)
     tower = keras.Sequential([keras.Input((24, 24, 1)), Noise(), keras.layers.Flatten()])
-    with pytest.raises(RuntimeError, match=r"other results than the model.*Received: a diff"):
+    with pytest.raises(RuntimeError, match=r"other results than the model|does not run"):
         export_model(sv.SiameseModel(tower, sv.EuclideanHead()), tmp_path / name, part)
     assert contents(tmp_path) == before
 
