@@ -14,6 +14,12 @@ from siamese_verify import onednn
 from siamese_verify.checks import whole_number
 from siamese_verify.inference import TowerRunner, check_shape
 from siamese_verify.layers.score_kinds import check_loss_fits
+from siamese_verify.ranges import (
+    checks_pixels,
+    warn_of_dark_pixels,
+    warn_of_equal_embeddings,
+    warn_of_own_range,
+)
 from siamese_verify.scoring import checked_pairs, score_pairs
 from siamese_verify.tensors import Tensor
 from siamese_verify.user_warnings import warn_user
@@ -41,13 +47,19 @@ class SiameseModel(keras.Model):
 
     Call arguments:
         inputs: Left and right images, each `(batch, height, width, channels)`, uint8, or floats
-            in [0, 1].
+            in [0, 1]. Every method scales uint8 by 1/255. Floats out of range raise an error where
+            they are passed as arrays or tensors, not where a data set or a generator yields them.
 
     Output shape:
         Scores `(batch, 1)`.
 
     Raises:
         ValueError: If the tower does not return one vector for each image.
+
+    Warns:
+        UserWarning: If the tower scales its images from [0, 255] itself, as some networks of
+            `keras.applications` do. Put `keras.layers.Rescaling(255.0)` before it. Also if images
+            that are passed look black, because they were divided by 255 twice.
 
     Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
@@ -70,8 +82,17 @@ class SiameseModel(keras.Model):
         self.tower = tower if isinstance(tower, keras.Model) else keras.Sequential([tower])
         self.head = head
         self._run_tower: TowerRunner | None = None
+        warn_of_own_range(self.tower)
         if tower.built and hasattr(tower, "input_shape"):
             self.build((tower.input_shape, tower.input_shape))
+
+    __call__ = checks_pixels(keras.Model.__call__)
+    fit = checks_pixels(keras.Model.fit)
+    evaluate = checks_pixels(keras.Model.evaluate)
+    predict = checks_pixels(keras.Model.predict)
+    train_on_batch = checks_pixels(keras.Model.train_on_batch)
+    test_on_batch = checks_pixels(keras.Model.test_on_batch)
+    predict_on_batch = checks_pixels(keras.Model.predict_on_batch)
 
     @override
     def build(self, input_shape: Any) -> None:
@@ -170,6 +191,11 @@ class SiameseModel(keras.Model):
             ValueError: If the images are of another type, shape or range, or `batch_size` is
                 below 1.
 
+        Warns:
+            UserWarning: If the images look black, because they were divided by 255 twice. Also if
+                different images have nearly equal embeddings, because the tower expects another
+                range.
+
         Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
             >>> model = SiameseModel(tower, CosineHead())
@@ -183,9 +209,12 @@ class SiameseModel(keras.Model):
         check_shape(images, self.image_shape)
         if not len(images):
             return np.empty((0, self.embedding_size), np.float32)
+        warn_of_dark_pixels(images)
         if self._run_tower is None or self._run_tower.tower is not self.tower:
             self._run_tower = TowerRunner(self.tower)
-        return self._run_tower(images, batch_size)
+        embeddings = self._run_tower(images, batch_size)
+        warn_of_equal_embeddings(self.tower, images, embeddings)
+        return embeddings
 
     def score(
         self, images: npt.ArrayLike, pairs: npt.ArrayLike, batch_size: int = 128
