@@ -10,22 +10,17 @@ import numpy.typing as npt
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify import onednn
+from siamese_verify import onednn, ranges
 from siamese_verify.checks import whole_number
 from siamese_verify.inference import TowerRunner, check_shape
 from siamese_verify.layers.score_kinds import check_loss_fits
-from siamese_verify.ranges import (
-    checks_pixels,
-    warn_of_dark_pixels,
-    warn_of_equal_embeddings,
-    warn_of_own_range,
-)
 from siamese_verify.scoring import checked_pairs, score_pairs
 from siamese_verify.tensors import Tensor
 from siamese_verify.user_warnings import warn_user
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
+@ranges.checks_pixels
 class SiameseModel(keras.Model):
     """Model that scores pairs of images: higher is more alike.
 
@@ -82,17 +77,9 @@ class SiameseModel(keras.Model):
         self.tower = tower if isinstance(tower, keras.Model) else keras.Sequential([tower])
         self.head = head
         self._run_tower: TowerRunner | None = None
-        warn_of_own_range(self.tower)
+        ranges.warn_of_own_range(self.tower)
         if tower.built and hasattr(tower, "input_shape"):
             self.build((tower.input_shape, tower.input_shape))
-
-    __call__ = checks_pixels(keras.Model.__call__)
-    fit = checks_pixels(keras.Model.fit)
-    evaluate = checks_pixels(keras.Model.evaluate)
-    predict = checks_pixels(keras.Model.predict)
-    train_on_batch = checks_pixels(keras.Model.train_on_batch)
-    test_on_batch = checks_pixels(keras.Model.test_on_batch)
-    predict_on_batch = checks_pixels(keras.Model.predict_on_batch)
 
     @override
     def build(self, input_shape: Any) -> None:
@@ -113,7 +100,7 @@ class SiameseModel(keras.Model):
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
-        left, right = map(_scaled, inputs)
+        left, right = map(ranges.scaled, inputs)
         # In a graph of TensorFlow, a length may still be unknown, and is then None.
         if len({left.shape[0], right.shape[0]} - {None}) > 1:
             raise ValueError(
@@ -209,11 +196,11 @@ class SiameseModel(keras.Model):
         check_shape(images, self.image_shape)
         if not len(images):
             return np.empty((0, self.embedding_size), np.float32)
-        warn_of_dark_pixels(images)
+        ranges.warn_of_dark_pixels(images)
         if self._run_tower is None or self._run_tower.tower is not self.tower:
             self._run_tower = TowerRunner(self.tower)
         embeddings = self._run_tower(images, batch_size)
-        warn_of_equal_embeddings(self.tower, images, embeddings)
+        ranges.warn_of_equal_embeddings(self.tower, images, embeddings)
         return embeddings
 
     def score(
@@ -263,15 +250,3 @@ class SiameseModel(keras.Model):
             for part in ("tower", "head")
         }
         return cls(**{**config, **parts})
-
-
-def _scaled(images: Tensor) -> Tensor:
-    """Scale pixels to floats in [0, 1], as `scale` does for arrays outside of a graph."""
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if dtype == "uint8":
-        return ops.cast(images, keras.config.floatx()) / 255
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(
-            f"Images must be uint8 in [0, 255] or floating-point in [0, 1]. Received: dtype={dtype}"
-        )
-    return images
