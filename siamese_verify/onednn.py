@@ -2,10 +2,10 @@
 
 TensorFlow reads the variable `TF_ENABLE_ONEDNN_OPTS` once, while it is imported, and offers no way
 to turn oneDNN on later. So no call could work in either order of imports, and sorted imports put
-Keras first. A library that sets the variable on import would change the results of some programs by
-their order of imports, and the variables of their child processes. So the choice is the user's: the
-variable is set outside of Python, or before the first import. A program that trains without oneDNN
-and without a choice is told what it loses.
+Keras first. If importing a library set the variable, results would depend on the order of imports.
+Child processes would inherit the variable too. So the choice is the user's: the variable is set
+outside of Python, or before the first import. A program that trains without oneDNN and without a
+choice is told what it loses.
 """
 
 from __future__ import annotations

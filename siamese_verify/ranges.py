@@ -37,7 +37,7 @@ _SAME_RANGE = {
 }
 # Embeddings that differ this much less than their images. On LFW, networks that got their own range
 # reached 0.03 or more, fresh or trained. Networks with batch norm that got another range reached
-# 0.01 or less. Without batch norm, the spread can stay as it is.
+# 0.01 or less. Without batch norm, the spread may not change.
 _SMALLEST_SPREAD = 0.015
 # Images that differ less say nothing about embeddings, nor do fewer of them.
 _DIFFERENT_IMAGES, _FEWEST_IMAGES, _MOST_IMAGES = 0.1, 8, 64
