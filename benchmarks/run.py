@@ -62,7 +62,7 @@ TUNED = Contender(
     {"TF_ENABLE_ONEDNN_OPTS": "1"},
 )
 TORCH = Contender("PyTorch by hand", "torch_by_hand", {}, {})
-LIBRARY = Contender("siamese-verify", "library", {}, {"TF_ENABLE_ONEDNN_OPTS": None})
+LIBRARY = Contender("siamese-verify", "library", {}, {"TF_ENABLE_ONEDNN_OPTS": "1"})
 
 TASKS = ["step", "verify", "epoch", "memory"]
 NETWORKS = ["base", "batch_norm"]

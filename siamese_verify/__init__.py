@@ -5,13 +5,11 @@ pair lists can be read without TensorFlow.
 """
 
 import ast
-import functools
 import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
-from siamese_verify import onednn as _onednn
+from siamese_verify.keras_classes import ImportWatcher as _ImportWatcher
 
 _STUB = Path(__file__).with_suffix(".pyi")
 _MODULES = {
@@ -28,25 +26,13 @@ __all__ = sorted(_MODULES)
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(_MODULES[name]), name)
-    if "keras" in sys.modules:
-        import_keras_classes()
-    return found
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-@functools.cache
-def import_keras_classes() -> None:
-    """Import the classes that a file of Keras can name, because Keras loads only known classes."""
-    for module in _MODULES.values():
-        if module.startswith(_KERAS_CLASSES):
-            importlib.import_module(module)
-
-
-_onednn.enable()
-
-if "keras" in sys.modules:
-    import_keras_classes()
+_ImportWatcher(
+    [module for module in _MODULES.values() if module.startswith(_KERAS_CLASSES)]
+).start()

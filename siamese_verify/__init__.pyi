@@ -51,5 +51,3 @@ from siamese_verify.verification.card import model_card as model_card
 from siamese_verify.verification.decision import Decision as Decision
 from siamese_verify.verification.decision import Match as Match
 from siamese_verify.verification.verifier import Verifier as Verifier
-
-def import_keras_classes() -> None: ...

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from siamese_verify.data.folders import find_files, locate_files, samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import PairListWarning, Sample
+from siamese_verify.files import replacing
 from siamese_verify.messages import shown
 from siamese_verify.terminal import one_line_each
 
@@ -71,7 +72,8 @@ def evaluate(settings: Namespace) -> int:
     if settings.roc:
         from siamese_verify.plots import plot_roc
 
-        plot_roc(report).savefig(settings.roc, dpi=150)
+        with replacing(settings.roc) as unfinished:
+            plot_roc(report).savefig(unfinished, dpi=150)
     if settings.json:
         over_folds = {"folds": [folds.mean, folds.standard_error]} if folds else {}
         lines = {"warnings": one_line_each(settings.warnings)}
@@ -123,8 +125,8 @@ def export(settings: Namespace) -> int:
     verifier = load(settings.model)
     from siamese_verify.verification.export import export_model
 
-    export_model(verifier.model, settings.output, settings.part)
-    print(f"{shown(settings.output)}: {settings.part}, threshold {verifier.threshold:.6f}")
+    export_model(verifier, settings.output, settings.part)
+    print(f"{shown(settings.output)}: {settings.part}, threshold {verifier.threshold!r}")
     return YES
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,15 +26,25 @@ class TowerRunner:
     """
 
     def __init__(self, tower: keras.Model):
-        self.tower = tower
+        self.tower, model = tower, in_inference(tower)
         self._run: Runner = (
-            _jax_runner(tower) if keras.backend.backend() == "jax" else tower.predict_on_batch
+            _jax_runner(model) if keras.backend.backend() == "jax" else model.predict_on_batch
         )
 
     def __call__(self, images: npt.NDArray[Any], batch_size: int) -> npt.NDArray[np.float32]:
         """Embed images `(n, height, width, channels)`, at least one, in batches."""
         batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         return np.concatenate([self._run(scale(batch)) for batch in batches]).astype(np.float32)
+
+
+def in_inference(tower: keras.Model) -> keras.Model:
+    """Return a model of the tower that hands `training=False` on to every layer.
+
+    A tower of a user's own class may lack the argument `training`. Layers in it, such as
+    `RandomFlip`, would then be in training, which is their default.
+    """
+    knows = "training" in inspect.signature(tower.call).parameters
+    return tower if knows else keras.Sequential([tower])
 
 
 def check_shape(images: npt.NDArray[Any], expected: Sequence[int | None]) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify import onednn, ranges
 from siamese_verify.checks import whole_number
 from siamese_verify.inference import TowerRunner, check_shape
 from siamese_verify.layers.score_kinds import check_loss_fits
@@ -19,6 +20,7 @@ from siamese_verify.user_warnings import warn_user
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
+@ranges.checks_pixels
 class SiameseModel(keras.Model):
     """Model that scores pairs of images: higher is more alike.
 
@@ -36,16 +38,23 @@ class SiameseModel(keras.Model):
         tower: The tower, as a Keras model.
         head: The head.
         embedding_size: Length of an embedding, once the model is built.
+        image_shape: Height, width and channels of an image, once the model is built.
 
     Call arguments:
         inputs: Left and right images, each `(batch, height, width, channels)`, uint8, or floats
-            in [0, 1].
+            in [0, 1]. Every method scales uint8 by 1/255. Floats out of range raise an error where
+            they are passed as arrays or tensors, not where a data set or a generator yields them.
 
     Output shape:
         Scores `(batch, 1)`.
 
     Raises:
         ValueError: If the tower does not return one vector for each image.
+
+    Warns:
+        UserWarning: If the tower scales its images from [0, 255] itself, as some networks of
+            `keras.applications` do. Put `keras.layers.Rescaling(255.0)` before it. Also if images
+            that are passed look black, because they were divided by 255 twice.
 
     Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
@@ -68,6 +77,7 @@ class SiameseModel(keras.Model):
         self.tower = tower if isinstance(tower, keras.Model) else keras.Sequential([tower])
         self.head = head
         self._run_tower: TowerRunner | None = None
+        ranges.warn_of_own_range(self.tower)
         if tower.built and hasattr(tower, "input_shape"):
             self.build((tower.input_shape, tower.input_shape))
 
@@ -85,12 +95,12 @@ class SiameseModel(keras.Model):
             )
         if not self.head.built:
             self.head.build((embedding.shape, embedding.shape))
-        self._image_shape, self.embedding_size = image_shape[1:], embedding.shape[-1]
+        self.image_shape, self.embedding_size = image_shape[1:], embedding.shape[-1]
         self.built = True
 
     @override
     def call(self, inputs: tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
-        left, right = map(_scaled, inputs)
+        left, right = map(ranges.scaled, inputs)
         # In a graph of TensorFlow, a length may still be unknown, and is then None.
         if len({left.shape[0], right.shape[0]} - {None}) > 1:
             raise ValueError(
@@ -119,12 +129,17 @@ class SiameseModel(keras.Model):
             ValueError: If head and loss contradict each other. A head without an attribute
                 `score_kind` fits any loss.
 
+        Warns:
+            UserWarning: If TensorFlow trains on a CPU without oneDNN, and the environment variable
+                `TF_ENABLE_ONEDNN_OPTS` is not set.
+
         Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
             >>> model = SiameseModel(tower, EuclideanHead())
             >>> model.compile("adam", loss=ContrastiveLoss(margin=1.0))
         """
         check_loss_fits(self.head, loss)
+        onednn.warn_if_off()
         super().compile(optimizer, loss, *args, **kwargs)
 
     @override
@@ -163,6 +178,11 @@ class SiameseModel(keras.Model):
             ValueError: If the images are of another type, shape or range, or `batch_size` is
                 below 1.
 
+        Warns:
+            UserWarning: If the images look black, because they were divided by 255 twice. Also if
+                different images have nearly equal embeddings, because the tower expects another
+                range.
+
         Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
             >>> model = SiameseModel(tower, CosineHead())
@@ -173,12 +193,15 @@ class SiameseModel(keras.Model):
         images = np.asarray(images)
         if not self.built:
             self.build(((None, *images.shape[1:]),) * 2)
-        check_shape(images, self._image_shape)
+        check_shape(images, self.image_shape)
         if not len(images):
             return np.empty((0, self.embedding_size), np.float32)
+        ranges.warn_of_dark_pixels(images)
         if self._run_tower is None or self._run_tower.tower is not self.tower:
             self._run_tower = TowerRunner(self.tower)
-        return self._run_tower(images, batch_size)
+        embeddings = self._run_tower(images, batch_size)
+        ranges.warn_of_equal_embeddings(self.tower, images, embeddings)
+        return embeddings
 
     def score(
         self, images: npt.ArrayLike, pairs: npt.ArrayLike, batch_size: int = 128
@@ -227,15 +250,3 @@ class SiameseModel(keras.Model):
             for part in ("tower", "head")
         }
         return cls(**{**config, **parts})
-
-
-def _scaled(images: Tensor) -> Tensor:
-    """Scale pixels to floats in [0, 1], as `scale` does for arrays outside of a graph."""
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if dtype == "uint8":
-        return ops.cast(images, keras.config.floatx()) / 255
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(
-            f"Images must be uint8 in [0, 255] or floating-point in [0, 1]. Received: dtype={dtype}"
-        )
-    return images

@@ -1,35 +1,39 @@
-"""oneDNN: TensorFlow's fast kernels for CPUs, which are off by default on many CPUs."""
+"""oneDNN: TensorFlow's fast kernels for CPUs, which are off by default on many CPUs.
+
+TensorFlow reads the variable `TF_ENABLE_ONEDNN_OPTS` once, while it is imported, and offers no way
+to turn oneDNN on later. So no call could work in either order of imports, and sorted imports put
+Keras first. If importing a library set the variable, results would depend on the order of imports.
+Child processes would inherit the variable too. So the choice is the user's: the variable is set
+outside of Python, or before the first import. A program that trains without oneDNN and without a
+choice is told what it loses.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
-import warnings
+
+import keras
+
+from siamese_verify.user_warnings import warn_user
 
 _VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 
 
-def enable() -> None:
-    """Turn oneDNN on unless the user has chosen, or warn that it is too late.
-
-    TensorFlow reads the choice once, when it is imported. Without a choice, it uses oneDNN only
-    on CPUs with the newest instructions, although other CPUs gain as much.
+def warn_if_off() -> None:
+    """Warn if TensorFlow trains on a CPU without oneDNN, and the user has not chosen so.
 
     Warns:
-        RuntimeWarning: If TensorFlow was imported before and runs without oneDNN.
+        UserWarning: If training would be faster with oneDNN.
     """
-    if _VARIABLE in os.environ:
+    if _VARIABLE in os.environ or keras.backend.backend() != "tensorflow" or _is_on():
         return
-    if "tensorflow" not in sys.modules:
-        os.environ[_VARIABLE] = "1"
-    elif not _is_on():
-        warnings.warn(
-            "TensorFlow was imported before siamese_verify and runs without oneDNN, which makes "
-            f"convolutions slower. Import siamese_verify first, or set {_VARIABLE}=1 in the "
-            "environment (0 to keep it off without this warning).",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    if any(not device.startswith("cpu") for device in keras.distribution.list_devices()):
+        return
+    warn_user(
+        "TensorFlow runs without oneDNN, so training on this CPU can take 1.5 times as long. Set "
+        f"the environment variable {_VARIABLE} to 1 before Python starts, or to 0 to keep oneDNN "
+        f"off without this warning. Received: no {_VARIABLE}"
+    )
 
 
 def _is_on() -> bool:

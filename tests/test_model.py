@@ -250,6 +250,24 @@ class SubclassedTower(keras.Model):
         return self.dense(self.flatten(images))
 
 
+class TowerWithoutTraining(SubclassedTower):
+    """A tower whose `call` knows no `training`, with a layer that is random in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.flip = keras.layers.RandomFlip()
+
+    def call(self, images):
+        return super().call(self.flip(images))
+
+
+def test_the_layers_of_every_tower_are_in_inference_when_it_embeds():
+    model, pixels = SiameseModel(TowerWithoutTraining(), EuclideanHead()), images(5)
+    model.build(((None, *SHAPE),) * 2)
+    expected = numpy(SubclassedTower.call(model.tower, pixels))
+    np.testing.assert_allclose(model.embed(pixels), expected, atol=1e-6)
+
+
 OTHER_TOWERS = {
     "functional": lambda: keras.Sequential(
         [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(6)]
@@ -272,9 +290,10 @@ def test_any_model_or_layer_can_be_the_tower(kind, pairs):
 def test_a_network_of_keras_applications_can_be_the_tower():
     size = 64
     shape = (size, size, 3)
-    tower = keras.applications.MobileNetV3Small(
+    network = keras.applications.MobileNetV3Small(
         weights=None, include_top=False, pooling="avg", input_shape=shape
     )
+    tower = keras.Sequential([keras.Input(shape), keras.layers.Rescaling(255.0), network])
     model = SiameseModel(tower, WeightedL1Head())
     eagerly = keras.backend.backend() == "tensorflow"  # which spares the time to compile
     model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", run_eagerly=eagerly)

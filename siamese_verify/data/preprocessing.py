@@ -179,17 +179,23 @@ def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:
         [0.0, 1.0]
     """
     array = np.asarray(pixels)
-    if array.dtype == np.uint8:
-        return array.astype(np.float32) / np.float32(255)
-    if not np.issubdtype(array.dtype, np.floating):
+    check_pixels(array)
+    floats = array.astype(np.float32)
+    return floats / np.float32(255) if array.dtype == np.uint8 else floats
+
+
+def check_pixels(pixels: npt.NDArray[Any]) -> None:
+    """Raise a `ValueError` unless pixels are uint8, or floating-point in [0, 1]."""
+    if pixels.dtype == np.uint8:
+        return
+    if not (np.issubdtype(pixels.dtype, np.floating) or pixels.dtype.name == "bfloat16"):
         raise ValueError(
             "Pixels must be uint8 in [0, 255] or floating-point in [0, 1]. "
-            f"Received: dtype={array.dtype}"
+            f"Received: dtype={pixels.dtype}"
         )
     # The comparisons are false for NaN.
-    if array.size and not (array.min() >= 0 and array.max() <= 1):
+    if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise ValueError(
             "Floating-point pixels must lie in [0, 1]. Divide pixels by 255. "
-            f"Received: values from {array.min()} to {array.max()}"
+            f"Received: values from {pixels.min()} to {pixels.max()}"
         )
-    return array.astype(np.float32)

@@ -16,14 +16,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from siamese_verify.data.decoding import DECODING
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import read_image, read_image_file
 from siamese_verify.files import PathLike, replacing
 
 _CHUNK = 64
 """Number of images per step of the progress bar."""
-_CACHE_FORMAT = 3
-"""Number to raise whenever the same file and settings result in other pixels."""
 
 
 def load_images(
@@ -113,7 +112,7 @@ def _fingerprint(paths: Sequence[PathLike], preprocessing: Preprocessing) -> str
     def digest(path: PathLike) -> bytes:
         return hashlib.sha256(read_image_file(path, preprocessing)).digest()
 
-    settings = [_CACHE_FORMAT, tf.__version__, dataclasses.asdict(preprocessing)]
+    settings = [DECODING, tf.__version__, dataclasses.asdict(preprocessing)]
     everything = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     with ThreadPoolExecutor() as pool:
         for part in pool.map(digest, paths):

@@ -14,9 +14,6 @@ from typing import BinaryIO
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 
-DECODING = 2
-"""Number of the way in which images are decoded. Files note it, since pixels changed with 2."""
-
 # All members together may hold this many times the bytes of the file, and a little more. This
 # library compresses nothing, and weights compress by less than half.
 _LARGEST_RATIO = 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Self
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 
 from siamese_verify.checks import check_name_list
+from siamese_verify.data.decoding import DECODING
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
@@ -17,9 +17,9 @@ from siamese_verify.evaluation.calibration import Calibration, CalibrationWarnin
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning, evaluate_scores
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
+from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats
 from siamese_verify.user_warnings import warn_user
-from siamese_verify.verification.archive import DECODING
 from siamese_verify.verification.bound_calibration import BoundCalibration
 from siamese_verify.verification.embedder import Embedder
 from siamese_verify.verification.seen import SeenData
@@ -220,8 +220,7 @@ class CalibratedModel:
 
 def _warn_of_shared_identities(pairs: PairDataset, training: frozenset[str]) -> None:
     identities, known = (
-        {unicodedata.normalize("NFC", name) for name in names}
-        for names in (pairs.pairs.identities, training)
+        {normalized(name) for name in names} for names in (pairs.pairs.identities, training)
     )
     if shared := identities & known:
         warn_user(

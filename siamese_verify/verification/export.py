@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
+import importlib.metadata
+import json
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
-from siamese_verify.files import PathLike, replacing
-from siamese_verify.layers.fast.spectral import SpectralConv2D
+from siamese_verify.files import PathLike
+from siamese_verify.inference import in_inference
+from siamese_verify.layers.fast.spectral import direct_convolutions
+from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
+from siamese_verify.scoring import score_pairs
+from siamese_verify.verification.export_formats import FORMATS, Format, check_installed
+from siamese_verify.verification.verifier import Verifier
 
-# Keras's name of each format, by the suffix of the path. A folder is a SavedModel.
-_FORMATS = {".onnx": "onnx", ".tflite": "litert", "": "tf_saved_model"}
+# Largest difference between the results of the file and of the model, by the precision of the
+# tower, relative to the largest result. GPUs may round the products of float32 to 11 bits.
+_TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+# Rows of the images whose pairs are compared. An image and itself score highest.
+_PAIRS = np.array([[0, 0], [0, 1], [1, 2], [2, 3]])
+# Height and width of the compared images where the tower accepts any.
+_ANY_SIZE = 64
 
 
-def export_model(model: SiameseModel, path: PathLike, part: str = "pair") -> None:
-    """Write a model that runs without this library.
+def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "pair") -> None:
+    """Write a model that runs without this library, and scores as the model does in inference.
 
     Inputs are float32 images in [0, 1], `(batch, height, width, channels)`. A whole model has the
     inputs `left` and `right`, and returns scores `(batch, 1)`. A tower has the input `images`, and
-    returns embeddings `(batch, size)`. With LiteRT, the batch is one. A `SpectralConv2D` becomes a
-    plain convolution of the same kernel, because other runtimes are fast at those convolutions.
+    returns float32 embeddings `(batch, size)`. With LiteRT, the batch is one. A `SpectralConv2D`
+    becomes a plain convolution of the same kernel, because other runtimes are fast at those
+    convolutions.
+
+    Before the function returns, it runs the file on a few images and compares the results with the
+    model's own. They may differ by 0.1% of the largest result, or by 2% (10%) if the tower computes
+    in float16 (bfloat16).
+
+    The file holds a record in JSON: part, class of the head and version. The record of a `Verifier`
+    also has the fingerprint, the preprocessing, and all attributes of the `Calibration`. The record
+    is the text `siamese_verify` in the metadata of an ONNX file. It is the file
+    `siamese_verify.json` in the zip archive at the end of a LiteRT file, and in the folder
+    `assets.extra` of a SavedModel.
 
     Args:
-        model: Built model.
+        source: Calibrated verifier, or built model without a threshold.
         path: Path to write to: `NAME.onnx` (extra `onnx`), `NAME.tflite` (extra `litert`), or a
-            folder for a SavedModel.
+            folder for a SavedModel. An older export is replaced when the new one is complete.
         part: `"pair"` for the whole model, `"tower"` for embeddings only.
 
     Raises:
-        ValueError: If `path` has another suffix, or `part` is unknown.
+        ValueError: If `path` has another suffix or is a folder of other files, `part` is unknown,
+            or the model is not built.
+        RuntimeError: If the exported file does not run, or returns other results than the model.
+            Also if the verifier has no threshold, or the model has changed since then. An older
+            file stays as it was.
         ImportError: If the extra is not installed.
 
     Examples:
@@ -42,31 +71,100 @@ def export_model(model: SiameseModel, path: PathLike, part: str = "pair") -> Non
         Keras, `Model.export`.
     """
     target = Path(path)
-    if target.suffix not in _FORMATS:
+    if target.suffix not in FORMATS:
         raise ValueError(
             "`path` must end in .onnx or .tflite, or be a folder for a SavedModel. "
-            f"Received: path={path}"
+            f"Received: path={shown(path)}"
         )
     if part not in ("pair", "tower"):
-        raise ValueError(f"`part` must be 'pair' or 'tower'. Received: part={part!r}")
-    tower = keras.models.clone_model(model.tower, clone_function=_as_direct, recursive=True)
-    tower.set_weights(model.tower.get_weights())
-    shape = tower.input_shape[1:]
+        raise ValueError(f"`part` must be 'pair' or 'tower'. Received: part={shown(repr(part))}")
+    model = source.model if isinstance(source, Verifier) else source
+    if not model.built:
+        raise ValueError(
+            "A model is exported once it knows the shape of its images. Call it on images first. "
+            f"Received: {model.name!r}, which is not built"
+        )
+    kind, record = FORMATS[target.suffix], json.dumps(_record(source, part))
+    check_installed(target.suffix)
+    with kind.replacing(target) as unfinished:
+        with direct_convolutions():
+            _in_inference(model, part, kind).export(unfinished, format=kind.name, verbose=False)
+        kind.attach(unfinished, record)
+        _check_results(model, part, kind, unfinished)
+
+
+def _record(source: Verifier | SiameseModel, part: str) -> dict[str, Any]:
+    """Collect what whoever runs the file must know."""
+    version = importlib.metadata.version("siamese-verify")
+    record = {"format": 1, "version": version, "part": part}
+    if isinstance(source, SiameseModel):
+        return {**record, "head": type(source.head).__name__}
+    _ = source.threshold  # It raises an error unless the calibration holds for the weights.
+    assert source.calibration is not None
+    return {
+        **record,
+        "head": type(source.model.head).__name__,
+        "fingerprint": source.fingerprint,
+        "preprocessing": dataclasses.asdict(source.preprocessing),
+        **source.calibration.to_dict(),
+    }
+
+
+def _in_inference(model: SiameseModel, part: str, kind: Format) -> keras.Model:
+    """Make a model of named inputs in which no layer is in training, whatever its default is."""
     names = ("left", "right") if part == "pair" else ("images",)
-    batch_size = 1 if target.suffix == ".tflite" else None
-    inputs = [keras.Input(shape, batch_size, name=name) for name in names]
-    embeddings = [tower(images) for images in inputs]
-    outputs: Any = model.head(tuple(embeddings)) if part == "pair" else embeddings[0]
+    inputs = [
+        keras.Input(model.image_shape, kind.batch_size, name=name, dtype="float32")
+        for name in names
+    ]
+    if part == "pair":
+        outputs = model(tuple(inputs), training=False)
+    else:
+        outputs = keras.ops.cast(in_inference(model.tower)(inputs[0], training=False), "float32")
     whole = keras.Model(inputs, outputs)
     whole(inputs)  # Keras exports only a model that was called.
-    is_folder = not target.suffix  # A folder cannot be replaced in one step.
-    with contextlib.nullcontext(target) if is_folder else replacing(target) as unfinished:
-        whole.export(unfinished, format=_FORMATS[target.suffix], verbose=False)
+    return whole
 
 
-def _as_direct(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Copy a layer, a spectral one as a plain convolution."""
-    config = layer.get_config()
-    if isinstance(layer, SpectralConv2D):
-        config["method"] = "direct"
-    return type(layer).from_config(config)
+def _check_results(model: SiameseModel, part: str, kind: Format, path: Path) -> None:
+    """Raise an error unless the exported file returns what the model returns."""
+    shape = [size or _ANY_SIZE for size in model.image_shape]
+    images = np.random.default_rng(0).random((4, *shape), np.float32)
+    if part == "pair":
+        left, right = images[_PAIRS.T]
+        inputs = {"left": left, "right": right}
+    else:
+        inputs = {"images": images}
+    # A random layer starts the same series of numbers in the file as in the model. Only the second
+    # results of the model show it.
+    for _ in range(2):
+        expected = model.embed(images)
+    if part == "pair":
+        expected = score_pairs(model.head, expected, _PAIRS)[:, None]
+    try:
+        actual = kind.run(path, inputs)
+    except Exception as error:  # Each runtime has its own exceptions.
+        raise RuntimeError(
+            f"The exported {part} does not run, so no file was written. A layer of the model may "
+            "not suit the format: try another format, or replace the layer. "
+            f"Received: {type(error).__name__}: {shown(error)}"
+        ) from error
+    _compare(actual, expected, _TOLERANCES.get(model.tower.compute_dtype, 1e-1), part)
+
+
+def _compare(
+    actual: npt.NDArray[Any], expected: npt.NDArray[np.float32], tolerance: float, part: str
+) -> None:
+    largest = np.abs(expected).max()
+    if actual.shape == expected.shape:
+        difference = np.abs(actual - expected).max()
+        if difference <= tolerance * largest:  # The comparison is false for NaN.
+            return
+        found = f"a difference of {difference:.3g}, at results up to {largest:.3g}"
+    else:
+        found = f"results of shape {actual.shape}, not {expected.shape}"
+    raise RuntimeError(
+        f"The exported {part} returns other results than the model, so no file was written. A "
+        "layer may be random in inference too, or the format may compute it in another way: try "
+        f"another format, or replace the layer. Received: {found}"
+    )

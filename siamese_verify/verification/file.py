@@ -16,7 +16,6 @@ from typing import Any
 
 import keras
 
-import siamese_verify
 from siamese_verify.checks import whole_number
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.messages import shown
@@ -51,7 +50,6 @@ def save_verifier(
     """
     if Path(path).suffix != ".keras":
         raise ValueError(f"The path of a verifier must end in .keras. Received: path={shown(path)}")
-    siamese_verify.import_keras_classes()
     try:
         check_parts(_describe(model))
     except PartError as error:
@@ -147,7 +145,6 @@ def load_verifier(path: PathLike) -> tuple[keras.Model, dict[str, Any]]:
             f"{name} holds a model without preprocessing and threshold, so it cannot decide. "
             "Make a Verifier from the model, calibrate it, and save the verifier."
         )
-    siamese_verify.import_keras_classes()  # Keras loads only classes that it knows.
     with explaining(VerifierFileError, f"{name} is damaged", " in its settings"):
         settings = _parse_settings(name, members.pop(_SETTINGS))
         config = json.loads(members[_CONFIG])

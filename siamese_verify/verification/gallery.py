@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
+from siamese_verify.data.decoding import DECODING
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.messages import shown
-from siamese_verify.verification.archive import DECODING, checked_archive, explaining, open_file
+from siamese_verify.names import normalized
+from siamese_verify.verification.archive import checked_archive, explaining, open_file
 
 # Format 1 held a digest of other content in the place of the fingerprint, and format 2 had neither
 # digest nor number of decoding.
@@ -166,17 +167,12 @@ class Gallery:
         ):
             arrays = _read_arrays(file, name)
             return cls(
-                tuple(one_form(identity) for identity in arrays["names"].tolist()),
+                tuple(normalized(identity) for identity in arrays["names"].tolist()),
                 arrays["embeddings"],
                 str(arrays["fingerprint"].item()),
                 arrays["reference"],
                 arrays["decoding"].item(),
             )
-
-
-def one_form(name: str) -> str:
-    """Write a name in Unicode's form NFC, since the same letters have several forms."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _read_arrays(file: BinaryIO, name: str) -> dict[str, npt.NDArray[Any]]:

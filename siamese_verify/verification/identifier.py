@@ -13,11 +13,12 @@ from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
+from siamese_verify.names import normalized
 from siamese_verify.user_warnings import warn_user
 from siamese_verify.verification.calibrated_model import CalibratedModel
 from siamese_verify.verification.decision import Match
 from siamese_verify.verification.fingerprint import digest_of_format_1
-from siamese_verify.verification.gallery import Gallery, GalleryError, one_form
+from siamese_verify.verification.gallery import Gallery, GalleryError
 from siamese_verify.verification.search import ExactIndex
 from siamese_verify.verification.shared_gallery import IndexType, SharedGallery
 
@@ -159,6 +160,6 @@ def _flatten(identities: Mapping[str, Iterable[ImageLike]]) -> tuple[list[str], 
         if not isinstance(name, str):
             raise TypeError(f"The name of an identity must be a str. Received: {shown(repr(name))}")
         for image in image_list(given):
-            names.append(one_form(name))
+            names.append(normalized(name))
             images.append(image)
     return names, images

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.messages import shown
+from siamese_verify.names import normalized
 
 Hashes = frozenset[str]
 
@@ -102,8 +102,7 @@ _HASHES = ("training", "calibration", "images")
 
 
 def _hash_names(names: Iterable[str], salt: str) -> Hashes:
-    # Unicode encodes the same letters in several ways, and file systems differ in their choice.
-    return frozenset(_hash(unicodedata.normalize("NFC", name).encode(), salt) for name in names)
+    return frozenset(_hash(normalized(name).encode(), salt) for name in names)
 
 
 def _hash_images(pairs: PairDataset, salt: str) -> Hashes:

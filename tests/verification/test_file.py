@@ -209,8 +209,9 @@ def test_a_network_of_keras_applications_is_saved_and_loaded(tmp_path: Path) -> 
     network = keras.applications.ConvNeXtTiny(
         weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"
     )
+    tower = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(255.0), network])
     preprocessing = sv.Preprocessing((32, 32), 3)
-    verifier = sv.Verifier(network, preprocessing, head=sv.CosineHead())
+    verifier = sv.Verifier(tower, preprocessing, head=sv.CosineHead())
     verifier.calibration = calibrate(np.arange(400.0), np.arange(400) // 200)
     verifier.save(tmp_path / "faces.keras")
     assert sv.Verifier.load(tmp_path / "faces.keras").preprocessing == preprocessing

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import keras
@@ -18,6 +21,17 @@ _FEW_IMAGES = 8
 # Cost of one multiplication of the spectral method, in multiplications of a direct convolution.
 # The matrices are smaller, and there are transposes.
 _RELATIVE_COST = 2.0
+_ALL_DIRECT = contextvars.ContextVar("all_direct", default=False)
+
+
+@contextlib.contextmanager
+def direct_convolutions() -> Iterator[None]:
+    """Build graphs in which every `SpectralConv2D` is a plain convolution of the same kernel."""
+    token = _ALL_DIRECT.set(True)
+    try:
+        yield
+    finally:
+        _ALL_DIRECT.reset(token)
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -98,7 +112,7 @@ class SpectralConv2D(keras.layers.Conv2D):
 
     @override
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        if not self.spectral or self.method == "spectral" or training:
+        if not self.spectral or self.method == "spectral" or training or _ALL_DIRECT.get():
             return super().call(inputs)
         is_few = ops.shape(inputs)[0] <= _FEW_IMAGES
         if isinstance(is_few, bool):
@@ -114,7 +128,7 @@ class SpectralConv2D(keras.layers.Conv2D):
 
     @override
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
-        if not self.spectral:
+        if not self.spectral or _ALL_DIRECT.get():
             return super().convolution_op(inputs, kernel)
         image = ops.cast(inputs, "float32")
         if self.padding == "same":

@@ -1,0 +1,142 @@
+"""The formats of exported models: how each is replaced, carries its record, and is run."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.files import replacing
+from siamese_verify.messages import shown
+
+Arrays = Mapping[str, npt.NDArray[np.float32]]
+_KEY = "siamese_verify"
+# The files and folders of a SavedModel. A folder with others is never replaced.
+_SAVED_MODEL = {"assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"}
+
+
+class Format(NamedTuple):
+    """Format of an exported model.
+
+    Args:
+        name: Name by which Keras knows the format.
+        extra: Extra of this package that writes and runs the format.
+        modules: Modules of the extra.
+        batch_size: Number of images in a batch. None stands for any.
+        replacing: Context in which a new export is written, which then replaces the older one.
+        attach: Function that adds the record to an export.
+        run: Function that runs an export on arrays, given by the names of the inputs.
+    """
+
+    name: str
+    extra: str
+    modules: tuple[str, ...]
+    batch_size: int | None
+    replacing: Callable[[Path], contextlib.AbstractContextManager[Path]]
+    attach: Callable[[Path, str], None]
+    run: Callable[[Path, Arrays], npt.NDArray[Any]]
+
+
+def check_installed(suffix: str) -> None:
+    """Raise an `ImportError` unless the modules of a format are installed."""
+    for module in FORMATS[suffix].modules:
+        if importlib.util.find_spec(module) is None:
+            raise ImportError(
+                f"An export to {suffix} needs {module}, to write the file and to run it once. "
+                f'Install it: pip install "siamese-verify[{FORMATS[suffix].extra}]"'
+            )
+
+
+def _attach_to_onnx(path: Path, record: str) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    model.metadata_props.add(key=_KEY, value=record)
+    onnx.save(model, path)
+
+
+def _run_onnx(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, dict(inputs))[0])
+
+
+def _attach_to_litert(path: Path, record: str) -> None:
+    # LiteRT reads from the start of a file and zip from its end, so that both read their part.
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{_KEY}.json", record)
+
+
+def _run_litert(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(path)).get_signature_runner()
+    n = len(next(iter(inputs.values())))
+    batches = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(n)]
+    return np.concatenate([next(iter(run(**batch).values())) for batch in batches])
+
+
+def _attach_to_saved_model(path: Path, record: str) -> None:
+    folder = path / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{_KEY}.json").write_text(record, encoding="utf-8")
+
+
+def _run_saved_model(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
+    import tensorflow as tf
+
+    run = tf.saved_model.load(path).signatures["serving_default"]
+    outputs = run(**{name: tf.constant(array) for name, array in inputs.items()})
+    return np.asarray(next(iter(outputs.values())))
+
+
+@contextlib.contextmanager
+def _replacing_saved_model(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder, which replaces `path` when the block ends without an error."""
+    if path.exists() and not (path.is_dir() and {*os.listdir(path)} <= _SAVED_MODEL):
+        raise ValueError(
+            f"{shown(path)} exists and is not a SavedModel, so it is not replaced. Choose another "
+            f"folder, or a path that ends in .onnx or .tflite. Received: path={shown(path)}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex
+    unfinished = path.with_name(f".unfinished-{mark}-{path.name}")
+    older = path.with_name(f".older-{mark}-{path.name}")
+    try:
+        yield unfinished
+        # A folder with files cannot be replaced in one step.
+        if path.exists():
+            path.rename(older)
+        unfinished.rename(path)
+    finally:
+        if older.exists() and not path.exists():
+            older.rename(path)
+        for folder in (unfinished, older):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+FORMATS = {
+    ".onnx": Format(
+        *("onnx", "onnx", ("onnx", "onnxruntime", "tf2onnx"), None),
+        *(replacing, _attach_to_onnx, _run_onnx),
+    ),
+    ".tflite": Format(
+        *("litert", "litert", ("ai_edge_litert",), 1),
+        *(replacing, _attach_to_litert, _run_litert),
+    ),
+    "": Format(
+        *("tf_saved_model", "", (), None),
+        *(_replacing_saved_model, _attach_to_saved_model, _run_saved_model),
+    ),
+}
+"""Each format by the suffix of its path."""
