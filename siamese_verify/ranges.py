@@ -25,6 +25,8 @@ _METHODS = (
     *("__call__", "fit", "evaluate", "predict"),
     *("train_on_batch", "test_on_batch", "predict_on_batch"),
 )
+# Axes of a batch of images. A head can also be trained on vectors, of any range.
+_DIMENSIONS = 4
 # Largest float of an image of uint8 values 0 and 1, allowing for float16.
 _DIVIDED_TWICE = 1.01 / 255
 # Width of [0, 1] after a layer that expects [0, 255] and scales it to 1 or 2, allowing for more.
@@ -67,7 +69,8 @@ def _checking(method: Callable[..., Any]) -> Callable[..., Any]:
             given.append(validation[0])
         for images in given:
             for array in images if isinstance(images, (tuple, list)) else ():
-                if (values := _values(array)) is not None:
+                values = _values(array)
+                if values is not None and values.ndim == _DIMENSIONS:
                     warn_of_dark_pixels(values)
         return method(self, *args, **kwargs)
 

@@ -43,7 +43,7 @@ def test_an_array_is_cropped_and_resized_as_a_file() -> None:
     ):
         expected = preprocessing.decode(png.getvalue())
         np.testing.assert_array_equal(read_image(image, preprocessing), expected)
-        with_alpha = np.dstack([image, np.zeros((60, 50), np.uint8)])
+        with_alpha = np.dstack([image, np.full((60, 50), 255, np.uint8)])
         np.testing.assert_array_equal(read_image(with_alpha, preprocessing), expected)
 
 

@@ -270,7 +270,7 @@ def unrestricted(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_unrestricted_recipe_leaves_a_verifier_with_its_card(unrestricted: Path) -> None:
     verifier = sv.Verifier.load(unrestricted / "verifier.keras")
     assert verifier.preprocessing.center_crop == (80, 80)
-    image = np.random.default_rng(0).integers(0, 255, (24, 24, 1), np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (90, 96, 1), np.uint8)
     one, mirrored = verifier.embed([image, image[:, ::-1]])
     np.testing.assert_allclose(one, mirrored, atol=1e-5)
     card = (unrestricted / "verifier.md").read_text()

@@ -58,8 +58,12 @@ def interrupt():
 
 
 def interrupted(folder, epochs=3):
+    callbacks = checkpoints(folder)
     with pytest.raises(KeyboardInterrupt):
-        fit(folder, checkpoints(folder), Calling(interrupt), epochs=epochs)
+        fit(folder, callbacks, Calling(interrupt), epochs=epochs)
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            callback.csv_file.close()  # Keras leaves it open.
 
 
 def assert_same(actual, expected):
