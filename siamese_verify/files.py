@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from siamese_verify.messages import shown
 
@@ -148,10 +149,29 @@ def _flush(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def read_regular_file(path: PathLike, max_bytes: int) -> bytes:
-    """Read a whole file of limited size.
+def open_regular_file(path: PathLike) -> BinaryIO:
+    """Open a file for reading, if it is a regular one.
 
     Only regular files end for certain: a pipe can wait for ever, and a device has no end.
+
+    Raises:
+        ValueError: If it is a folder, a pipe or a device, or the path has a null character.
+        OSError: If it cannot be opened.
+    """
+    # Opening a pipe would wait for its writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} is not a path: {error}.") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{shown(path)} is not a regular file, but a folder, a pipe or a device.")
+    return open(descriptor, "rb")
+
+
+def read_regular_file(path: PathLike, max_bytes: int) -> bytes:
+    """Read a whole file of limited size.
 
     Args:
         path: Path of the file.
@@ -161,17 +181,11 @@ def read_regular_file(path: PathLike, max_bytes: int) -> bytes:
         ValueError: If it is not a regular file, or is larger.
         OSError: If it cannot be read.
     """
-    # Opening a pipe would wait for its writer.
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{shown(path)} is not a regular file, but a pipe or a device.")
-        if status.st_size > max_bytes:
+    with open_regular_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
             raise ValueError(
-                f"{shown(path)} is too large. Received: {status.st_size:,} bytes, where at most "
+                f"{shown(path)} is too large. Received: {size:,} bytes, where at most "
                 f"{max_bytes:,} are read"
             )
         # A file that grows while it is read stays within the limit too.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import struct
 import zipfile
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
-from siamese_verify.files import PathLike
+from siamese_verify.files import PathLike, open_regular_file
 from siamese_verify.messages import shown
 
 # All members together may hold this many times the bytes of the file, and a little more. This
@@ -26,23 +24,20 @@ _ZIP64_LOCATOR = b"PK\x06\x07", 20
 
 
 def open_file(path: PathLike, error_type: type[ValueError]) -> BinaryIO:
-    """Open a regular file. Others have no end, or wait for a writer.
+    """Open a file as `open_regular_file` does.
 
     Raises:
         error_type: If the path is a folder, a pipe or a device, or not a path at all.
         OSError: If it cannot be opened.
     """
     try:
-        is_regular = stat.S_ISREG(os.stat(Path(path)).st_mode)
-    except ValueError as error:  # such as a path with a null character
-        raise error_type(f"{shown(path)} is not a path: {error}") from error
-    if not is_regular:
-        raise error_type(f"{shown(path)} is not a file, but a folder, a pipe or a device.")
-    return Path(path).open("rb")
+        return open_regular_file(path)
+    except ValueError as error:
+        raise error_type(str(error)) from error
 
 
 def checked_archive(file: BinaryIO, names: Collection[str]) -> zipfile.ZipFile:
-    """Open an archive whose members are known, and hold little more than the file.
+    """Open an archive whose members are known, and hold at most a few times the file's bytes.
 
     Args:
         file: Open file.

@@ -121,7 +121,7 @@ def test_only_files_are_read(kind: str, whole: Path, verifier: sv.Verifier, tmp_
         path.mkdir()
     else:
         path = Path(f"a\0b{whole.suffix}")
-    with pytest.raises(ERRORS[path.suffix], match=r"is not a (file|path)"):
+    with pytest.raises(ERRORS[path.suffix], match=r"is not a (regular file|path)"):
         load(verifier, path)
 
 
