@@ -147,8 +147,8 @@ class Identifier(CalibratedModel):
             )
         if gallery.is_outdated:
             warn_user(
-                f"{shown(path)} was enrolled from images that this version decodes differently (by "
-                "up to 7 of 255 levels). Enroll all identities again, and save the gallery."
+                f"{shown(path)} was enrolled from images that this version decodes differently. "
+                "Enroll all identities again, and save the gallery."
             )
         self._enrolled.replace(gallery)
 

@@ -183,9 +183,8 @@ class Verifier(Identifier):
             )
         if bound.is_outdated:
             warn_user(
-                f"{shown(path)} was calibrated on images that this version decodes differently (by "
-                "up to 7 of 255 levels). Calibrate again with calibrate(validation_pairs), and "
-                "save."
+                f"{shown(path)} was calibrated on images that this version decodes differently. "
+                "Calibrate again with calibrate(validation_pairs), and save."
             )
         return verifier
 
