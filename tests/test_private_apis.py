@@ -161,15 +161,6 @@ def _(folder: Path) -> None:
     np.testing.assert_array_equal(ours.get_weights(), theirs.get_weights())
 
 
-@check("_noinline of tf.function")
-def _(_: Path) -> None:
-    double = tf.function(
-        lambda x: 2 * x, autograph=False, experimental_attributes={"_noinline": True}
-    )
-    graph = tf.function(double).get_concrete_function(tf.constant(1.0)).graph
-    assert "PartitionedCall" in " ".join(op.type for op in graph.get_operations())
-
-
 @check("keras.src.backend.common.global_state")
 def _(_: Path) -> None:
     from keras.src.backend.common import global_state
