@@ -13,7 +13,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-_TAG = 0x0112
+TAG = 0x0112
 _BYTE_ORDERS = {b"II*\0": "<", b"II\0*": "<", b"MM\0*": ">", b"MM*\0": ">"}
 _ENTRY_BYTES = 12
 """Length of a directory entry: tag (2 bytes), type (2), count (4), and value or its place (4)."""
@@ -42,7 +42,10 @@ def read_orientation(exif: bytes | None, xmp: bytes | None) -> int:
 
 
 def upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
-    """Turn pixels `(height, width, channels)`. A quarter turn swaps height and width."""
+    """Turn pixels `(height, width, channels)`. A quarter turn swaps height and width.
+
+    An undefined orientation turns nothing.
+    """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -60,7 +63,7 @@ def _in_exif(exif: bytes) -> float | None:
             (start,) = struct.unpack_from(f"{order}I", exif, 4)
             (count,) = struct.unpack_from(f"{order}H", exif, start)
             for entry in range(start + 2, start + 2 + count * _ENTRY_BYTES, _ENTRY_BYTES):
-                if struct.unpack_from(f"{order}H", exif, entry) == (_TAG,):
+                if struct.unpack_from(f"{order}H", exif, entry) == (TAG,):
                     found = _value(exif, entry, order)
     return found
 
