@@ -14,6 +14,7 @@ from siamese_verify import onednn, ranges
 from siamese_verify.checks import whole_number
 from siamese_verify.inference import TowerRunner, check_shape
 from siamese_verify.layers.score_kinds import check_loss_fits
+from siamese_verify.messages import shown
 from siamese_verify.scoring import checked_pairs, score_pairs
 from siamese_verify.tensors import Tensor
 from siamese_verify.user_warnings import warn_user
@@ -52,9 +53,8 @@ class SiameseModel(keras.Model):
         ValueError: If the tower does not return one vector for each image.
 
     Warns:
-        UserWarning: If the tower scales its images from [0, 255] itself, as some networks of
-            `keras.applications` do. Put `keras.layers.Rescaling(255.0)` before it. Also if images
-            that are passed look black, because they were divided by 255 twice.
+        UserWarning: If the tower scales its images from [0, 255] itself: put
+            `keras.layers.Rescaling(255.0)` before it. Also if images that are passed look black.
 
     Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
@@ -91,7 +91,7 @@ class SiameseModel(keras.Model):
             raise ValueError(
                 "A tower must return one vector for each image, of shape (batch, size). "
                 "A pooling or flatten layer may be missing. "
-                f"Received: tower {self.tower.name!r} with output {embedding}"
+                f"Received: tower {shown(repr(self.tower.name))} with output {embedding}"
             )
         if not self.head.built:
             self.head.build((embedding.shape, embedding.shape))
@@ -179,9 +179,7 @@ class SiameseModel(keras.Model):
                 below 1.
 
         Warns:
-            UserWarning: If the images look black, because they were divided by 255 twice. Also if
-                different images have nearly equal embeddings, because the tower expects another
-                range.
+            UserWarning: If the images look black, or different ones have nearly equal embeddings.
 
         Examples:
             >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)

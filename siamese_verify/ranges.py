@@ -17,6 +17,7 @@ from keras import ops
 
 from siamese_verify.data.preprocessing import check_pixels
 from siamese_verify.layers.tower import ConvTower
+from siamese_verify.messages import shown
 from siamese_verify.tensors import Tensor
 from siamese_verify.user_warnings import warn_user
 
@@ -139,9 +140,9 @@ def warn_of_own_range(tower: keras.Model) -> None:
             return
         if is_collapsed:
             warn_user(
-                f"The tower {tower.name!r} scales its images from [0, 255] itself, in its layer "
-                f"{layer.name!r}. It receives floats in [0, 1], which become nearly equal. "
-                f"{_ADVICE}. Received: tower={tower.name!r}"
+                f"The tower {shown(repr(tower.name))} scales its images from [0, 255] itself, in "
+                f"its layer {shown(repr(layer.name))}. It receives floats in [0, 1], which become "
+                f"nearly equal. {_ADVICE}. Received: tower={shown(repr(tower.name))}"
             )
             return
         if isinstance(layer, keras.layers.Normalization):
@@ -172,11 +173,11 @@ def warn_of_equal_embeddings(
     if of_images < _DIFFERENT_IMAGES or not of_embeddings < _SMALLEST_SPREAD * of_images:
         return
     warn_user(
-        f"The embeddings of the tower {tower.name!r} hardly differ between images, so that all "
-        "scores are alike. It may expect another range than [0, 1], as many networks of "
-        f"keras.applications do. If it expects [0, 255]: {_ADVICE}. If it has a preprocess_input, "
-        f"apply that after it. Received: embeddings that vary by {of_embeddings:.2%} of their "
-        f"size, of images that vary by {of_images:.0%}"
+        f"The embeddings of the tower {shown(repr(tower.name))} hardly differ between images, so "
+        "that all scores are alike. It may expect another range than [0, 1], as many networks "
+        f"of keras.applications do. If it expects [0, 255]: {_ADVICE}. If it has a "
+        "preprocess_input, apply that after it. Received: embeddings that vary by "
+        f"{of_embeddings:.2%} of their size, of images that vary by {of_images:.0%}"
     )
 
 

@@ -25,9 +25,10 @@ class Preprocessing:
     """The steps from an image file to the pixels that a network receives.
 
     A JPEG, PNG or BMP, or the first frame of a GIF, is decoded and turned upright as its Exif
-    header says. Where it is transparent, it is laid on a background. Then it is cropped, and
-    resized bilinearly with antialiasing. It is kept as uint8. `scale` and batches bring pixels to
-    [0, 1]. A path, bytes, an open file, an array and a PIL image result in the same pixels.
+    header or XMP packet says. Where it is transparent, it is laid on a background. Then it is
+    cropped, and resized bilinearly with antialiasing. It is kept as uint8. `scale` and batches
+    bring pixels to [0, 1]. A path, bytes, an open file, an array and a PIL image result in the
+    same pixels.
 
     Args:
         image_size: Height and width of the result, in pixels.
@@ -67,11 +68,13 @@ class Preprocessing:
             ):
                 raise ValueError(
                     f"`{name}` must be a height and a width of at least 1 pixel, whole numbers. "
-                    f"Received: {name}={size}"
+                    f"Received: {name}={shown(repr(size))}"
                 )
             object.__setattr__(self, name, (int(size[0]), int(size[1])))
         if not is_whole_number(self.channels) or self.channels not in (1, 3):
-            raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels!r}")
+            raise ValueError(
+                f"`channels` must be 1 or 3. Received: channels={shown(self.channels)}"
+            )
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "max_pixels", whole_number("max_pixels", self.max_pixels))
         object.__setattr__(self, "background", _checked_colour(self.background))
@@ -82,7 +85,7 @@ class Preprocessing:
         return (*self.image_size, self.channels)
 
     def decode(self, contents: bytes, name: str = "image") -> Pixels:
-        """Decode, crop and resize one file, turned upright by its Exif header.
+        """Decode, crop and resize one file, turned upright.
 
         Args:
             contents: Bytes of a JPEG, PNG, BMP or GIF file.
@@ -121,7 +124,7 @@ def _checked_colour(colour: Any) -> tuple[int, int, int]:
     ):
         raise ValueError(
             "`background` must be red, green and blue, whole numbers from 0 to 255. "
-            f"Received: background={colour!r}"
+            f"Received: background={shown(repr(colour))}"
         )
     red, green, blue = map(int, colour)
     return red, green, blue

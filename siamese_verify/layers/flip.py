@@ -9,6 +9,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.layers.unit_length import UnitLength
+from siamese_verify.messages import shown
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
@@ -48,7 +49,7 @@ class FlipAverage(keras.Model):
             raise ValueError(
                 "FlipAverage needs a built tower that knows the shape of its images. Functional "
                 "and sequential models with an Input do. "
-                f"Received: tower={tower.name!r}"
+                f"Received: tower={shown(repr(tower.name))}"
             )
         images = keras.Input(tower.input_shape[1:], name="image")
         # The image and its mirror image pass the tower in one batch, as the images of a pair.

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from siamese_verify.messages import shown
 from siamese_verify.tensors import Tensor
 
 
@@ -50,7 +51,8 @@ def swap_in_averages(model: keras.Model) -> list[Tensor]:
     if optimizer is None or (optimizer.use_ema and not _has_stepped(optimizer)):
         raise ValueError(
             "averaged_weights needs a compiled model, some steps into its training. "
-            f"Received: {model.name!r}, {'not compiled' if optimizer is None else 'no step made'}"
+            f"Received: {shown(repr(model.name))}, "
+            f"{'not compiled' if optimizer is None else 'no step made'}"
         )
     if not optimizer.use_ema:
         return []
@@ -123,7 +125,7 @@ def recompute_batch_norm(model: keras.Model, batches: Iterable[Any]) -> None:
     if not seen:
         raise ValueError(
             "Batch norm's averages cannot be computed from nothing. Pass batches of images. "
-            f"Received: batches={batches!r}, which is empty"
+            f"Received: batches={shown(repr(batches))}, which is empty"
         )
 
 

@@ -75,9 +75,9 @@ class Embedder:
         scores = score_pairs(self.model.head, embeddings, pairs)
         if wrong := np.count_nonzero(~np.isfinite(scores)):
             raise RuntimeError(
-                f"{wrong:,} of {len(scores):,} scores of {self.model.head.name!r} are not finite, "
-                "so they decide nothing. Use another head, or train the model again with a lower "
-                "learning rate."
+                f"{wrong:,} of {len(scores):,} scores of {shown(repr(self.model.head.name))} are "
+                "not finite, so they decide nothing. Use another head, or train the model again "
+                "with a lower learning rate."
             )
         return scores
 
@@ -88,7 +88,7 @@ class Embedder:
             for one, another in itertools.zip_longest(mine, theirs):
                 if one is None or another is None or not _is_equal(one, another):
                     path = (another if one is None else one).path
-                    return f"does not bring back the weights of {path!r}"
+                    return f"does not bring back the weights of {shown(repr(path))}"
             return "brings back another class or arguments of tower, head or preprocessing"
         names = "embeddings", "scores"
         for name, one, another in zip(names, self._outputs(), other._outputs(), strict=True):
@@ -117,8 +117,8 @@ class Embedder:
         embeddings = self.model.embed(pixels)
         if not np.isfinite(embeddings).all():
             raise RuntimeError(
-                f"The embeddings of {self.model.tower.name!r} are not finite, because its weights "
-                "are too large. Train the model again with a lower learning rate."
+                f"The embeddings of {shown(repr(self.model.tower.name))} are not finite, because "
+                "its weights are too large. Train the model again with a lower learning rate."
             )
         return embeddings
 
@@ -138,5 +138,6 @@ def _check_preprocessing(tower: keras.Model, preprocessing: Any) -> None:
     if needed and tuple(size or own for size, own in zip(needed, given, strict=False)) != given:
         raise ValueError(
             f"`preprocessing` must return images of the shape {needed} that the tower "
-            f"{tower.name!r} needs. Received: preprocessing={preprocessing}, of shape {given}"
+            f"{shown(repr(tower.name))} needs. Received: preprocessing={preprocessing}, of shape "
+            f"{given}"
         )

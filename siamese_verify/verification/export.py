@@ -82,7 +82,7 @@ def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "p
     if not model.built:
         raise ValueError(
             "A model is exported once it knows the shape of its images. Call it on images first. "
-            f"Received: {model.name!r}, which is not built"
+            f"Received: {shown(repr(model.name))}, which is not built"
         )
     kind, record = FORMATS[target.suffix], json.dumps(_record(source, part))
     check_installed(target.suffix)

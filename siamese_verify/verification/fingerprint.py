@@ -24,6 +24,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify.data.preprocessing import Preprocessing
+from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
 
 Value = Any  # A tensor of TensorFlow, an array of JAX, or one of NumPy.
@@ -43,7 +44,8 @@ class ModelState(NamedTuple):
     def explain(self) -> str:
         """Say which weights are not finite, as a sentence without its end."""
         first, others = self.not_finite[0], len(self.not_finite) - 1
-        return f"The weights of {first!r}{f' and {others} others' if others else ''} are not finite"
+        more = f" and {others} others" if others else ""
+        return f"The weights of {shown(repr(first))}{more} are not finite"
 
 
 class FingerprintReader:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.evaluation.report import evaluate_scores
+from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
 from siamese_verify.training.logs import Logs
 
@@ -70,8 +71,8 @@ class PairEvaluation(keras.callbacks.Callback):
         if not any(id(weight) in trained for weight in self.verification_model.weights):
             raise ValueError(
                 "PairEvaluation's model must be made of the tower that is being trained, but it "
-                f"shares no weights with {model.name!r}. "
-                f"Received: model={self.verification_model.name!r}"
+                f"shares no weights with {shown(repr(model.name))}. "
+                f"Received: model={shown(repr(self.verification_model.name))}"
             )
 
     @override

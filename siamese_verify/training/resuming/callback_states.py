@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from siamese_verify.files import replacing
+from siamese_verify.messages import shown
 from siamese_verify.training.callbacks.averaged_weights import AveragedWeights
 from siamese_verify.training.callbacks.epoch_seconds import EpochSeconds
 from siamese_verify.training.callbacks.koch2015_schedule import Koch2015Schedule
@@ -49,7 +50,7 @@ def check_can_be_kept(callback: Any) -> None:
         f"Resumable does not know what a {type(callback).__name__} remembers from epoch to epoch, "
         "so a resumed run could differ. Give its class the methods `get_state()` and "
         "`set_state(state)`, or put it outside of Resumable if it remembers nothing. Known are: "
-        f"{names}. Received: callbacks with {callback!r}"
+        f"{names}. Received: callbacks with {shown(repr(callback))}"
     )
 
 

@@ -9,13 +9,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from siamese_verify.messages import shown
+
 
 def check_is_built(model: keras.Model) -> None:
     """Raise a `ValueError` if the model's weights do not exist yet."""
     if not all(layer.built for layer in [model, *model.layers]):
         raise ValueError(
             "Resumable needs a model whose weights exist before `fit`. Build it first, such as "
-            f"with `model.build(input_shape)`. Received: model={model.name!r}, which is not built"
+            "with `model.build(input_shape)`. "
+            f"Received: model={shown(repr(model.name))}, which is not built"
         )
 
 

@@ -209,8 +209,8 @@ class Resumable(Composite):
         if state["classes"] != self._classes():
             raise RunFolderError(
                 "The folder holds a run with other callbacks, so the run cannot continue. Use the "
-                f"same callbacks or another folder. Received: callbacks={self._classes()} in "
-                f"place of {shown(state['classes'])}, folder={shown(self.path.parent)}"
+                f"same callbacks or another folder. Received: callbacks={shown(self._classes())} "
+                f"in place of {shown(state['classes'])}, folder={shown(self.path.parent)}"
             )
         if self.params["epochs"] > state["planned"] and self._lost_weights(state):
             raise RunFolderError(

@@ -80,8 +80,8 @@ class RunLock:
         except OSError as error:
             self._close()
             raise RunFolderError(
-                f"The folder of the run cannot be used, because it cannot be written ({error}). "
-                f"Use another folder. Received: folder={shown(self.folder)}"
+                "The folder of the run cannot be used, because it cannot be written "
+                f"({shown(error)}). Use another folder. Received: folder={shown(self.folder)}"
             ) from error
         if not is_locked:
             self._close()
@@ -143,8 +143,8 @@ def _is_locked(descriptor: int, folder: Path) -> bool:
         return lock(descriptor)
     except OSError as error:
         warn_user(
-            f"The file system has no locks ({error}), so nothing keeps a second process out of the "
-            f"folder of this run. Start only one. Received: folder={shown(folder)}"
+            f"The file system has no locks ({shown(error)}), so nothing keeps a second process out "
+            f"of the folder of this run. Start only one. Received: folder={shown(folder)}"
         )
         return True
 

@@ -36,8 +36,8 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
             np.savez(unfinished, _digest(text, arrays), text, *arrays)
     except OSError as error:
         raise RunFolderError(
-            f"{shown(path)} cannot be written ({error}), so this epoch is not kept. Make space or "
-            "give permission. The same script then continues from the last finished epoch."
+            f"{shown(path)} cannot be written ({shown(error)}), so this epoch is not kept. Make "
+            "space or give permission. The same script then continues from the last finished epoch."
         ) from error
 
 
