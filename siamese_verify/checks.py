@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+import math
+from numbers import Integral, Real
 from typing import Any
 
 from siamese_verify.messages import shown
@@ -25,6 +26,18 @@ def whole_number(name: str, value: Any, lowest: int = 1) -> int:
             f"Received: {name}={shown(repr(value))}"
         )
     return int(value)
+
+
+def finite_number(name: str, value: Any) -> float:
+    """Return `value` as a float of Python, if it is a number and neither NaN nor infinite.
+
+    Raises:
+        ValueError: Otherwise. The error calls it `name`.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value)):
+        raise ValueError(f"`{name}` must be a finite number. Received: {name}={shown(repr(value))}")
+    return float(value)
 
 
 def check_name_list(names: Any) -> None:

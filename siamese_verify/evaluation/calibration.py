@@ -9,14 +9,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.checks import whole_number
-from siamese_verify.evaluation.intervals import Bools, Estimate, Floats
+from siamese_verify.checks import finite_number, whole_number
+from siamese_verify.evaluation.intervals import Estimate
+from siamese_verify.evaluation.logistic import fit_logistic, logistic, logit
 from siamese_verify.evaluation.report import Evaluation, evaluate_scores
 from siamese_verify.evaluation.roc_figures import pairs_for_far
 from siamese_verify.evaluation.thresholds import (
     check_prior,
     choose_threshold,
-    finite_number,
     parse_policy,
 )
 from siamese_verify.messages import shown
@@ -85,8 +85,8 @@ class Calibration:
             ValueError: If the score is not a finite number.
         """
         score = finite_number("score", score)
-        value = _logit(np.float64(score)) if self.on_logit else np.float64(score)
-        return float(_logistic(self.intercept + self.slope * value))
+        value = logit(np.float64(score)) if self.on_logit else np.float64(score)
+        return float(logistic(self.intercept + self.slope * value))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all attributes, for JSON: each rate as `[value, low, high]`."""
@@ -169,7 +169,7 @@ def calibrate(
     order = np.lexsort([report.is_same, report.scores])
     score, is_genuine = report.scores[order].astype(np.float64), report.is_same[order]
     on_logit = bool(score[0] >= 0 and score[-1] <= 1)
-    slope, intercept = _fit_logistic(_logit(score) if on_logit else score, is_genuine, prior)
+    slope, intercept = fit_logistic(logit(score) if on_logit else score, is_genuine, prior)
     return Calibration(
         policy,
         prior,
@@ -231,42 +231,5 @@ def _undecided(report: Evaluation) -> Iterator[str]:
             )
 
 
-def _fit_logistic(score: Floats, is_genuine: Bools, prior: float) -> tuple[float, float]:
-    """Fit slope and intercept by Newton's method."""
-    n_genuine, n_impostor = int(is_genuine.sum()), int((~is_genuine).sum())
-    # Platt's targets keep the slope finite where a threshold separates all pairs.
-    target = np.where(is_genuine, (n_genuine + 1) / (n_genuine + 2), 1 / (n_impostor + 2))
-    weight = np.where(is_genuine, prior / n_genuine, (1 - prior) / n_impostor)
-    center, width = score.mean(), score.std() or 1.0
-    design = np.stack([(score - center) / width, np.ones_like(score)], axis=1)
-    line = np.zeros(2)
-    for _ in range(100):
-        odds = _logistic(design @ line)
-        gradient = design.T @ (weight * (odds - target))
-        curvature = (design * (weight * odds * (1 - odds))[:, None]).T @ design
-        # The ridge keeps the matrix regular where all scores are equal.
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(2), gradient)
-        # Newton's method overshoots far from the minimum, so the step is limited.
-        line -= step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-10:
-            break
-    slope = line[0] / width
-    return float(slope), float(line[1] - slope * center)
-
-
-def _logit(score: npt.NDArray[np.float64] | np.float64) -> Floats:
-    # A sigmoid in float32 reaches 1, whose logit is infinite. Near 0, the same limit holds.
-    inside = np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-    logit: Floats = np.log(inside) - np.log1p(-inside)
-    return logit
-
-
-def _logistic(x: npt.NDArray[np.float64] | np.float64) -> Floats:
-    # The hyperbolic tangent never overflows, unlike the exponential.
-    probability: Floats = 0.5 * (1 + np.tanh(0.5 * x))
-    return probability
-
-
-_SMALLEST_PROBABILITY = 2.0**-24  # Below, 1 - x equals 1 in float32.
 _MIN_PAIRS = 100  # A rate of 0.1 is then known to about 0.06.
 _MIN_SHARE = 0.4  # of the rarer kind

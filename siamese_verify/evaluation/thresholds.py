@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.checks import finite_number
 from siamese_verify.evaluation.checks import check_labelled_scores
 from siamese_verify.evaluation.intervals import Floats
 from siamese_verify.evaluation.roc import count_by_score
@@ -106,18 +106,6 @@ def parse_policy(policy: str) -> tuple[str, float]:
         "`policy` must be 'max_accuracy', 'eer', or a false accept rate between 0 and 1 such as "
         f"'far=0.01'. Received: policy={shown(repr(policy))}"
     )
-
-
-def finite_number(name: str, value: Any) -> float:
-    """Return `value` as a float of Python, if it is a number and neither NaN nor infinite.
-
-    Raises:
-        ValueError: Otherwise. The error calls it `name`.
-    """
-    is_number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    if not (is_number and np.isfinite(float(value))):
-        raise ValueError(f"`{name}` must be a finite number. Received: {name}={shown(repr(value))}")
-    return float(value)
 
 
 def check_prior(prior: Any) -> float:
