@@ -42,9 +42,7 @@ def replacing(path: PathLike) -> Iterator[Path]:
     """
     target = Path(path)
     with _naming(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(target.parent)
-        with _scratch_folder(target.parent) as scratch:
+        with scratch_folder(target.parent) as scratch:
             # The file keeps its name, since Keras and others choose the format by its ending.
             yield scratch / target.name
             _flush(scratch / target.name, os.O_RDWR)
@@ -95,8 +93,16 @@ def _naming(target: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder for a temporary file. It is locked until the block ends, and then removed."""
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for temporary files. It is locked until the block ends, and then removed.
+
+    Folders of killed processes are removed first.
+
+    Args:
+        parent: Folder that holds the new folder. It is made if it is missing.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent)
     scratch, descriptor = _locked_folder(parent)
     try:
         yield scratch

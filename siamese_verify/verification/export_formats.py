@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.files import replacing
+from siamese_verify.files import replacing, scratch_folder
 from siamese_verify.messages import shown
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
@@ -108,21 +108,19 @@ def _replacing_saved_model(path: Path) -> Iterator[Path]:
             f"{shown(path)} exists and is not a SavedModel, so it is not replaced. Choose another "
             f"folder, or a path that ends in .onnx or .tflite. Received: path={shown(path)}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex
-    unfinished = path.with_name(f".unfinished-{mark}-{path.name}")
-    older = path.with_name(f".older-{mark}-{path.name}")
-    try:
-        yield unfinished
-        # A folder with files cannot be replaced in one step.
+    with scratch_folder(path.parent) as scratch:
+        yield scratch / path.name
+        # A folder with files cannot be replaced in one step. The older one stands outside of the
+        # scratch folder, so that nothing removes it if the process is killed here.
+        older = path.with_name(f".older-{uuid.uuid4().hex}-{path.name}")
         if path.exists():
             path.rename(older)
-        unfinished.rename(path)
-    finally:
-        if older.exists() and not path.exists():
-            older.rename(path)
-        for folder in (unfinished, older):
-            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            (scratch / path.name).rename(path)
+        finally:
+            if older.exists() and not path.exists():
+                older.rename(path)
+            shutil.rmtree(older, ignore_errors=True)
 
 
 FORMATS = {
