@@ -23,7 +23,7 @@ HEADS = ["weighted_l1", "unconstrained", "euclidean", "sigmoid_cosine", "cosine"
 
 
 def load(name: str) -> sv.Verifier:
-    with pytest.warns(UserWarning, match=r"decodes differently .* Calibrate again"):
+    with pytest.warns(UserWarning, match=r"decodes differently\. Calibrate again"):
         return sv.Verifier.load(FILES / f"{name}.keras")
 
 
@@ -39,7 +39,7 @@ def test_an_old_verifier_loads_with_its_threshold_and_scores(name: str) -> None:
 @pytest.mark.parametrize("name", HEADS)
 def test_an_old_gallery_loads_into_its_verifier(name: str) -> None:
     verifier = load(name)
-    with pytest.warns(UserWarning, match=r"decodes differently .* Enroll all identities again"):
+    with pytest.warns(UserWarning, match=r"decodes differently\. Enroll all identities again"):
         verifier.load_gallery(FILES / f"{name}.npz")
     assert list(verifier.gallery.identities) == EXPECTED[name]["identities"]
     assert verifier.identify(IMAGES[0], k=3) is not None
