@@ -148,6 +148,18 @@ def _flush(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Open a file, as an `opener` for `open`. A pipe without a writer is empty.
+
+    Otherwise opening a pipe would wait for its writer, which may never come.
+    """
+    if not hasattr(os, "O_NONBLOCK"):  # Windows has no such pipes.
+        return os.open(path, flags)
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def read_regular_file(path: PathLike, max_bytes: int) -> bytes:
     """Read a whole file of limited size.
 
@@ -161,12 +173,8 @@ def read_regular_file(path: PathLike, max_bytes: int) -> bytes:
         ValueError: If it is not a regular file, or is larger.
         OSError: If it cannot be read.
     """
-    # Opening a pipe would wait for its writer.
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    with open(path, "rb", opener=without_waiting) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{shown(path)} is not a regular file, but a pipe or a device.")
         if status.st_size > max_bytes:

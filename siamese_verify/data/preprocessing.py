@@ -67,11 +67,13 @@ class Preprocessing:
             ):
                 raise ValueError(
                     f"`{name}` must be a height and a width of at least 1 pixel, whole numbers. "
-                    f"Received: {name}={size}"
+                    f"Received: {name}={shown(size)}"
                 )
             object.__setattr__(self, name, (int(size[0]), int(size[1])))
         if not is_whole_number(self.channels) or self.channels not in (1, 3):
-            raise ValueError(f"`channels` must be 1 or 3. Received: channels={self.channels!r}")
+            raise ValueError(
+                f"`channels` must be 1 or 3. Received: channels={shown(repr(self.channels))}"
+            )
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "max_pixels", whole_number("max_pixels", self.max_pixels))
         object.__setattr__(self, "background", _checked_colour(self.background))
@@ -121,7 +123,7 @@ def _checked_colour(colour: Any) -> tuple[int, int, int]:
     ):
         raise ValueError(
             "`background` must be red, green and blue, whole numbers from 0 to 255. "
-            f"Received: background={colour!r}"
+            f"Received: background={shown(repr(colour))}"
         )
     red, green, blue = map(int, colour)
     return red, green, blue
