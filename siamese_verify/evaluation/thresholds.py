@@ -100,7 +100,8 @@ def parse_policy(policy: str) -> tuple[str, float]:
         far = float(value)
     except ValueError:
         far = float("nan")
-    if kind == "far" and 0 < far < 1:
+    # `float` passes over line breaks and needless zeros, which a message cannot show.
+    if kind == "far" and 0 < far < 1 and policy == shown(policy):
         return kind, far
     raise ValueError(
         "`policy` must be 'max_accuracy', 'eer', or a false accept rate between 0 and 1 such as "
@@ -115,9 +116,13 @@ def finite_number(name: str, value: Any) -> float:
         ValueError: Otherwise. The error calls it `name`.
     """
     is_number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    if not (is_number and np.isfinite(float(value))):
+    try:
+        number = float(value) if is_number else float("nan")
+    except OverflowError:  # A whole number can be too large for a float.
+        number = float("inf")
+    if not np.isfinite(number):
         raise ValueError(f"`{name}` must be a finite number. Received: {name}={shown(repr(value))}")
-    return float(value)
+    return number
 
 
 def check_prior(prior: Any) -> float:
