@@ -106,13 +106,17 @@ class Preprocessing:
 
         Raises:
             ImageError: If there are fewer pixels than `center_crop`.
+            MemoryError: If the memory does not suffice.
         """
         if self.center_crop is not None:
             colours = _center_crop(colours, *self.center_crop, name)
         pixels = colours if self.channels == 3 else _grey(colours)
         if pixels.shape == self.shape:
             return np.ascontiguousarray(pixels)
-        return _resized(pixels, *self.image_size)
+        try:
+            return _resized(pixels, *self.image_size)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError(f"The memory does not suffice to resize {shown(name)}.") from error
 
 
 def _checked_colour(colour: Any) -> tuple[int, int, int]:

@@ -277,3 +277,5 @@ def test_memory_that_does_not_suffice_is_not_an_image_error(monkeypatch: pytest.
     monkeypatch.setattr(png, "decode", exhausted)
     with pytest.raises(MemoryError, match=r"decode Ada\.png"):
         SMALL.decode(encode(NOISE, "PNG"), "Ada.png")
+    with pytest.raises(MemoryError, match="resize An array"):
+        Preprocessing((10**9, 10**9)).prepare(NOISE, "An array")
