@@ -35,9 +35,13 @@ def finite_number(name: str, value: Any) -> float:
         ValueError: Otherwise. The error calls it `name`.
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value)):
+    try:
+        number = float(value) if is_number else math.nan
+    except OverflowError:  # A whole number can be too large for a float.
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"`{name}` must be a finite number. Received: {name}={shown(repr(value))}")
-    return float(value)
+    return number
 
 
 def check_name_list(names: Any) -> None:

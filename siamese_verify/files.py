@@ -155,6 +155,18 @@ def _flush(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Open a file, as an `opener` for `open`. A pipe without a writer is empty.
+
+    Otherwise opening a pipe would wait for its writer, which may never come.
+    """
+    if not hasattr(os, "O_NONBLOCK"):  # Windows has no such pipes.
+        return os.open(path, flags)
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def open_regular_file(path: PathLike) -> BinaryIO:
     """Open a file for reading, if it is a regular one.
 
@@ -164,10 +176,8 @@ def open_regular_file(path: PathLike) -> BinaryIO:
         ValueError: If it is a folder, a pipe or a device, or the path has a null character.
         OSError: If it cannot be opened.
     """
-    # Opening a pipe would wait for its writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = without_waiting(os.fspath(path), os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except ValueError as error:
         raise ValueError(f"{shown(path)} is not a path: {error}.") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -6,13 +6,12 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
-from siamese_verify.files import PathLike
+from siamese_verify.files import PathLike, without_waiting
 from siamese_verify.messages import shown
 from siamese_verify.names import normalized
 from siamese_verify.user_warnings import warn_user
@@ -102,7 +101,7 @@ def read_pairs(path: PathLike) -> tuple[list[Pair], npt.NDArray[np.int32] | None
 
 def _decoded_lines(path: PathLike) -> Iterator[tuple[int, str]]:
     """Read the lines that are not blank, with their numbers, one by one."""
-    with Path(path).open("rb") as file:
+    with open(path, "rb", opener=without_waiting) as file:
         # Text mode would also cut names at characters such as U+2028.
         for number, raw in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), start=1):
             if len(raw) > _LONGEST_LINE:

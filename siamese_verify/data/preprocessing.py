@@ -73,7 +73,7 @@ class Preprocessing:
             object.__setattr__(self, name, (int(size[0]), int(size[1])))
         if not is_whole_number(self.channels) or self.channels not in (1, 3):
             raise ValueError(
-                f"`channels` must be 1 or 3. Received: channels={shown(self.channels)}"
+                f"`channels` must be 1 or 3. Received: channels={shown(repr(self.channels))}"
             )
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "max_pixels", whole_number("max_pixels", self.max_pixels))
@@ -107,13 +107,17 @@ class Preprocessing:
 
         Raises:
             ImageError: If there are fewer pixels than `center_crop`.
+            MemoryError: If the memory does not suffice.
         """
         if self.center_crop is not None:
             colours = _center_crop(colours, *self.center_crop, name)
         pixels = colours if self.channels == 3 else _grey(colours)
         if pixels.shape == self.shape:
             return np.ascontiguousarray(pixels)
-        return _resized(pixels, *self.image_size)
+        try:
+            return _resized(pixels, *self.image_size)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError(f"The memory does not suffice to resize {shown(name)}.") from error
 
 
 def _checked_colour(colour: Any) -> tuple[int, int, int]:
@@ -150,6 +154,8 @@ def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> Pixels:
     """Resize bilinearly with antialiasing, as `tf.image.resize` does with more overhead."""
+    # TensorFlow's kernel ends the process where it cannot allocate its buffer. This one raises.
+    np.empty((2, height, max(width, pixels.shape[1]), pixels.shape[2]), np.float32)
     scales = np.array([height, width], np.float32) / np.array(pixels.shape[:2], np.float32)
     resized = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],

@@ -59,12 +59,7 @@ def read_image(image: ImageLike, preprocessing: Preprocessing) -> Pixels:
         return preprocessing.prepare(_from_pil(image, preprocessing), "A PIL image")
     if hasattr(image, "read"):
         # One byte more than the limit shows that a file is too large.
-        contents = image.read(max_bytes(preprocessing.max_pixels) + 1)
-        if not isinstance(contents, bytes):
-            raise TypeError(
-                "A file must be opened in binary mode, such as open(path, 'rb'). "
-                f"Received: {type(contents).__name__} from its read()"
-            )
+        contents = _read(image, max_bytes(preprocessing.max_pixels) + 1)
         return preprocessing.decode(contents, str(getattr(image, "name", "image")))
     raise TypeError(
         "An image must be a path, bytes, a file, an array or a PIL image. "
@@ -85,6 +80,22 @@ def read_image_file(path: PathLike, preprocessing: Preprocessing) -> bytes:
         raise ImageError(f"{shown(path)} cannot be read as an image. {error}") from error
 
 
+def _read(file: Any, most: int) -> bytes:
+    """Read a file to its end, or `most` bytes. A pipe or a socket returns a part at a time."""
+    contents = bytearray()
+    while len(contents) < most:
+        part = file.read(most - len(contents))
+        if not isinstance(part, bytes):
+            raise TypeError(
+                "A file must be opened in binary mode, such as open(path, 'rb'). "
+                f"Received: {type(part).__name__} from its read()"
+            )
+        if not part:
+            break
+        contents += part
+    return bytes(contents)
+
+
 def _is_pil(image: Any) -> bool:
     """Tell whether it is a PIL image, without PIL, which need not be installed."""
     return hasattr(image, "convert") and hasattr(image, "getbands")
@@ -97,6 +108,8 @@ def _from_pil(image: Any, preprocessing: Preprocessing) -> Colours:
             "path of the file instead, or an array of floats in [0, 1]. "
             f"Received: mode {image.mode}"
         )
+    if not image.width or not image.height:
+        raise ImageError(f"A PIL image has no pixels. Received: {image.width} x {image.height}")
     if image.width * image.height > preprocessing.max_pixels:
         raise ImageError(
             f"A PIL image is over-large. Received: {image.width * image.height:,} pixels where "
@@ -107,7 +120,7 @@ def _from_pil(image: Any, preprocessing: Preprocessing) -> Colours:
         noted = image.getexif().get(orientation.TAG, 1)
         has_alpha = "transparency" in image.info or image.mode in _MODES_WITH_ALPHA
         pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises several types.
+    except (OSError, SyntaxError, TypeError, ValueError) as error:  # Pillow raises several types.
         raise ImageError(f"A PIL image cannot be used. {shown(error)}") from error
     return orientation.upright(on_background(pixels, preprocessing.background), noted)
 

@@ -13,7 +13,10 @@ from siamese_verify.messages import shown
 from siamese_verify.names import normalized
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
-_FILES_OF_SYSTEMS = ("__macosx", "thumbs.db", "desktop.ini")
+_FILES_OF_SYSTEMS = (
+    *("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+    *("@eadir", "lost+found"),
+)
 _MOST_LISTED = 10
 
 

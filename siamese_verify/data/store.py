@@ -122,6 +122,8 @@ def _fingerprint(paths: Sequence[PathLike], preprocessing: Preprocessing) -> str
 
 def _is_complete(kept: Path, shape: tuple[int, ...]) -> bool:
     """Tell whether the cache holds such a file, undamaged."""
+    if not kept.is_file():  # Opening a pipe would wait for its writer.
+        return False
     try:
         pixels = np.lib.format.open_memmap(kept, "r")
     except Exception:  # A damaged file can raise anything, and is written again.

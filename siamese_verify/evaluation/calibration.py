@@ -60,8 +60,7 @@ class Calibration:
     on_logit: bool = False  # Older files hold none.
 
     def __post_init__(self) -> None:
-        if not isinstance(self.policy, str):
-            raise ValueError(f"`policy` must be a text. Received: policy={shown(self.policy)}")
+        parse_policy(self.policy)
         for name in ("threshold", "slope", "intercept"):
             object.__setattr__(self, name, finite_number(name, getattr(self, name)))
         object.__setattr__(self, "prior", check_prior(self.prior))

@@ -100,7 +100,8 @@ def parse_policy(policy: str) -> tuple[str, float]:
         far = float(value)
     except ValueError:
         far = float("nan")
-    if kind == "far" and 0 < far < 1:
+    # `float` passes over line breaks and needless zeros, which a message cannot show.
+    if kind == "far" and 0 < far < 1 and policy == shown(policy):
         return kind, far
     raise ValueError(
         "`policy` must be 'max_accuracy', 'eer', or a false accept rate between 0 and 1 such as "

@@ -258,6 +258,18 @@ def test_a_damaged_jpeg_raises_an_error_with_the_extra(damage: str):
             unsized(3).decode(cut if damage == "cut" else zeroed)
 
 
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_a_jpeg_in_colours_of_print_decodes_with_the_extra(subsampling: int):
+    pytest.importorskip("simplejpeg")
+    print_colours = Image.fromarray(NOISE).convert("CMYK")
+    contents = encode(print_colours, "JPEG", subsampling=subsampling)
+    preprocessing = unsized(3)
+    difference = largest_difference(
+        preprocessing.decode(contents), by_pillow(contents, preprocessing)
+    )
+    assert difference <= 1
+
+
 def test_memory_that_does_not_suffice_is_not_an_image_error(monkeypatch: pytest.MonkeyPatch):
     def exhausted(*_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
@@ -265,3 +277,5 @@ def test_memory_that_does_not_suffice_is_not_an_image_error(monkeypatch: pytest.
     monkeypatch.setattr(png, "decode", exhausted)
     with pytest.raises(MemoryError, match=r"decode Ada\.png"):
         SMALL.decode(encode(NOISE, "PNG"), "Ada.png")
+    with pytest.raises(MemoryError, match="resize An array"):
+        Preprocessing((10**9, 10**9)).prepare(NOISE, "An array")

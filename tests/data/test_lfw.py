@@ -374,6 +374,13 @@ def test_a_device_without_end_ends_with_an_error():
         PairList.from_lfw("/dev/zero")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_without_a_writer_is_an_empty_list(path: Path):
+    os.mkfifo(path)
+    with pytest.raises(PairFileError, match="the file is empty"):
+        PairList.from_lfw(path)
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="needs /dev/fd")
 def test_a_pipe_is_read_as_a_list():
     read_end, write_end = os.pipe()

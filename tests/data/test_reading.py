@@ -64,16 +64,39 @@ def test_a_pil_image_that_cannot_be_used_raises_an_image_error():
         read_image(truncated, SMALL)
     with pytest.raises(ImageError, match=r"over-large.* 480 pixels where max_pixels=479"):
         read_image(Image.fromarray(NOISE), Preprocessing((6, 4), max_pixels=479))
+    with pytest.raises(ImageError, match=r"has no pixels\. Received: 0 x 5"):
+        read_image(Image.new("RGB", (0, 5)), SMALL)
+    odd = Image.new("L", (6, 4))
+    odd.info["transparency"] = "none"
+    with pytest.raises(ImageError, match="A PIL image cannot be used"):
+        read_image(odd, SMALL)
 
 
 def test_only_regular_files_are_read(tmp_path: Path):
-    pipe = tmp_path / "pipe.png"
+    folder = tmp_path / "pipes"
+    folder.mkdir()
+    pipe = folder / "pipe.png"
     os.mkfifo(pipe)
     for path in (pipe, "/dev/zero", tmp_path):
         with pytest.raises(ImageError, match=f"{path} is not a regular file"):
             read_image(path, SMALL)
     with pytest.raises(ImageError, match="is not a path"):
         read_image("a\0b", SMALL)
+
+
+def test_a_file_that_is_read_in_parts_is_read_to_its_end():
+    contents = encode(NOISE, "PNG")
+    read_end, write_end = os.pipe()
+    with open(read_end, "rb", buffering=0) as file, open(write_end, "wb") as pipe:
+
+        class Parts(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                return super().read(100)
+
+        pipe.write(contents)
+        pipe.close()
+        for parts in (Parts(contents), file):
+            np.testing.assert_array_equal(read_image(parts, SMALL), read_image(contents, SMALL))
 
 
 def test_a_file_of_any_size_is_refused_without_reading_it(tmp_path: Path):

@@ -13,6 +13,7 @@ from siamese_verify.data.scanning import IMAGE_SUFFIXES, scan_folders
 from siamese_verify.names import normalized
 
 HIDDEN = [".ipynb_checkpoints", ".DS_Store", "__MACOSX", "__macosx", "Thumbs.db", "DESKTOP.INI"]
+HIDDEN += ["$RECYCLE.BIN", "System Volume Information", "@eaDir", "lost+found"]
 
 
 @pytest.fixture

@@ -211,6 +211,15 @@ def test_a_damaged_cache_file_is_made_again(
     assert kept.read_bytes() == whole
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_place_of_a_cache_file_is_replaced(paths: list[Path], cache: Path):
+    expected = load(paths, cache).copy()
+    (kept,) = cache.iterdir()
+    kept.unlink()
+    os.mkfifo(kept)
+    np.testing.assert_array_equal(load(paths, cache), expected)
+
+
 def test_an_interrupted_write_leaves_nothing(
     paths: list[Path], cache: Path, monkeypatch: pytest.MonkeyPatch
 ):

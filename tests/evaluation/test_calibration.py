@@ -65,12 +65,13 @@ def test_probabilities_of_normal_scores_follow_bayes_rule():
     ("name", "value"),
     [
         *((name, value) for name in ("threshold", "slope", "intercept", "prior")
-          for value in (np.nan, np.inf, None, "0.5", True)),
+          for value in (np.nan, np.inf, None, "0.5", True, 10**400)),
         *((name, value) for name in ("n_same", "n_different") for value in (0, -1, 1.5, None)),
         *((name, value) for name in ("far", "frr")
           for value in (0.1, None, Estimate(-1, -2, -3), Estimate(0.1, 0.2, 0.3),
                         Estimate(np.nan, 0, 1), Estimate(0.5, 0, 2))),
-        ("prior", 0), ("prior", 7), ("policy", None), ("on_logit", 1),
+        ("prior", 0), ("prior", 7), ("on_logit", 1),
+        *(("policy", value) for value in (None, "", "mine", "far=2", "far=0.1\n", "x" * 10**6)),
     ],
 )  # fmt: skip
 def test_every_setting_is_checked(name: str, value: object) -> None:

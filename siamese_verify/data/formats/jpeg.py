@@ -20,6 +20,7 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _APP1, _APP14, _START_OF_SCAN, _END = 0xE1, 0xEE, 0xDA, 0xD9
 _ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
 """Segment that says that the four colours of print are stored inverted."""
+_UNCHECKED = "Could not determine subsampling"
 # Start of frame in all its kinds, except for three markers in this range.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # In the data of a scan, 0xFF stands before a zero, a restart marker or filling.
@@ -83,7 +84,13 @@ def _check_is_undamaged(contents: bytes) -> None:
     except ImportError:
         return
     # The smallest result costs least, and all of the file is read for it.
-    simplejpeg.decode_jpeg(contents, "RGB", min_height=1, min_width=1, min_factor=8, strict=True)
+    smallest = {"min_height": 1, "min_width": 1, "min_factor": 8}
+    try:
+        simplejpeg.decode_jpeg(contents, "RGB", **smallest, strict=True)
+    except ValueError as error:
+        # It cannot check every shape of the parts of colours. Such a file is not damaged.
+        if _UNCHECKED not in str(error):
+            raise
 
 
 def _segments(contents: bytes) -> Iterator[tuple[int, int, int]]:
