@@ -93,7 +93,7 @@ def test_settings_out_of_range_raise_an_error(settings: dict[str, Any]):
     ((name, value),) = settings.items()
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}=") as caught:
         Preprocessing(**settings)
-    assert str(caught.value).endswith(f"{name}={value}")
+    assert str(caught.value).endswith(f"{name}={value!r}")
 
 
 @pytest.mark.parametrize("name", ["image_size", "center_crop"])
