@@ -60,7 +60,7 @@ from siamese_verify.files import replacing
 with replacing(sys.argv[1]) as unfinished:
     unfinished.write_bytes(bytes(1000))
     print("writing", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

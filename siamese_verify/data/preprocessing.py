@@ -116,7 +116,7 @@ class Preprocessing:
             return np.ascontiguousarray(pixels)
         try:
             return _resized(pixels, *self.image_size)
-        except tf.errors.ResourceExhaustedError as error:
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             raise MemoryError(f"The memory does not suffice to resize {shown(name)}.") from error
 
 
