@@ -23,7 +23,7 @@ class _Sample(NamedTuple):
 class Sample(_Sample):
     r"""An image file and the identity that it shows: a named tuple.
 
-    Args:
+    Attributes:
         path: Path below the images' root, with `/` between its parts. Any folder may hold it.
         identity: Name of the identity that the image shows: a person, a writer, a product. It is
             kept in Unicode's composed form (NFC), so that both spellings of "é" are one name.
