@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -56,16 +58,38 @@ def decode(
         ImageError: If the file has another format, is damaged, or exceeds the limit.
         MemoryError: If the memory does not suffice.
     """
-    try:
-        format_ = _find_format(contents)
-        header = format_.read_header(contents)
-        _check_size(header, len(contents), max_pixels)
+    with _naming(name):
+        format_, header = _read_header(contents, max_pixels)
         pixels = format_.decode(contents, header)
+    return upright(on_background(pixels, background), header.orientation)
+
+
+def upright_jpeg(contents: bytes, name: str, max_pixels: int) -> Header | None:
+    """Check a file, and return its header if `jpeg.decode_colours` alone decodes it.
+
+    Returns:
+        The header, or None if the file has another format or is not upright.
+
+    Raises:
+        ImageError: If the file has another format, is damaged, or exceeds the limit.
+    """
+    with _naming(name):
+        format_, header = _read_header(contents, max_pixels)
+        if format_ is not jpeg or header.orientation != 1 or header.lacks_adobe:
+            return None
+        jpeg.check_is_undamaged(contents)
+    return header
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Let errors name the file and the reason."""
+    try:
+        yield
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError(f"The memory does not suffice to decode {shown(name)}.") from error
     except (ValueError, IndexError, struct.error, tf.errors.OpError) as error:
         raise ImageError(f"{shown(name)} cannot be read as an image: {_reason(error)}") from error
-    return upright(on_background(pixels, background), header.orientation)
 
 
 def on_background(pixels: npt.NDArray[np.uint8], background: tuple[int, int, int]) -> Colours:
@@ -81,6 +105,13 @@ def on_background(pixels: npt.NDArray[np.uint8], background: tuple[int, int, int
         return (total + (total >> 8)) >> 8
 
     return by_rows(mixed, pixels, 3)
+
+
+def _read_header(contents: bytes, max_pixels: int) -> tuple[ModuleType, Any]:
+    format_ = _find_format(contents)
+    header = format_.read_header(contents)
+    _check_size(header, len(contents), max_pixels)
+    return format_, header
 
 
 def _find_format(contents: bytes) -> ModuleType:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,15 @@ import tensorflow as tf
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data import decoding
 from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.formats import jpeg
 from siamese_verify.data.row_blocks import by_rows
 from siamese_verify.messages import shown
 
 _BRIGHTNESS = np.array([[19595], [38470], [7471]], np.float32) / np.float32(2**16)
 """Weights of red, green and blue. Sums of 24 bits are exact in float32."""
+# Many a mean lies halfway between two levels, up to the rounding of floats. It is rounded up for
+# certain, so that another implementation rounds it alike.
+_ROUNDING = np.float32(0.5 + 2**-10)
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -165,10 +171,42 @@ def _resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> Pixels:
         kernel_type="triangle",
         antialias=True,
     )
-    # Many a mean lies halfway between two levels, up to the rounding of floats. It is rounded up
-    # for certain, so that another implementation rounds it alike.
-    levels: Pixels = (resized.numpy()[0] + np.float32(0.5 + 2**-10)).astype(np.uint8)
+    levels: Pixels = (resized.numpy()[0] + _ROUNDING).astype(np.uint8)
     return levels
+
+
+@functools.lru_cache(maxsize=16)
+def jpeg_graph(preprocessing: Preprocessing) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Build the steps of `decode` for an upright JPEG as a graph, which needs no Python as it runs.
+
+    Threads that run Python wait for each other. The graph computes the same pixels bit for bit.
+    """
+
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        colours = jpeg.decode_colours(contents)
+        if preprocessing.center_crop is not None:
+            height, width = preprocessing.center_crop
+            size = tf.shape(colours)
+            top, left = (size[0] - height) // 2, (size[1] - width) // 2
+            colours = colours[top : top + height, left : left + width]
+        if preprocessing.channels == 1:
+            brightness = tf.tensordot(tf.cast(colours, tf.float32), _BRIGHTNESS, 1)
+            colours = tf.cast(brightness + 0.5, tf.uint8)
+        size = np.array(preprocessing.image_size, np.int32)
+        resized = tf.raw_ops.ScaleAndTranslate(
+            images=colours[None],
+            size=size,
+            scale=size.astype(np.float32) / tf.cast(tf.shape(colours)[:2], tf.float32),
+            translation=np.zeros(2, np.float32),
+            kernel_type="triangle",
+            antialias=True,
+        )
+        return tf.ensure_shape(tf.cast(resized[0] + _ROUNDING, tf.uint8), preprocessing.shape)
+
+    graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
+    )
+    return graph
 
 
 def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:

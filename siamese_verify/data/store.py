@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from siamese_verify.data.decoding import DECODING
-from siamese_verify.data.preprocessing import Pixels, Preprocessing
+from siamese_verify.data.decoding import DECODING, ImageError, upright_jpeg
+from siamese_verify.data.preprocessing import Pixels, Preprocessing, jpeg_graph
 from siamese_verify.data.reading import read_image, read_image_file
 from siamese_verify.files import PathLike, replacing
+from siamese_verify.messages import shown
 
 _CHUNK = 64
 """Number of images per step of the progress bar."""
@@ -75,18 +76,49 @@ def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
 def _decode_into(
     pixels: Pixels, paths: Sequence[PathLike], preprocessing: Preprocessing, verbose: bool
 ) -> None:
-    def decode(i: int) -> None:
-        pixels[i] = read_image(paths[i], preprocessing)
-
+    """Decode upright JPEGs in a graph, whose threads need no Python, and other files one by one."""
     progress = keras.utils.Progbar(len(paths), unit_name="image") if verbose else None
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    rows: list[int] = []  # of the JPEGs that the graph gets
+    failures: list[BaseException] = []
+
+    def jpegs() -> Iterator[bytes]:
         try:
-            for done, _ in enumerate(pool.map(decode, range(len(paths))), start=1):
-                if progress and (done % _CHUNK == 0 or done == len(paths)):
-                    progress.update(done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # Otherwise the others would be decoded first.
-            raise
+            for row, path in enumerate(paths):
+                contents = read_image_file(path, preprocessing)
+                if _is_for_graph(contents, path, preprocessing):
+                    rows.append(row)
+                    yield contents
+                else:
+                    pixels[row] = preprocessing.decode(contents, os.fspath(path))
+                if progress and ((row + 1) % _CHUNK == 0 or row + 1 == len(paths)):
+                    progress.update(row + 1)
+        except BaseException as error:  # A data set would raise another one.
+            failures.append(error)
+
+    decoded = without_autotuning(
+        tf.data.Dataset.from_generator(jpegs, output_signature=tf.TensorSpec((), tf.string))
+        .map(jpeg_graph(preprocessing), tf.data.AUTOTUNE)
+        .batch(_CHUNK)
+        .prefetch(1)
+    )
+    done = 0
+    try:
+        for chunk in decoded.as_numpy_iterator():
+            pixels[rows[done : done + len(chunk)]] = chunk
+            done += len(chunk)
+    except tf.errors.OpError as error:
+        # The error does not name the file, so each image of this chunk is decoded on its own.
+        for row in rows[done : done + _CHUNK]:
+            read_image(paths[row], preprocessing)
+        raise ImageError(f"An image cannot be read. {shown(error)}") from error
+    if failures:
+        raise failures[0]
+
+
+def _is_for_graph(contents: bytes, path: PathLike, preprocessing: Preprocessing) -> bool:
+    header = upright_jpeg(contents, os.fspath(path), preprocessing.max_pixels)
+    height, width = preprocessing.center_crop or (0, 0)
+    return header is not None and header.height >= height and header.width >= width
 
 
 def _map_new(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:

@@ -70,14 +70,17 @@ def decode(contents: bytes, header: JpegHeader) -> npt.NDArray[np.uint8]:
     """
     if header.lacks_adobe:
         contents = contents[:2] + _ADOBE + contents[2:]
-    _check_is_undamaged(contents)
-    pixels: npt.NDArray[np.uint8] = tf.io.decode_jpeg(
-        contents, channels=3, dct_method="INTEGER_ACCURATE"
-    ).numpy()
+    check_is_undamaged(contents)
+    pixels: npt.NDArray[np.uint8] = decode_colours(contents).numpy()
     return pixels
 
 
-def _check_is_undamaged(contents: bytes) -> None:
+def decode_colours(contents: tf.Tensor) -> tf.Tensor:
+    """Decode to RGB, also in a graph. The contents need nothing more than that."""
+    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def check_is_undamaged(contents: bytes) -> None:
     """Raise a `ValueError` for damage that TensorFlow fills with grey, if simplejpeg is there."""
     try:
         import simplejpeg
