@@ -72,6 +72,8 @@ def _jax_runner(tower: keras.Model) -> Runner:
     compiled = jax.jit(predict) if tower.jit_compile and not tower.run_eagerly else predict
 
     def run(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        if not tower.built:
+            tower.build((None, *images.shape[1:]))
         weights = tower.trainable_variables, tower.non_trainable_variables
         state = tuple([variable.value for variable in part] for part in weights)
         return np.asarray(compiled(state, images))
