@@ -87,7 +87,7 @@ def damaged(path: Path, signed: bool, **changed: np.ndarray) -> Path:
     digest = content.pop("digest")
     if signed:
         digest = np.array(_digest({name: np.asarray(array) for name, array in content.items()}))
-    np.savez(path, digest=digest, allow_pickle=True, **content)
+    np.savez(path, digest=digest, **content)
     return path
 
 

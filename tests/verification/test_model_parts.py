@@ -111,7 +111,14 @@ def make(*more: layers.Layer, head: layers.Layer | None = None) -> sv.Verifier:
         (lambda: [layers.Lambda(lambda x: 2 * x)], r"holds code.*Received: Lambda in Sequential"),
         (lambda: [layers.Lambda(double)], "holds code"),
         (lambda: [layers.Dense(8, activation=lambda x: x)], "holds code.*in Dense 'dense"),
-        (lambda: [layers.Dense(8, kernel_regularizer=lambda x: 0.0)], "holds code.*in Dense"),
+        (
+            lambda: [
+                layers.Dense(
+                    8, kernel_initializer=lambda shape, dtype: keras.ops.ones(shape, dtype)
+                )
+            ],
+            "holds code.*in Dense",
+        ),
         (lambda: [Unregistered(name="mine")], "the class 'Unregistered', which is not registered"),
         (lambda: [keras.Sequential([Unregistered()])], "the class 'Unregistered'.*in Sequential"),
         (lambda: [layers.Dense(8, activation=double)], "function 'double'.*in Dense 'dense"),
