@@ -21,8 +21,6 @@ from siamese_verify.messages import shown
 
 Colours = npt.NDArray[np.uint8]
 """RGB pixels `(height, width, 3)`."""
-DECODING = 2
-"""Number to raise whenever the same file results in other pixels. Caches and verifiers note it."""
 _FORMATS = (jpeg, png, gif, bmp)
 _BYTES_PER_PIXEL = 8
 """Bytes of an uncompressed pixel of RGBA with 16 bits, the largest."""

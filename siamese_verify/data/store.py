@@ -16,7 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from siamese_verify.data.decoding import DECODING, ImageError, upright_jpeg
+from siamese_verify.data.decoding import ImageError, upright_jpeg
+from siamese_verify.data.formats import DECODING
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, jpeg_graph
 from siamese_verify.data.reading import read_image, read_image_file
 from siamese_verify.files import PathLike, replacing
@@ -79,7 +80,7 @@ def _decode_into(
     """Decode upright JPEGs in a graph, whose threads need no Python, and other files one by one."""
     progress = keras.utils.Progbar(len(paths), unit_name="image") if verbose else None
     rows: list[int] = []  # of the JPEGs that the graph gets
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     def jpegs() -> Iterator[bytes]:
         try:
@@ -92,7 +93,7 @@ def _decode_into(
                     pixels[row] = preprocessing.decode(contents, os.fspath(path))
                 if progress and ((row + 1) % _CHUNK == 0 or row + 1 == len(paths)):
                     progress.update(row + 1)
-        except BaseException as error:  # A data set would raise another one.
+        except Exception as error:  # A data set would raise another one.
             failures.append(error)
 
     decoded = without_autotuning(

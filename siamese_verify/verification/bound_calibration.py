@@ -7,7 +7,7 @@ import re
 from typing import Any, Self
 
 from siamese_verify.checks import whole_number
-from siamese_verify.data.decoding import DECODING
+from siamese_verify.data.formats import DECODING
 from siamese_verify.evaluation.calibration import Calibration
 from siamese_verify.messages import shown
 from siamese_verify.verification.decision import Decision

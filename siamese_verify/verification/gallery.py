@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
-from siamese_verify.data.decoding import DECODING
+from siamese_verify.data.formats import DECODING
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.messages import shown
 from siamese_verify.names import normalized

@@ -4,3 +4,6 @@
 would cost much. `decode` lets TensorFlow decode the pixels. Both raise a `ValueError`, an
 `IndexError` or a `struct.error` if the file is damaged or of a kind that is not decoded.
 """
+
+DECODING = 2
+"""Number to raise whenever the same file results in other pixels. Caches and verifiers note it."""
