@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from siamese_verify.checks import check_name_list
-from siamese_verify.data.decoding import DECODING
+from siamese_verify.data.formats import DECODING
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
@@ -149,7 +149,7 @@ class CalibratedModel:
         check_name_list(training_identities)
         if training_identities is None:
             training_identities = pairs.training_identities
-        training = frozenset(training_identities or ())
+        training = frozenset(map(normalized, training_identities or ()))
         _warn_of_shared_identities(pairs, training)
         fingerprint = self._embedder.reader.read_finite()
         embeddings, indices = self._embedder.embed_pairs(pairs)
@@ -219,10 +219,8 @@ class CalibratedModel:
 
 
 def _warn_of_shared_identities(pairs: PairDataset, training: frozenset[str]) -> None:
-    identities, known = (
-        {normalized(name) for name in names} for names in (pairs.pairs.identities, training)
-    )
-    if shared := identities & known:
+    identities = set(pairs.pairs.identities)
+    if shared := identities & training:
         warn_user(
             f"{len(shared):,} of {len(identities):,} validation identities are in training too. "
             "The model knows them, so the threshold will do worse on others. "
