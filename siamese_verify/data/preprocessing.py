@@ -116,7 +116,7 @@ class Preprocessing:
             MemoryError: If the memory does not suffice.
         """
         if self.center_crop is not None:
-            colours = _center_crop(colours, *self.center_crop, name)
+            colours = _center_crop(colours, self.center_crop, name)
         pixels = colours if self.channels == 3 else _grey(colours)
         if pixels.shape == self.shape:
             return np.ascontiguousarray(pixels)
@@ -141,16 +141,21 @@ def _checked_colour(colour: Any) -> tuple[int, int, int]:
 
 
 def _center_crop(
-    colours: npt.NDArray[np.uint8], height: int, width: int, name: str
+    colours: npt.NDArray[np.uint8], crop: tuple[int, int], name: str
 ) -> npt.NDArray[np.uint8]:
-    """Keep the middle."""
-    top, left = (colours.shape[0] - height) // 2, (colours.shape[1] - width) // 2
-    if top < 0 or left < 0:
+    height, width, _ = colours.shape
+    if height < crop[0] or width < crop[1]:
         raise ImageError(
             f"{shown(name)} cannot be read as an image: smaller than the centre crop. Received: "
-            f"{colours.shape[0]} x {colours.shape[1]} pixels, center_crop=({height}, {width})"
+            f"{height} x {width} pixels, center_crop={crop}"
         )
-    return colours[top : top + height, left : left + width]
+    return _middle(colours, (height, width), crop)
+
+
+def _middle(image: Any, size: Any, crop: tuple[int, int]) -> Any:
+    """Keep the middle of an array or a tensor of this height and width."""
+    top, left = (size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2
+    return image[top : top + crop[0], left : left + crop[1]]
 
 
 def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -159,20 +164,31 @@ def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> Pixels:
-    """Resize bilinearly with antialiasing, as `tf.image.resize` does with more overhead."""
     # TensorFlow's kernel ends the process where it cannot allocate its buffer. This one raises.
     np.empty((2, height, max(width, pixels.shape[1]), pixels.shape[2]), np.float32)
-    scales = np.array([height, width], np.float32) / np.array(pixels.shape[:2], np.float32)
+    resized: Pixels = _resize(
+        pixels, np.array(pixels.shape[:2], np.float32), (height, width)
+    ).numpy()
+    return resized
+
+
+def _resize(image: Any, size: Any, image_size: tuple[int, int]) -> tf.Tensor:
+    """Resize bilinearly with antialiasing, as `tf.image.resize` does with more overhead.
+
+    Args:
+        image: uint8 array or tensor `(height, width, channels)`.
+        size: Its height and width, in float32.
+        image_size: Height and width of the result.
+    """
     resized = tf.raw_ops.ScaleAndTranslate(
-        images=pixels[None],
-        size=np.array([height, width], np.int32),
-        scale=scales,
+        images=image[None],
+        size=np.array(image_size, np.int32),
+        scale=np.array(image_size, np.float32) / size,
         translation=np.zeros(2, np.float32),
         kernel_type="triangle",
         antialias=True,
     )
-    levels: Pixels = (resized.numpy()[0] + _ROUNDING).astype(np.uint8)
-    return levels
+    return tf.cast(resized[0] + _ROUNDING, tf.uint8)
 
 
 @functools.lru_cache(maxsize=16)
@@ -183,25 +199,15 @@ def jpeg_graph(preprocessing: Preprocessing) -> Callable[[tf.Tensor], tf.Tensor]
     """
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
-        colours = jpeg.decode_colours(contents)
+        image = jpeg.decode_colours(contents)
         if preprocessing.center_crop is not None:
-            height, width = preprocessing.center_crop
-            size = tf.shape(colours)
-            top, left = (size[0] - height) // 2, (size[1] - width) // 2
-            colours = colours[top : top + height, left : left + width]
+            image = _middle(image, tf.shape(image), preprocessing.center_crop)
         if preprocessing.channels == 1:
-            brightness = tf.tensordot(tf.cast(colours, tf.float32), _BRIGHTNESS, 1)
-            colours = tf.cast(brightness + 0.5, tf.uint8)
-        size = np.array(preprocessing.image_size, np.int32)
-        resized = tf.raw_ops.ScaleAndTranslate(
-            images=colours[None],
-            size=size,
-            scale=size.astype(np.float32) / tf.cast(tf.shape(colours)[:2], tf.float32),
-            translation=np.zeros(2, np.float32),
-            kernel_type="triangle",
-            antialias=True,
-        )
-        return tf.ensure_shape(tf.cast(resized[0] + _ROUNDING, tf.uint8), preprocessing.shape)
+            brightness = tf.tensordot(tf.cast(image, tf.float32), _BRIGHTNESS, 1)
+            image = tf.cast(brightness + 0.5, tf.uint8)
+        size = tf.cast(tf.shape(image)[:2], tf.float32)
+        resized = _resize(image, size, preprocessing.image_size)
+        return tf.ensure_shape(resized, preprocessing.shape)
 
     graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
         decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
