@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siamese_verify.data.folders import find_files, locate_files, samples_by_identity
+from siamese_verify.data.folders import describe_missing, find_files, samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import PairListWarning, Sample
 from siamese_verify.files import replacing
-from siamese_verify.messages import shown
+from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.terminal import one_line_each
 
 if TYPE_CHECKING:
@@ -153,12 +153,10 @@ def _check_images(
     Returns:
         Descriptions of the problems, and the reason for each path that cannot be decoded.
     """
-    problems = []
-    try:
-        files: list[Path] = locate_files(images_root, samples)
-    except FileNotFoundError as error:
-        problems.append(str(error))
-        files = [file for file in find_files(images_root, samples) if file is not None]
+    located = find_files(images_root, samples)
+    missing = describe_missing(images_root, samples, located)
+    problems = [missing] if missing else []
+    files = [file for file in located if file is not None]
     unreadable = {
         str(file): reason
         for file, reason in zip(files, _decoding_errors(files, verbose), strict=True)
@@ -166,11 +164,8 @@ def _check_images(
     }
     if unreadable:
         # Each reason names its path.
-        listed = [f"\n  {shown(reason, 500)}" for reason in list(unreadable.values())[:10]]
-        more = f"\n  and {len(unreadable) - 10:,} more" if len(unreadable) > 10 else ""
-        problems.append(
-            f"{len(unreadable):,} of {len(samples):,} images cannot be read:{''.join(listed)}{more}"
-        )
+        reasons = listed_in_lines(unreadable.values(), lambda reason: shown(reason, 500))
+        problems.append(f"{len(unreadable):,} of {len(samples):,} images cannot be read:{reasons}")
     return problems, unreadable
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
+from itertools import islice
+from typing import TypeVar
 
+Item = TypeVar("Item")
+_MOST_LISTED = 10
 _LONGEST = 200
 """Largest number of characters of one text in a message."""
 
@@ -36,3 +41,29 @@ def shown(value: object, longest: int = _LONGEST) -> str:
         start, length = text[:longest], len(text)
     escaped = "".join(c if c.isprintable() else repr(c)[1:-1] for c in start)
     return escaped if length <= longest else f"{escaped}... ({length:,} characters)"
+
+
+def listed(
+    items: Collection[Item], show: Callable[[Item], str] = shown, separator: str = ", "
+) -> str:
+    """List the first ten of many things for a message, and the number of the others.
+
+    Args:
+        items: Things to list.
+        show: Function that makes each fit for a message.
+        separator: Text before each but the first.
+
+    Examples:
+        >>> listed(range(12))
+        '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more'
+    """
+    texts = [show(item) for item in islice(items, _MOST_LISTED)]
+    if len(items) > len(texts):
+        texts.append(f"and {len(items) - len(texts):,} more")
+    return separator.join(texts)
+
+
+def listed_in_lines(items: Collection[Item], show: Callable[[Item], str] = shown) -> str:
+    """List things as `listed` does, each on an indented line of its own."""
+    line = "\n  "
+    return line + listed(items, show, line)

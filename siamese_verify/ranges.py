@@ -84,6 +84,7 @@ def _values(array: Any) -> npt.NDArray[Any] | None:
         return None
     try:
         return np.asarray(array)
+    # While a graph is traced: TensorFlow, torch, JAX and Keras's symbolic tensors, in this order.
     except (NotImplementedError, RuntimeError, TypeError, ValueError):
         return None
 

@@ -11,11 +11,10 @@ from siamese_verify.data.samples import Sample, SamplesByIdentity, group_by_iden
 from siamese_verify.data.scanning import (
     IMAGE_SUFFIXES,
     FolderWarning,
-    listed_names,
     scan_folders,
 )
 from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
+from siamese_verify.messages import listed, listed_in_lines, shown
 from siamese_verify.names import normalized
 from siamese_verify.user_warnings import warn_user
 
@@ -57,7 +56,7 @@ def _scan(images_root: PathLike, wanted: set[str] | None) -> SamplesByIdentity:
         _check_all_found(found, wanted, str(passed_over))
     elif not found:
         raise FileNotFoundError(
-            f"There is no folder with an image file. {passed_over}The root must hold one folder "
+            f"The root holds no folder with an image file. {passed_over}It must hold one folder "
             f"for each identity, with files that end in {', '.join(IMAGE_SUFFIXES)}. "
             f"Received: images_root={shown(images_root)}"
         )
@@ -76,7 +75,7 @@ def _check_all_found(found: SamplesByIdentity, wanted: set[str], passed_over: st
         raise FileNotFoundError(
             f"{len(missing):,} of the {len(wanted):,} `identities` have no image. {passed_over}"
             "Correct their names, or leave them out. "
-            f"Received: {listed_names(missing)} among identities"
+            f"Received: {listed(missing)} among identities"
         )
 
 
@@ -98,15 +97,8 @@ def locate_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path]
         FileNotFoundError: If files are missing. Lists the first ten.
     """
     located = find_files(images_root, samples)
-    missing = [sample for sample, file in zip(samples, located, strict=True) if file is None]
-    if missing:
-        listed = "".join(f"\n  {shown(path_below(images_root, sample))}" for sample in missing[:10])
-        more = f"\n  and {len(missing) - 10:,} more" if len(missing) > 10 else ""
-        raise FileNotFoundError(
-            f"{len(missing):,} of {len(samples):,} images are missing:{listed}{more}\n"
-            "`images_root` must be the folder that the samples' paths start from. "
-            f"Received: images_root={shown(images_root)}"
-        )
+    if problem := describe_missing(images_root, samples, located):
+        raise FileNotFoundError(problem)
     return [file for file in located if file is not None]
 
 
@@ -118,6 +110,21 @@ def find_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path | 
         path if os.path.isfile(path) else search.find(PurePath(sample.path))
         for path, sample in zip(wanted, samples, strict=True)
     ]
+
+
+def describe_missing(
+    images_root: PathLike, samples: Sequence[Sample], located: Sequence[Path | None]
+) -> str:
+    """Describe the samples whose file `find_files` has not found. Empty if there is none."""
+    missing = [sample for sample, file in zip(samples, located, strict=True) if file is None]
+    if not missing:
+        return ""
+    paths = listed_in_lines(missing, lambda sample: shown(path_below(images_root, sample)))
+    return (
+        f"{len(missing):,} of {len(samples):,} images are missing:{paths}\n"
+        "`images_root` must be the folder that the samples' paths start from. "
+        f"Received: images_root={shown(images_root)}"
+    )
 
 
 def path_below(images_root: PathLike, sample: Sample) -> Path:

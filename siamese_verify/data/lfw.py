@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
 from siamese_verify.files import PathLike, without_waiting
-from siamese_verify.messages import shown
+from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.names import normalized
 from siamese_verify.user_warnings import warn_user
 
@@ -191,13 +191,13 @@ def _report_problems(path: PathLike, pairs: list[tuple[int, Pair]]) -> None:
         elif first != number:
             problems.append((f"lines {first} and {number}", "are listed twice", pair))
     if problems:
-        more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
-        listed = "".join(
-            f"\n  {lines}: {shown(pair.left.path)} and {shown(pair.right.path)} {problem}"
-            for lines, problem, pair in problems[:10]
-        )
         warn_user(
-            f"{shown(path)} holds {len(problems)} questionable pairs, which distort "
-            f"training and figures. Correct or remove them:{listed}{more}",
+            f"{shown(path)} holds {len(problems)} questionable pairs, which distort training and "
+            f"figures. Correct or remove them:{listed_in_lines(problems, _describe)}",
             PairListWarning,
         )
+
+
+def _describe(problem: tuple[str, str, Pair]) -> str:
+    lines, what, pair = problem
+    return f"{lines}: {shown(pair.left.path)} and {shown(pair.right.path)} {what}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from siamese_verify.data.samples import Sample, SamplesByIdentity
 from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
+from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
@@ -68,14 +68,7 @@ class PassedOver:
             return ""
         n = len(self.identities)
         have = "1 identity has" if n == 1 else f"{n:,} identities have"
-        return f"{have} no image: {listed_names(self.identities)}. "
-
-
-def listed_names(names: Collection[str]) -> str:
-    """List the first names of many for a message, with the number of the others."""
-    first = [shown(name) for _, name in zip(range(_MOST_LISTED), names, strict=False)]
-    more = [f"and {len(names) - len(first):,} more"] if len(names) > len(first) else []
-    return ", ".join(first + more)
+        return f"{have} no image: {listed(self.identities)}. "
 
 
 def scan_folders(
