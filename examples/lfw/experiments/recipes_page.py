@@ -183,9 +183,9 @@ deep-funneled. `train.py --download` fetches the funneled images, so its figures
 
 These runs decoded images by a faster, inexact cosine transform, up to 7 of 255 levels from the
 [exact one](images.md) of today. With today's pixels, `train.py --data lfw --recipe restricted`
-(seed 0) prints accuracy 0.848, AUC 0.933 and EER 0.142. These runs had 0.853, 0.936 and 0.132, which
-lie within the 95% intervals that it prints: 0.824 to 0.870, 0.915 to 0.948 and 0.121 to 0.166.
-`unrestricted` and `report` were not trained again."""
+prints accuracy 0.848 [0.824, 0.870], AUC 0.933 [0.915, 0.948] and EER 0.142 [0.121, 0.166]. The
+same seed had 0.853, 0.936 and 0.132 here, which lie within these 95% intervals. `unrestricted` and
+`report` were not trained again."""
 
 _PICTURE = """\
 ![ROC curves of the recipes, seed 0, and accuracy by number of people](images/lfw-recipes.svg)"""
