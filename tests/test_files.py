@@ -55,12 +55,14 @@ def test_a_file_is_on_the_disk_before_it_replaces_the_old_one_and_its_folder_aft
 
 
 WRITER = """
-import sys, time
+import signal, sys, time
 from siamese_verify.files import replacing
+# A shell in the background lets its processes ignore the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with replacing(sys.argv[1]) as unfinished:
     unfinished.write_bytes(bytes(1000))
     print("writing", flush=True)
-    time.sleep(600)
+    time.sleep(60)
 """
 
 
