@@ -11,6 +11,8 @@ from siamese_verify.evaluation.comparison import compare_evaluations as compare_
 from siamese_verify.evaluation.folds import evaluate_folds as evaluate_folds
 from siamese_verify.evaluation.report import evaluate_scores as evaluate_scores
 from siamese_verify.evaluation.thresholds import choose_threshold as choose_threshold
+from siamese_verify.layers.backbone import BackboneTower as BackboneTower
+from siamese_verify.layers.backbone import backbone as backbone
 from siamese_verify.layers.blocks import ConvBlock as ConvBlock
 from siamese_verify.layers.blocks import ResidualBlock as ResidualBlock
 from siamese_verify.layers.classifier import CosineClassifier as CosineClassifier
@@ -20,6 +22,7 @@ from siamese_verify.layers.heads.cosine import CosineHead as CosineHead
 from siamese_verify.layers.heads.cosine import SigmoidCosineHead as SigmoidCosineHead
 from siamese_verify.layers.heads.euclidean import EuclideanHead as EuclideanHead
 from siamese_verify.layers.heads.weighted_l1 import WeightedL1Head as WeightedL1Head
+from siamese_verify.layers.input_range import InputRange as InputRange
 from siamese_verify.layers.multi_crop import MultiCropTower as MultiCropTower
 from siamese_verify.layers.tower import ConvTower as ConvTower
 from siamese_verify.model import SiameseModel as SiameseModel
@@ -28,6 +31,7 @@ from siamese_verify.scoring import score_matrix as score_matrix
 from siamese_verify.scoring import score_pairs as score_pairs
 from siamese_verify.training.averages import averaged_weights as averaged_weights
 from siamese_verify.training.averages import recompute_batch_norm as recompute_batch_norm
+from siamese_verify.training.backbone_adam import BackboneAdam as BackboneAdam
 from siamese_verify.training.callbacks.averaged_weights import AveragedWeights as AveragedWeights
 from siamese_verify.training.callbacks.epoch_seconds import EpochSeconds as EpochSeconds
 from siamese_verify.training.callbacks.koch2015_schedule import Koch2015Schedule as Koch2015Schedule

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from keras import ops
 
 from siamese_verify.data.preprocessing import check_pixels
+from siamese_verify.layers.backbone import BackboneTower
 from siamese_verify.layers.tower import ConvTower
 from siamese_verify.messages import shown
 from siamese_verify.tensors import Tensor
@@ -183,8 +184,10 @@ def warn_of_equal_embeddings(
 
 
 def _is_own(tower: keras.layers.Layer) -> bool:
-    """Tell whether a tower is a `ConvTower` or wraps one, which is made for [0, 1]."""
-    return isinstance(tower, ConvTower) or any(map(_is_own, getattr(tower, "layers", ())))
+    """Tell whether a tower is one of ours or wraps one, which are made for [0, 1]."""
+    return isinstance(tower, (BackboneTower, ConvTower)) or any(
+        map(_is_own, getattr(tower, "layers", ()))
+    )
 
 
 def _spread(vectors: npt.NDArray[Any]) -> float:

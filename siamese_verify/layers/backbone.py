@@ -1,0 +1,262 @@
+"""`BackboneTower` and `backbone`: a pretrained network as a tower, in the range that it needs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+from typing_extensions import override
+
+from siamese_verify.checks import is_whole_number, whole_number
+from siamese_verify.layers.input_range import InputRange
+from siamese_verify.messages import shown
+
+# With the 0.999 of MobileNetV3, the averages of a network that starts at random need thousands of
+# steps. Until then, the network that is measured is not the one that is trained.
+_LARGEST_MOMENTUM = 0.9
+
+
+@keras.saving.register_keras_serializable(package="siamese_verify")
+class BackboneTower(keras.Model):
+    """Tower that is made of a pretrained network, a pooling and an embedding.
+
+    `backbone` makes one from a name. Make one yourself for a network of your own.
+
+    A frozen network keeps all its weights, so that only the embedding learns. Batch norm of a
+    pretrained network runs in inference mode for good. A small batch would spoil its averages.
+    After `freeze` or `unfreeze`, call `compile` again, as after any change of `trainable` in Keras.
+
+    Args:
+        network: Built Keras model that returns feature maps `(batch, height, width, channels)`,
+            tokens `(batch, tokens, channels)` or vectors. Maps and tokens are averaged.
+        input_range: Layer that brings images in [0, 1] to the range that the network needs.
+        embedding_size: Size of the embedding, made by a dense layer. By default the embedding is
+            the average itself.
+        channels: 3 (RGB), or 1 (grey) for a network of grey images that are repeated three times.
+        is_pretrained: Whether the network has been trained, so that its batch norm stays as it is.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
+
+    Attributes:
+        network: The network, whose variables `BackboneAdam` changes at a lower rate.
+
+    Input shape:
+        `(batch, height, width, channels)`, floats in [0, 1].
+
+    Output shape:
+        `(batch, size)`, float32.
+
+    Raises:
+        ValueError: If the network has another input or output than described, or an argument is
+            out of range.
+
+    Examples:
+        >>> network = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(8, 3)])
+        >>> tower = BackboneTower(network, InputRange(scale=2.0, offset=-1.0), embedding_size=32)
+        >>> tower.input_shape, tower.output_shape
+        ((None, 16, 16, 3), (None, 32))
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        input_range: InputRange,
+        embedding_size: int | None = None,
+        *,
+        channels: int = 3,
+        is_pretrained: bool = True,
+        **kwargs: Any,
+    ):
+        height, width = _checked_size(network, channels)
+        images = keras.Input((height, width, channels), name="image")
+        x = ops.repeat(images, 3, axis=-1) if channels == 1 else images
+        x = _pooled(network, network(input_range(x)))
+        if embedding_size is not None:
+            embedding_size = whole_number("embedding_size", embedding_size)
+            x = keras.layers.Dense(embedding_size, name="embedding")(x)
+        float32 = keras.layers.Activation("linear", dtype="float32", name="float32")
+        super().__init__(images, float32(x), **kwargs)
+        self.network, self.input_range = network, input_range
+        self._settings = {
+            "embedding_size": embedding_size,
+            "channels": channels,
+            "is_pretrained": bool(is_pretrained),
+        }
+        for variable in network.variables:
+            variable.is_of_backbone = True
+
+    def freeze(self) -> Self:
+        """Keep all weights of the network. Call `compile` afterwards.
+
+        Returns:
+            The tower itself.
+        """
+        self.network.trainable = False
+        return self
+
+    def unfreeze(self) -> Self:
+        """Let the network learn, except for the batch norm of a pretrained one. Then `compile`.
+
+        Train it with a low learning rate, such as `BackboneAdam` uses. Otherwise the first steps
+        destroy what the network knows.
+
+        Returns:
+            The tower itself.
+        """
+        self.network.trainable = True
+        if self._settings["is_pretrained"]:
+            for layer in _batch_norms(self.network):
+                layer.trainable = False
+        return self
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        parts = {"network": self.network, "input_range": self.input_range}
+        saved = {n: keras.saving.serialize_keras_object(part) for n, part in parts.items()}
+        return {"name": self.name, **saved, **self._settings}
+
+    @classmethod
+    @override
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("network", "input_range")
+        }
+        return cls(**{**config, **parts})
+
+
+def backbone(
+    name: str,
+    *,
+    weights: str | None = "imagenet",
+    image_size: tuple[int, int] = (224, 224),
+    channels: int = 3,
+    embedding_size: int | None = None,
+) -> BackboneTower:
+    """Make a tower from a network of `keras.applications`, or of KerasHub where it is installed.
+
+    The tower brings images from [0, 1] to the range that the network was trained with. A network
+    with weights starts frozen: train the embedding first, then call `unfreeze`. A network without
+    weights learns from the start, with averages of batch norm that follow within a short training
+    (momentum 0.9, where MobileNetV3 has 0.999).
+
+    Args:
+        name: Name of a class in `keras.applications`, such as `"MobileNetV3Small"`. Otherwise a
+            preset of `keras_hub.models.Backbone`, or the path of a folder that holds one.
+        weights: `"imagenet"`, the path of a file of weights, or None for random weights. A preset
+            has its own weights, which are used unless this is None.
+        image_size: Height and width of an image. A preset may fix its own.
+        channels: 3 (RGB), or 1 (grey), whose images are repeated three times.
+        embedding_size: Size of the embedding, made by a new dense layer. By default the embedding
+            is the average of the features. With `freeze`, only this layer learns.
+
+    Returns:
+        A `BackboneTower`, for `SiameseModel` or `Verifier`.
+
+    Raises:
+        ValueError: If the name is not known, or an argument is out of range.
+        ImportError: If the name is not in `keras.applications`, and KerasHub is not installed.
+        OSError: If weights cannot be fetched or read.
+
+    Examples:
+        >>> tower = backbone("MobileNetV3Small", weights=None, image_size=(32, 32))
+        >>> tower.output_shape
+        (None, 576)
+        >>> verifier = Verifier(tower, Preprocessing((32, 32), channels=3), head=CosineHead())
+
+    Reference:
+        Ioffe, Szegedy, "Batch Normalization", 2015, section 3.1 (averages for inference).
+    """
+    height, width = _checked_image_size(image_size)
+    application = getattr(keras.applications, name, None) if name[:1].isupper() else None
+    if application is None:
+        network, input_range = _from_preset(name, weights is not None, (height, width))
+    else:
+        network = application(include_top=False, weights=weights, input_shape=(height, width, 3))
+        input_range = _probed_range(inspect.getmodule(application).preprocess_input)  # type: ignore[union-attr]
+    tower = BackboneTower(
+        network,
+        input_range,
+        embedding_size,
+        channels=channels,
+        is_pretrained=weights is not None,
+    )
+    if weights is not None:
+        return tower.freeze()
+    for layer in _batch_norms(network):
+        layer.momentum = min(layer.momentum, _LARGEST_MOMENTUM)
+    return tower
+
+
+def _probed_range(preprocess_input: Callable[[Any], Any]) -> InputRange:
+    """Read from its results what `preprocess_input` of an application does to a pixel."""
+    black, red, white = (
+        np.ravel(preprocess_input(np.array([[[pixel]]], np.float32)))
+        for pixel in ((0, 0, 0), (255, 0, 0), (255, 255, 255))
+    )
+    scale, offset = white - black, black
+    return InputRange(scale.tolist(), offset.tolist(), is_bgr=bool(red[0] == black[0]))
+
+
+def _from_preset(
+    name: str, has_weights: bool, image_size: tuple[int, int]
+) -> tuple[keras.Model, InputRange]:
+    try:
+        hub = importlib.import_module("keras_hub")
+    except ImportError as error:
+        raise ImportError(
+            f"{shown(repr(name))} is not a class of keras.applications, and KerasHub, which may "
+            "have such a preset, is not installed. Correct the name, or pip install keras-hub. "
+            f"Received: name={shown(repr(name))}"
+        ) from error
+    size = {"image_shape": (*image_size, 3)}
+    network = hub.models.Backbone.from_preset(name, load_weights=has_weights, **size)
+    converter = hub.layers.ImageConverter.from_preset(name)
+    scale = 1.0 if converter.scale is None else np.ravel(converter.scale)
+    offset = 0.0 if converter.offset is None else np.ravel(converter.offset)
+    return network, InputRange((np.multiply(scale, 255)).tolist(), np.asarray(offset).tolist())
+
+
+def _batch_norms(network: keras.Model) -> list[keras.layers.BatchNormalization]:
+    layers = network._flatten_layers()
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def _pooled(network: keras.Model, features: Any) -> Any:
+    rank = len(features.shape)
+    if rank not in (2, 3, 4):
+        raise ValueError(
+            "`network` must return maps, tokens or vectors for each image. "
+            f"Received: {shown(repr(network.name))} with the output shape {features.shape}"
+        )
+    pooling = {3: keras.layers.GlobalAveragePooling1D, 4: keras.layers.GlobalAveragePooling2D}
+    return pooling[rank](name="pooling")(features) if rank in pooling else features
+
+
+def _checked_size(network: keras.Model, channels: int) -> tuple[int, int]:
+    shape = getattr(network, "input_shape", None)
+    if not (isinstance(shape, tuple) and len(shape) == 4 and shape[-1] == 3):
+        raise ValueError(
+            "`network` must be a built model of RGB images (batch, height, width, 3). "
+            f"Received: network of input shape {shape}"
+        )
+    if channels not in (1, 3):
+        raise ValueError(f"`channels` must be 1 or 3. Received: channels={shown(repr(channels))}")
+    return shape[1], shape[2]
+
+
+def _checked_image_size(image_size: Any) -> tuple[int, int]:
+    if not (
+        isinstance(image_size, (tuple, list))
+        and len(image_size) == 2
+        and all(map(is_whole_number, image_size))
+    ):
+        raise ValueError(
+            "`image_size` must be a height and a width of at least 1 pixel, whole numbers. "
+            f"Received: image_size={shown(repr(image_size))}"
+        )
+    return int(image_size[0]), int(image_size[1])
