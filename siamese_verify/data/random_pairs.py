@@ -135,15 +135,15 @@ def _distinct(
     if len(group) <= _FEW:
         chosen = np.flatnonzero(shares)
         wanted = zip(capacities[chosen].tolist(), shares[chosen].tolist(), strict=True)
-        ranks = [rng.choice(capacity, share, replace=False) for capacity, share in wanted]
-        return group, np.concatenate([np.empty(0, np.int64), *ranks])
+        drawn = [rng.choice(capacity, share, replace=False) for capacity, share in wanted]
+        return group, np.concatenate([np.empty(0, np.int64), *drawn])
     # Where more than half are wanted, the others are drawn, and left out.
     is_most = shares > capacities // 2
-    drawn = _reject(capacities, np.where(is_most, capacities - shares, shares), rng)
+    without_repeats = _reject(capacities, np.where(is_most, capacities - shares, shares), rng)
     starts, n_listed = _starts(capacities), np.where(is_most, capacities, 0)
     every = np.arange(n_listed.sum()) + np.repeat(starts - _starts(n_listed), n_listed)
     # Two sorted lists, of which the second holds each draw that is to be left out.
-    ranks = np.setxor1d(drawn, every, assume_unique=True)
+    ranks = np.setxor1d(without_repeats, every, assume_unique=True)
     return group, ranks - starts[group]
 
 
