@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -117,6 +116,8 @@ def _decode_into(
 
 
 def _is_for_graph(contents: bytes, path: PathLike, preprocessing: Preprocessing) -> bool:
+    if preprocessing.align is not None:
+        return False
     header = upright_jpeg(contents, os.fspath(path), preprocessing.max_pixels)
     height, width = preprocessing.center_crop or (0, 0)
     return header is not None and header.height >= height and header.width >= width
@@ -145,7 +146,7 @@ def _fingerprint(paths: Sequence[PathLike], preprocessing: Preprocessing) -> str
     def digest(path: PathLike) -> bytes:
         return hashlib.sha256(read_image_file(path, preprocessing)).digest()
 
-    settings = [DECODING, tf.__version__, dataclasses.asdict(preprocessing)]
+    settings = [DECODING, tf.__version__, preprocessing.to_dict()]
     everything = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     with ThreadPoolExecutor() as pool:
         for part in pool.map(digest, paths):
