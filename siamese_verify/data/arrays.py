@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from siamese_verify.data.linking import lowest_linked
-from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, check_pixels
 from siamese_verify.data.reading import read_image
-from siamese_verify.data.samples import Pair, Sample
 from siamese_verify.messages import shown
 
 Indices = npt.NDArray[np.int64]
@@ -105,18 +102,6 @@ def names_of(identities: Any, n_images: int) -> list[str]:
             f"Received: {len(names):,} identities for {n_images:,} images"
         )
     return names
-
-
-def pair_list(
-    samples: Sequence[Sample],
-    indices: Indices,
-    labels: Labels,
-    folds: npt.ArrayLike | None,
-    groups: Sequence[str] | None,
-) -> PairList:
-    """Make the list of pairs of samples."""
-    rows = zip(indices.tolist(), labels.tolist(), strict=True)
-    return PairList((Pair(samples[a], samples[b], label) for (a, b), label in rows), folds)
 
 
 def _both_sides(images: Any, identities: Any) -> tuple[Any, Indices, Any]:

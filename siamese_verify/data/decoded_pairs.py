@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
@@ -51,16 +50,16 @@ class DecodedPairs:
         images, rows, skipped = load_samples(
             samples, images_root, preprocessing, cache, on_error, verbose
         )
-        row = dict(zip(samples, rows.tolist(), strict=True))
         if skipped:
-            pairs = _without_skipped(pairs, row, skipped, len(samples))
+            pairs = _without_skipped(pairs, rows[pairs.indices] >= 0, skipped)
+        row = dict(zip(samples.paths, rows.tolist(), strict=True))
         self._set(pairs, images, row, preprocessing, skipped)
 
     def _set(
         self,
         pairs: PairList,
         images: Images,
-        rows: dict[Sample, int],
+        rows: dict[str, int],
         preprocessing: Preprocessing,
         skipped: tuple[Skipped, ...] = (),
         training_identities: frozenset[str] | None = None,
@@ -72,17 +71,17 @@ class DecodedPairs:
         self._set_pairs(pairs)
 
     def _set_pairs(self, pairs: PairList) -> None:
-        rows = self._rows
         self.pairs = pairs
         self.labels = pairs.labels
-        self.indices: Indices = np.array([(rows[p.left], rows[p.right]) for p in pairs], np.int64)
+        rows = [self._rows[path] for path in pairs.samples.paths]
+        self.indices: Indices = np.array(rows, np.int64)[pairs.indices]
 
     @classmethod
     def of_images(
         cls,
         pairs: PairList,
         images: Images,
-        rows: dict[Sample, int],
+        rows: dict[str, int],
         preprocessing: Preprocessing,
         *,
         training_identities: frozenset[str] | None = None,
@@ -93,7 +92,7 @@ class DecodedPairs:
         Args:
             pairs: The pairs.
             images: uint8 images `(n, height, width, channels)`.
-            rows: Row of each sample in `images`.
+            rows: Row in `images` of the sample of each path.
             preprocessing: Preprocessing of the images.
             training_identities: Identities that a model is trained on.
             has_identities: Whether the identities of the samples are known.
@@ -153,8 +152,8 @@ class DecodedPairs:
             images, labels, indices, identities, preprocessing
         )
         samples = [Sample(str(row), name) for row, name in enumerate(names)]
-        pairs = arrays.pair_list(samples, chosen, all_labels, folds, groups)
-        rows = {sample: row for row, sample in enumerate(samples)}
+        pairs = PairList.from_columns(samples, chosen, all_labels, folds, groups)
+        rows = {sample.path: row for row, sample in enumerate(samples)}
         return cls.of_images(pairs, pixels, rows, made, has_identities=identities is not None)
 
     @classmethod
@@ -246,12 +245,13 @@ class DecodedPairs:
 
     def distinct_images(self) -> tuple[Images, list[Sample]]:
         """Return the images of these pairs, each once: their pixels and their samples."""
-        rows = np.unique(self.indices)
-        samples = {row: sample for sample, row in self._rows.items()}
+        samples = self.pairs.samples
+        # Two spellings of a path can lead to one image.
+        rows, places = np.unique([self._rows[path] for path in samples.paths], return_index=True)
         images = self.images
         if len(rows) < len(images):
             images = images.take(rows) if isinstance(images, StoredImages) else images[rows]
-        return images, [samples[row] for row in rows.tolist()]
+        return images, [samples[place] for place in places.tolist()]
 
     def write_skipped(self, path: PathLike) -> None:
         """Write the images that were left out as a CSV table with the columns path and reason."""
@@ -267,20 +267,30 @@ def check_pair_list(pairs: PairList) -> None:
 
 
 def _without_skipped(
-    pairs: PairList, rows: dict[Sample, int], skipped: Sequence[Skipped], n_samples: int
+    pairs: PairList, is_good: npt.NDArray[np.bool_], skipped: Sequence[Skipped]
 ) -> PairList:
-    """Leave out the pairs of images that were skipped, and warn of it."""
-    is_kept = [rows[pair.left] >= 0 and rows[pair.right] >= 0 for pair in pairs]
-    kept = PairList(
-        itertools.compress(pairs, is_kept),
-        None if pairs.folds is None else pairs.folds[is_kept],
-    )
+    """Leave out the pairs of images that were skipped, and warn of it.
+
+    Args:
+        pairs: The pairs.
+        is_good: Whether each image of each pair can be used, `(n, 2)`.
+        skipped: The images that were skipped.
+    """
+    kept = np.flatnonzero(is_good.all(axis=1))
     warn_of_skipped(
-        skipped, n_samples, f", and with them {len(pairs) - len(kept):,} of {len(pairs):,} pairs"
+        skipped,
+        len(pairs.samples),
+        f", and with them {len(pairs) - len(kept):,} of {len(pairs):,} pairs",
     )
     if not len(kept):
         raise ValueError(
             "No pair is left without the images that are missing or cannot be read. "
-            f"Received: {len(skipped):,} such images among {n_samples:,}"
+            f"Received: {len(skipped):,} such images among {len(pairs.samples):,}"
         )
-    return kept
+    return PairList.from_columns(
+        pairs.samples,
+        pairs.indices[kept],
+        pairs.labels[kept],
+        None if pairs.folds is None else pairs.folds[kept],
+        None if pairs.groups is None else pairs.groups[kept],
+    )

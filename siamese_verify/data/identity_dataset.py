@@ -247,7 +247,7 @@ class IdentityDataset:
             PairDataset(PairList(6 same, 6 different), image_size=(16, 16))
         """
         drawn = PairList.sample(self.samples, size, seed=seed, **kwargs)
-        rows = {sample: row for row, sample in enumerate(self.samples)}
+        rows = {sample.path: row for row, sample in enumerate(self.samples)}
         return PairDataset.of_images(
             drawn,
             self.images,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -268,6 +267,8 @@ def _decode(
 
 
 def _is_for_graph(contents: bytes, path: PathLike, preprocessing: Preprocessing) -> bool:
+    if preprocessing.align is not None:
+        return False
     header = upright_jpeg(contents, os.fspath(path), preprocessing.max_pixels)
     height, width = preprocessing.center_crop or (0, 0)
     return header is not None and header.height >= height and header.width >= width
@@ -285,7 +286,7 @@ def _check_size(keys: Keys, image_bytes: int, cache: ImageCache) -> None:
 
 def _digest_settings(preprocessing: Preprocessing) -> str:
     """Compute a digest of everything that the pixels depend on, except the file."""
-    settings = [DECODING, tf.__version__, dataclasses.asdict(preprocessing)]
+    settings = [DECODING, tf.__version__, preprocessing.to_dict()]
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
