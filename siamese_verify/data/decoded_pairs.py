@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -116,7 +116,7 @@ class DecodedPairs:
         *,
         indices: npt.ArrayLike | None = None,
         identities: Any = None,
-        folds: npt.ArrayLike | None = None,
+        folds: Iterable[int] | None = None,
         groups: Sequence[str] | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> Self:
