@@ -122,12 +122,11 @@ class SegmentFile:
 
     def close(self) -> list[Segment]:
         """Close the file, and return the segments that it has got."""
-        with self._file:
-            if not self.end:
-                self.path.unlink(missing_ok=True)
-                return []
-            segments, _ = _read(self._file, self.path, self._shape)
-        return segments
+        if not self.end:
+            self.path.unlink(missing_ok=True)
+        # A mapping of this descriptor would keep the lock.
+        self._file.close()
+        return read_segments(self.path, self._shape)
 
 
 def _write(file: BinaryIO, part: bytes | memoryview) -> None:

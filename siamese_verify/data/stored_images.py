@@ -46,6 +46,9 @@ class StoredImages:
     def __iter__(self) -> Iterator[Pixels]:
         return (self[row] for row in range(len(self)))
 
+    def __repr__(self) -> str:
+        return f"StoredImages of shape {self.shape}"
+
     def __getitem__(self, index: Any) -> Pixels:
         """Gather the images that an index selects. An index of several axes copies all images."""
         if isinstance(index, tuple):
