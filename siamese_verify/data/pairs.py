@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from siamese_verify.data import lfw, lfw_writing, sampling, splitting
-from siamese_verify.data.folders import samples_by_identity
-from siamese_verify.data.pair_sequence import PairSequence
-from siamese_verify.data.samples import Sample
+from siamese_verify.data import lfw, lfw_writing, splitting, table_writing, tables
+from siamese_verify.data.drawn_pairs import DrawnPairs
 from siamese_verify.files import PathLike, replacing
 
 
-class PairList(PairSequence):
+class PairList(DrawnPairs):
     """An immutable list of pairs of images.
 
     Lists are joined with `+`, and a slice is a list too. Neither keeps folds, since folds describe
@@ -96,52 +94,86 @@ class PairList(PairSequence):
             unfinished.write_bytes(text.encode())
 
     @classmethod
-    def sample(
+    def from_table(
         cls,
-        source: PathLike | Iterable[Sample],
-        size: int | None = None,
+        source: Any,
         *,
-        identities: Iterable[str] | None = None,
-        n_folds: int | None = None,
-        seed: int = 0,
+        left: str = "left",
+        right: str = "right",
+        label: str = "label",
+        left_identity: str = "left_identity",
+        right_identity: str = "right_identity",
+        fold: str = "fold",
+        group: str = "group",
+        root: PathLike | Sequence[PathLike] | None = None,
     ) -> PairList:
-        """Draw pairs at random from images: half same, half different, none twice.
+        """Read pairs from a table, in any layout of folders.
 
-        The same pairs are spread over the identities as evenly as their images allow. The two
-        identities of each different pair are drawn at random, whatever their numbers of images.
+        A label is 1, true, same or genuine, or 0, false, different or impostor, in any case. An
+        identity is any text, kept as written and in Unicode's composed form (NFC).
+
+        The columns of identities, folds and groups may be absent. Without identities, images that
+        same pairs link are one identity, which is named after its first image.
 
         Args:
-            source: Folder that holds one folder of images for each identity, or the samples.
-            size: Number of pairs, even. By default as many as possible, but at most two pairs for
-                each image.
-            identities: Names of the identities to draw from, in any form of Unicode. By default
-                all.
-            n_folds: Number of folds, for `evaluate_folds`. Each identity is in one fold only, and
-                each fold has equally many pairs. By default the list has no folds.
-            seed: Seed of the draws. The same seed and images result in the same pairs.
+            source: Path of a .csv, .tsv, .jsonl or .parquet file, a DataFrame of pandas or polars,
+                or a mapping from names to columns.
+            left: Name of the column of left paths.
+            right: Name of the column of right paths.
+            label: Name of the column of labels.
+            left_identity: Name of the column of the left images' identities.
+            right_identity: Name of the column of the right images' identities.
+            fold: Name of the column of folds, whole numbers from 0.
+            group: Name of the column of groups, such as "skilled" and "random" forgeries.
+            root: Folder that is joined before the paths, or one folder for the left and one for
+                the right paths.
 
         Returns:
-            The same pairs, then the different pairs, of one fold after another.
+            The pairs in the order of the table.
 
         Raises:
-            ValueError: If `size` is not possible, or two samples have the same path.
-            TypeError: If `identities` is one name, or `source` holds something other than samples.
-            FileNotFoundError: If the folder, or one of `identities`, has no image.
+            TableError: If the table is not as described. Names the file, the line or row, and the
+                column.
+            ImportError: If a Parquet file needs pyarrow, which is not installed.
 
         Warns:
-            FolderWarning: If files or folders are passed over. Tells how many of each kind.
+            PairListWarning: If pairs are listed twice, contradict each other, or compare an image
+                with itself.
 
         Examples:
-            >>> samples = [Sample(f"scans/{i}.png", f"writer {i % 8}") for i in range(24)]
-            >>> pairs = PairList.sample(samples, 16, n_folds=4)
-            >>> pairs, pairs.folds.tolist()
-            (PairList(8 same, 8 different), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
+            >>> table = {"left": ["1.png", "1.png"], "right": ["2.png", "3.png"], "label": [1, 0]}
+            >>> pairs = PairList.from_table(table)
+            >>> pairs, pairs.identities
+            (PairList(1 same, 1 different), ('1.png', '3.png'))
         """
-        found = samples_by_identity(source, identities)
-        if n_folds is None:
-            return cls(sampling.draw_pairs(found, size, np.random.default_rng(seed)))
-        drawn = sampling.draw_folds(found, size, n_folds, seed)
-        return cls(drawn, np.repeat(np.arange(n_folds), len(drawn) // n_folds))
+        optional = {
+            "left_identity": left_identity,
+            "right_identity": right_identity,
+            "fold": fold,
+            "group": group,
+        }
+        made = cls.__new__(cls)
+        made._set(*tables.read_pairs(source, (left, right, label), optional, root))
+        return made
+
+    def to_table(self, path: PathLike) -> None:
+        """Write the list as a table, so that `from_table` reads an equal list.
+
+        Args:
+            path: Path of a .csv, .tsv, .jsonl or .parquet file, which is replaced only when the new
+                one is complete.
+
+        Raises:
+            ValueError: If the list is empty, or a table cannot hold a path or a name.
+            ImportError: If a Parquet file needs pyarrow, which is not installed.
+
+        Examples:
+            >>> table = {"left": ["1.png", "1.png"], "right": ["2.png", "3.png"], "label": [1, 0]}
+            >>> PairList.from_table(table).to_table("pairs.csv")
+            >>> PairList.from_table("pairs.csv") == PairList.from_table(table)
+            True
+        """
+        table_writing.write_pairs(self, path)
 
     def split(
         self, fraction: float, *, seed: int = 0, by: Literal["pair", "identity"] = "pair"
@@ -173,7 +205,7 @@ class PairList(PairSequence):
             (17, 3)
         """
         rest, part = splitting.split(self, fraction, by, np.random.default_rng(seed))
-        return PairList(rest), PairList(part)
+        return self._take(rest), self._take(part)
 
     def in_folds(self, n_folds: int, *, seed: int = 0) -> PairList:
         """Divide the list into folds for `evaluate_folds`, with no identity in two folds.
@@ -201,6 +233,4 @@ class PairList(PairSequence):
             >>> PairList(same).in_folds(2).folds.tolist()
             [0, 0, 1, 1]
         """
-        folds = splitting.into_folds(self, n_folds, np.random.default_rng(seed))
-        numbers = np.repeat(np.arange(n_folds), [len(fold) for fold in folds])
-        return PairList((pair for fold in folds for pair in fold), numbers)
+        return self._take(*splitting.into_folds(self, n_folds, np.random.default_rng(seed)))
