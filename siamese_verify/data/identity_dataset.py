@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
-from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.batching import Indices, Labels, stream
 from siamese_verify.data.folders import locate_files, samples_by_identity
+from siamese_verify.data.own_augmentation import Augment
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.samples import Sample, group_by_identity
 from siamese_verify.data.store import load_images
@@ -122,7 +122,7 @@ class IdentityDataset:
         batch_size: int,
         shuffle: bool = False,
         seed: int = 0,
-        augment: bool | Augmentation = False,
+        augment: Augment = False,
         *,
         per_identity: int | None = None,
         initial_epoch: int = 0,
@@ -138,7 +138,8 @@ class IdentityDataset:
             batch_size: Number of images in a batch. The last batch may be smaller.
             shuffle: Whether each epoch has its own random order.
             seed: Seed of order, draws and augmentation. The same seed results in the same epochs.
-            augment: True for `Augmentation()`, or an augmentation of your own, for training only.
+            augment: True for `Augmentation()`. Also an `Augmentation`, a Keras layer or a function of
+                your own (see `docs/images.md`). For training only.
                 Repeated images are changed differently.
             per_identity: Number of images of each identity, at least 2, a divisor of `batch_size`.
             initial_epoch: Epoch of the first iteration, as in `fit`, so that a resumed run has the
