@@ -138,8 +138,8 @@ class IdentityDataset:
             batch_size: Number of images in a batch. The last batch may be smaller.
             shuffle: Whether each epoch has its own random order.
             seed: Seed of order, draws and augmentation. The same seed results in the same epochs.
-            augment: True for `Augmentation()`. Also an `Augmentation`, a Keras layer or a function of
-                your own (see `docs/images.md`). For training only.
+            augment: True for `Augmentation()`, or an `Augmentation`, a Keras layer or a function
+                of your own (see `docs/images.md`). For training only.
                 Repeated images are changed differently.
             per_identity: Number of images of each identity, at least 2, a divisor of `batch_size`.
             initial_epoch: Epoch of the first iteration, as in `fit`, so that a resumed run has the

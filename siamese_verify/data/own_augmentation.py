@@ -90,8 +90,8 @@ class OwnAugmentation:
         # The comparison is false for NaN.
         if not (images.min() >= -_ROUNDING and images.max() <= 1 + _ROUNDING):
             raise ValueError(
-                "`augment` must return images in [0, 1], the range in which it gets them. Some "
-                "layers of Keras need value_range=(0, 1) for that. "
+                "`augment` must return images in [0, 1], the range in which it gets them. Clip "
+                "noise, and write value_range=(0, 1) for layers of Keras that have it. "
                 f"Received: values from {images.min()} to {images.max()} from {shown(self)}"
             )
         clipped: npt.NDArray[np.float32] = images.clip(0, 1)

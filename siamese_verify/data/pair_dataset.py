@@ -65,8 +65,8 @@ class PairDataset(DecodedPairs):
             batch_size: Number of pairs in a batch. The last batch may be smaller.
             shuffle: Whether each epoch has its own random order.
             seed: Seed of order and augmentation. The same seed results in the same epochs.
-            augment: True for `Augmentation()`. Also an `Augmentation`, a Keras layer or a function of
-                your own (see `docs/images.md`). For training only.
+            augment: True for `Augmentation()`, or an `Augmentation`, a Keras layer or a function
+                of your own (see `docs/images.md`). For training only.
                 Each image of a pair is changed on its own.
             buffer: Number of pairs among which to shuffle, as `tf.data` does. By default all are
                 shuffled. In LFW's order, same pairs first, a smaller buffer makes batches of

@@ -32,6 +32,7 @@ _NAMES = {
     rb".{4}ftyp(he[ivm][cxsm]|mif1|msf1)": "a HEIC",
     rb"\0{3}\x0cjP  |\xff\x4f\xff\x51": "a JPEG 2000",
     rb"RIFF.{4}WEBP": "a WebP",
+    rb"BM": "a BMP with a palette, masks or compression",
     rb"8BPS": "a Photoshop file",
     rb"qoif": "a QOI",
     rb"%!PS": "an EPS",
@@ -102,13 +103,16 @@ def _open(contents: bytes) -> Any:
         raise ValueError(_without_decoder(contents)) from None
     Image.init()
     reason = None
-    for name in Image.ID:
+    # Formats without a signature come last.
+    for name in sorted(Image.ID, key=lambda name: Image.OPEN[name][1] is None):
         factory, accept = Image.OPEN[name]
-        if name not in _NOT_DECODED and (accept is None or accept(contents[:16]) is True):
-            try:
+        try:
+            # A text says that Pillow was built without this format.
+            accepted = accept is None or accept(contents[:16])
+            if accepted and not isinstance(accepted, str) and name not in _NOT_DECODED:
                 return factory(io.BytesIO(contents), "")
-            except Exception as error:  # Each plugin raises its own types.
-                reason = reason or (accept and f"{name}: {error}")
+        except Exception as error:  # Each plugin raises its own types.
+            reason = reason or (accept and f"{name}: {error}")
     if contents[4:8] == b"ftyp":
         return _open_heic(contents)
     raise ValueError(reason or _without_decoder(contents))
