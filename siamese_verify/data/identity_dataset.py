@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from siamese_verify.checks import finite_number, is_whole_number, whole_number
 from siamese_verify.data import arrays
-from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.batching import Indices, Labels, stream
 from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.loading import Skipped, load_samples, warn_of_skipped, write_skipped
+from siamese_verify.data.own_augmentation import Augment
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Preprocessing
@@ -274,7 +274,7 @@ class IdentityDataset:
         batch_size: int,
         shuffle: bool = False,
         seed: int = 0,
-        augment: bool | Augmentation = False,
+        augment: Augment = False,
         *,
         per_identity: int | None = None,
         initial_epoch: int = 0,
@@ -290,7 +290,8 @@ class IdentityDataset:
             batch_size: Number of images in a batch. The last batch may be smaller.
             shuffle: Whether each epoch has its own random order.
             seed: Seed of order, draws and augmentation. The same seed results in the same epochs.
-            augment: True for `Augmentation()`, or an augmentation of your own, for training only.
+            augment: True for `Augmentation()`, or an `Augmentation`, a Keras layer or a function
+                of your own (see `docs/images.md`). For training only.
                 Repeated images are changed differently.
             per_identity: Number of images of each identity, at least 2, a divisor of `batch_size`.
             initial_epoch: Epoch of the first iteration, as in `fit`, so that a resumed run has the
