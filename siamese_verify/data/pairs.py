@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from siamese_verify.data import lfw, lfw_writing, sampling, splitting, table_writing, tables
-from siamese_verify.data.folders import samples_by_identity
-from siamese_verify.data.pair_sequence import PairSequence
-from siamese_verify.data.samples import Sample
+from siamese_verify.data import lfw, lfw_writing, splitting, table_writing, tables
+from siamese_verify.data.drawn_pairs import DrawnPairs
 from siamese_verify.files import PathLike, replacing
 
 
-class PairList(PairSequence):
+class PairList(DrawnPairs):
     """An immutable list of pairs of images.
 
     Lists are joined with `+`, and a slice is a list too. Neither keeps folds, since folds describe
@@ -176,54 +174,6 @@ class PairList(PairSequence):
             True
         """
         table_writing.write_pairs(self, path)
-
-    @classmethod
-    def sample(
-        cls,
-        source: PathLike | Iterable[Sample],
-        size: int | None = None,
-        *,
-        identities: Iterable[str] | None = None,
-        n_folds: int | None = None,
-        seed: int = 0,
-    ) -> PairList:
-        """Draw pairs at random from images: half same, half different, none twice.
-
-        The same pairs are spread over the identities as evenly as their images allow. The two
-        identities of each different pair are drawn at random, whatever their numbers of images.
-
-        Args:
-            source: Folder that holds one folder of images for each identity, or the samples.
-            size: Number of pairs, even. By default as many as possible, but at most two pairs for
-                each image.
-            identities: Names of the identities to draw from, in any form of Unicode. By default
-                all.
-            n_folds: Number of folds, for `evaluate_folds`. Each identity is in one fold only, and
-                each fold has equally many pairs. By default the list has no folds.
-            seed: Seed of the draws. The same seed and images result in the same pairs.
-
-        Returns:
-            The same pairs, then the different pairs, of one fold after another.
-
-        Raises:
-            ValueError: If `size` is not possible, or two samples have the same path.
-            TypeError: If `identities` is one name, or `source` holds something other than samples.
-            FileNotFoundError: If the folder, or one of `identities`, has no image.
-
-        Warns:
-            FolderWarning: If files or folders are passed over. Tells how many of each kind.
-
-        Examples:
-            >>> samples = [Sample(f"scans/{i}.png", f"writer {i % 8}") for i in range(24)]
-            >>> pairs = PairList.sample(samples, 16, n_folds=4)
-            >>> pairs, pairs.folds.tolist()
-            (PairList(8 same, 8 different), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
-        """
-        found = samples_by_identity(source, identities)
-        if n_folds is None:
-            return cls(sampling.draw_pairs(found, size, np.random.default_rng(seed)))
-        drawn = sampling.draw_folds(found, size, n_folds, seed)
-        return cls(drawn, np.repeat(np.arange(n_folds), len(drawn) // n_folds))
 
     def split(
         self, fraction: float, *, seed: int = 0, by: Literal["pair", "identity"] = "pair"

@@ -1,151 +1,183 @@
-"""Random pairs of identities' images: balanced and without repeats."""
+"""Which and how many pairs are drawn from images: see `PairList.sample`."""
 
 from __future__ import annotations
 
-import itertools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.checks import whole_number
-from siamese_verify.data.samples import Pair, Sample, SamplesByIdentity
+from siamese_verify.checks import finite_number, is_whole_number, whole_number
+from siamese_verify.data.random_pairs import Integers, count, divide, draw_pairs, images_of
+from siamese_verify.far import lowest_far, pairs_for_far
+from siamese_verify.messages import shown
 
-_DRAWS = 4
-"""Draws for each wanted pair, before all possible pairs are listed instead."""
-TwoSamples = tuple[Sample, Sample]
-
-
-def draw_pairs(
-    samples: SamplesByIdentity, size: int | None, rng: np.random.Generator
-) -> list[Pair]:
-    """Draw `size / 2` same and then `size / 2` different pairs (see `PairList.sample`)."""
-    n_same, n_different = _count_possible(samples)
-    possible = 2 * min(n_same, n_different)
-    if not possible:
-        raise ValueError(
-            "Pairs need two identities or more, one of them with two images. Add images. Received: "
-            f"{len(samples):,} identities with {sum(map(len, samples.values())):,} images"
-        )
-    if size is None:
-        size = _default_size(samples)
-    if size < 2 or size % 2 or size > possible:
-        raise ValueError(
-            f"`size` must be an even number from 2 to {possible:,}, since {len(samples):,} "
-            f"identities have {n_same:,} same and {n_different:,} different pairs. "
-            f"Received: size={size}"
-        )
-    same = _draw_same(samples, size // 2, rng)
-    different = _draw_different(samples, size // 2, rng)
-    return [Pair(*two, label) for label, drawn in ((1, same), (0, different)) for two in drawn]
+MOST_PAIRS = 100_000_000
+"""Most pairs of a list that is made here: 1.2 GB in columns, and three times as much meanwhile."""
+_MARGIN = 2
+"""Impostor pairs for a FAR, for each that would do if pairs shared no identity."""
 
 
-def draw_folds(samples: SamplesByIdentity, size: int | None, n_folds: int, seed: int) -> list[Pair]:
-    """Draw equally many pairs in each fold, one fold after another (see `PairList.sample`)."""
-    n_folds = whole_number("n_folds", n_folds, 2)
-    shuffled = np.random.default_rng(seed).permutation(list(samples))
-    parts = [
-        {identity: samples[identity] for identity in sorted(part.tolist())}
-        for part in np.array_split(shuffled, n_folds)
-    ]
-    possible = n_folds * min(2 * min(_count_possible(part)) for part in parts)
-    if size is None:
-        size = n_folds * min(map(_default_size, parts))
-    if size < 2 or size % (2 * n_folds) or size > possible:
-        raise ValueError(
-            f"With folds, `size` must be a multiple of {2 * n_folds} from {2 * n_folds} to "
-            f"{possible:,}, since each of {n_folds} folds needs identities of its own. Use fewer "
-            f"folds or more images. Received: size={size}, n_folds={n_folds}"
-        )
-    drawn = (draw_pairs(part, size // n_folds, np.random.default_rng(seed)) for part in parts)
-    return list(itertools.chain.from_iterable(drawn))
+class Drawn(NamedTuple):
+    """Columns of a pair list."""
+
+    indices: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int32]
+    folds: npt.NDArray[np.int32] | None = None
 
 
-def _count_possible(samples: SamplesByIdentity) -> tuple[int, int]:
-    """Count the same and the different pairs that the images allow."""
-    counts = [len(of_one) for of_one in samples.values()]
-    n_same = sum(math.comb(count, 2) for count in counts)
-    return n_same, math.comb(sum(counts), 2) - n_same
+class Request(NamedTuple):
+    """The numbers of pairs that a user asks for (see `PairList.sample`)."""
+
+    size: int | None = None
+    same: int | None = None
+    different: int | None = None
+    far: float | None = None
 
 
-def _default_size(samples: SamplesByIdentity) -> int:
-    n_images = sum(map(len, samples.values()))
-    return 2 * min(*_count_possible(samples), n_images)
+def draw(counts: Integers, request: Request, n_folds: int | None, seed: int) -> Drawn:
+    """Draw pairs of images that are sorted by identity.
 
+    Args:
+        counts: Number of images of each identity.
+        request: Numbers of pairs.
+        n_folds: Number of folds, or None.
+        seed: Seed of the draws.
 
-def _draw_same(samples: SamplesByIdentity, size: int, rng: np.random.Generator) -> list[TwoSamples]:
-    capacities = [math.comb(len(of_one), 2) for of_one in samples.values()]
-    shares = _even_shares(capacities, size, rng)
-    drawn = []
-    for of_one, capacity, share in zip(samples.values(), capacities, shares, strict=True):
-        for index in rng.choice(capacity, share, replace=False).tolist():
-            first, second = _unrank(index)
-            drawn.append((of_one[first], of_one[second]))
-    return drawn
+    Returns:
+        The same pairs, then the different pairs, of one fold after another.
 
-
-def _even_shares(
-    capacities: list[int], total: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Spread `total` as evenly as the capacities allow. The remainder is spread at random."""
-    capacity = np.array(capacities)
-    shares = np.zeros_like(capacity)
-    while total:
-        (open_,) = np.nonzero(shares < capacity)
-        if total < len(open_):
-            shares[rng.choice(open_, total, replace=False)] += 1
-            break
-        level = min(total // len(open_), int((capacity - shares)[open_].min()))
-        shares[open_] += level
-        total -= level * len(open_)
-    return shares
-
-
-def _unrank(index: int) -> tuple[int, int]:
-    """Return the pair `first < second` at `index` of (0, 1), (0, 2), (1, 2), (0, 3), ..."""
-    second = (1 + math.isqrt(1 + 8 * index)) // 2
-    return index - math.comb(second, 2), second
-
-
-def _draw_different(
-    samples: SamplesByIdentity, size: int, rng: np.random.Generator
-) -> list[TwoSamples]:
-    # Where few of the possible pairs are left out, drawing one by one repeats pairs too often.
-    if _count_possible(samples)[1] > 4 * size:
-        drawn = _draw_one_by_one(samples, size, rng)
-        if len(drawn) == size:
-            return drawn
-    return _draw_from_all(samples, size, rng)
-
-
-def _draw_one_by_one(
-    samples: SamplesByIdentity, size: int, rng: np.random.Generator
-) -> list[TwoSamples]:
-    """Draw two identities and an image of each, until `size` pairs differ or the draws run out."""
-    by_number = list(samples.values())
-    drawn: dict[TwoSamples, None] = {}
-    for _ in range(_DRAWS * size):
-        first, second = sorted(rng.choice(len(by_number), 2, replace=False).tolist())
-        left, right = (by_number[i][int(rng.integers(len(by_number[i])))] for i in (first, second))
-        drawn[left, right] = None
-        if len(drawn) == size:
-            break
-    return list(drawn)
-
-
-def _draw_from_all(
-    samples: SamplesByIdentity, size: int, rng: np.random.Generator
-) -> list[TwoSamples]:
-    """Draw from a list of all different pairs, with the probabilities of drawing one by one.
-
-    Sorting by exponential waiting times has this property.
-
-    Reference:
-        Efraimidis, Spirakis, "Weighted random sampling with a reservoir", 2006.
+    Raises:
+        ValueError: If the images do not allow as many pairs.
     """
-    listed = itertools.chain.from_iterable(samples.values())
-    every = itertools.combinations(listed, 2)
-    pairs = [(left, right) for left, right in every if left.identity != right.identity]
-    n_ways = [len(samples[left.identity]) * len(samples[right.identity]) for left, right in pairs]
-    waiting = rng.exponential(size=len(pairs)) * n_ways
-    return [pairs[i] for i in np.argsort(waiting)[:size].tolist()]
+    parts = [np.arange(len(counts))]
+    if n_folds is not None:
+        parts = divide(counts, whole_number("n_folds", n_folds, 2), seed)
+    n_same, n_different = (
+        n // len(parts) for n in _choose_counts(request, _Possible(counts, parts))
+    )
+    drawn = []
+    for part in parts:
+        rng, is_for_far = np.random.default_rng(seed), request.far is not None
+        rows = draw_pairs(counts[part], n_same, n_different, rng, of_all_identities=is_for_far)
+        drawn.append(images_of(counts, part).astype(np.int32)[rows])
+    labels = np.tile(np.repeat(np.array([1, 0], np.int32), [n_same, n_different]), len(parts))
+    folds = np.repeat(np.arange(len(parts), dtype=np.int32), n_same + n_different)
+    return Drawn(np.concatenate(drawn), labels, None if n_folds is None else folds)
+
+
+def choose_counts(counts: Integers, request: Request) -> tuple[int, int]:
+    """Choose the numbers of same and of different pairs (see `PairList.sample`)."""
+    return _choose_counts(request, _Possible(counts, [np.arange(len(counts))]))
+
+
+def all_pairs(counts: Integers) -> Drawn:
+    """List all pairs of images that are sorted by identity, in the order of their left images."""
+    n = int(counts.sum())
+    size = math.comb(n, 2)
+    if not size:
+        raise ValueError(f"Pairs need two images or more. Add images. Received: {n:,} images")
+    if size > MOST_PAIRS:
+        raise ValueError(
+            f"{n:,} images have {size:,} pairs, and a list holds at most {MOST_PAIRS:,}. Use fewer "
+            f"images, or draw pairs with `PairList.sample`. Received: {n:,} images"
+        )
+    indices = np.empty((size, 2), np.int32)
+    end = 0
+    for left in range(n - 1):
+        start, end = end, end + n - 1 - left
+        indices[start:end, 0] = left
+        indices[start:end, 1] = np.arange(left + 1, n)
+    identity = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return Drawn(indices, (identity[indices[:, 0]] == identity[indices[:, 1]]).astype(np.int32))
+
+
+class _Possible:
+    """Numbers of pairs that the images allow, equally many in each part of the identities."""
+
+    def __init__(self, counts: Integers, parts: list[Integers]):
+        self.n_parts = n = len(parts)
+        in_part = [counts[part] for part in parts]
+        self.same, self.different = (n * min(c) for c in zip(*map(count, in_part), strict=True))
+        self.by_default = min(self.same, self.different, n * min(int(c.sum()) for c in in_part))
+        self.of_identities = n * min(math.comb(len(part), 2) for part in parts)
+        self.images = f"{len(counts):,} identities with {int(counts.sum()):,} images"
+
+    def check(self, name: str, number: Any, most: int, least: int = 0, step: int = 1) -> int:
+        """Return `number` if it lies in a range, and each fold can have as many."""
+        step *= self.n_parts
+        most = min(most, MOST_PAIRS - MOST_PAIRS % step)
+        if is_whole_number(number, least) and int(number) <= most and not int(number) % step:
+            return int(number)
+        kind, folds = "a whole number" if step == 1 else "an even number", ""
+        why = f"since {self.images} have {self.same:,} same and {self.different:,} different pairs"
+        if self.n_parts > 1:
+            kind, folds = f"a multiple of {step}", f", n_folds={self.n_parts}"
+            why = f"since each of {self.n_parts} folds needs identities of its own. Use fewer folds"
+        if most > MOST_PAIRS - step:
+            why = "which is the most that a list holds"
+        raise ValueError(
+            f"`{name}` must be {kind} from {least} to {most:,}, {why}. "
+            f"Received: {name}={shown(repr(number))}{folds}"
+        )
+
+
+def _choose_counts(request: Request, possible: _Possible) -> tuple[int, int]:
+    """Choose the numbers of same and of different pairs, of all folds together."""
+    size, same, different, far = request
+    others = same, different, far
+    if (size is not None and others != (None,) * 3) or None not in (different, far):
+        raise ValueError(
+            "`size` counts same and different pairs, half each, and `far` tells how many different "
+            "pairs are drawn. Use `size` alone, or `same` with `different` or with `far`. "
+            f"Received: {', '.join(f'{k}={shown(v)}' for k, v in request._asdict().items())}"
+        )
+    if far is not None:
+        different = _count_for_far(far, possible)
+    if same is None and different is None:
+        return (_balanced(size, possible),) * 2
+    if same is not None:
+        same = possible.check("same", same, possible.same)
+    if different is not None:
+        different = possible.check("different", different, possible.different)
+    # The other kind has as many pairs, or all that there are.
+    same = min(different or 0, possible.same) if same is None else same
+    different = min(same, possible.different) if different is None else different
+    if not same and not different:
+        raise ValueError(
+            "A list needs a pair or more. Raise `same` or `different`, or add images. "
+            f"Received: {possible.images}"
+        )
+    return same, different
+
+
+def _balanced(size: int | None, possible: _Possible) -> int:
+    """Return half of `size`, or as many pairs of each kind as there are by default."""
+    most = min(possible.same, possible.different)
+    if not most and possible.n_parts == 1:
+        raise ValueError(
+            "Pairs need two identities or more, one of them with two images. Add images, or draw "
+            f"one kind of pairs with `same` or `different`. Received: {possible.images}"
+        )
+    size = 2 * possible.by_default if size is None else size
+    return possible.check("size", size, 2 * most, 2 * possible.n_parts, 2) // 2
+
+
+def _count_for_far(far: float, possible: _Possible) -> int:
+    """Count impostor pairs such that `far` can be measured, also if they share identities."""
+    if not 0 < finite_number("far", far) < 1:
+        raise ValueError(f"`far` must be above 0 and below 1. Received: far={shown(repr(far))}")
+    n = possible.n_parts
+    needed = -(-_MARGIN * pairs_for_far(far) // n) * n
+    if needed > possible.of_identities:
+        identities = n * ((3 + math.isqrt(8 * (needed // n) - 7)) // 2)
+        lowest = lowest_far(max(possible.of_identities // _MARGIN, 1))
+        scale = 10 ** (1 - math.floor(math.log10(lowest)))
+        raise ValueError(
+            f"FAR {far:g} needs {needed:,} impostor pairs, each of two other identities, and so "
+            f"{identities:,} identities. Only {possible.of_identities:,} such pairs are possible. "
+            f"Add identities, or raise `far` to {math.ceil(lowest * scale) / scale:g}. "
+            f"Received: far={far:g}, {possible.images}"
+        )
+    return needed

@@ -13,12 +13,12 @@ from siamese_verify.checks import finite_number, whole_number
 from siamese_verify.evaluation.intervals import Estimate
 from siamese_verify.evaluation.logistic import fit_logistic, logistic, logit
 from siamese_verify.evaluation.report import Evaluation, evaluate_scores
-from siamese_verify.evaluation.roc_figures import pairs_for_far
 from siamese_verify.evaluation.thresholds import (
     check_prior,
     choose_threshold,
     parse_policy,
 )
+from siamese_verify.far import pairs_for_far
 from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
 

@@ -24,10 +24,10 @@ from siamese_verify.evaluation.roc_figures import (
     estimate_auc,
     estimate_eer,
     estimate_tar,
-    pairs_for_far,
 )
 from siamese_verify.evaluation.scored_pairs import ScoredPairs
 from siamese_verify.evaluation.thresholds import tar_name
+from siamese_verify.far import pairs_for_far
 from siamese_verify.user_warnings import warn_user
 
 

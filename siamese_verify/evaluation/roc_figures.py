@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from siamese_verify.evaluation.dependence import RULE_OF_30
-from siamese_verify.evaluation.intervals import Estimate, Floats, Z, wilson
+from siamese_verify.evaluation.intervals import Estimate, Floats, wilson
 from siamese_verify.evaluation.rates import Joint, JointRate, Rate
 from siamese_verify.evaluation.roc import RocCurve, placements
 from siamese_verify.evaluation.scored_pairs import ScoredPairs
@@ -80,11 +80,6 @@ def estimate_tar(pairs: ScoredPairs, far: float) -> tuple[Estimate, float]:
 def can_answer(pairs: ScoredPairs, far: float, cases: float) -> bool:
     """Tell whether `cases` independent impostor pairs suffice for a TAR at this FAR."""
     return far == 1 or far > _far_spread(pairs, far, cases)
-
-
-def pairs_for_far(far: float) -> int:
-    """Count the impostor pairs from which the interval of this rate ends above 0."""
-    return int(np.ceil(Z**2 * (1 - far) / far))
 
 
 def _far_spread(pairs: ScoredPairs, far: float, cases: float) -> float:
