@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,9 @@ import numpy.typing as npt
 from siamese_verify.data import hard_pairs, sampling
 from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pair_sequence import PairSequence
-from siamese_verify.data.samples import Sample, SamplesByIdentity, group_by_identity
-from siamese_verify.files import PathLike
+from siamese_verify.data.sample_list import SampleList
+from siamese_verify.data.samples import Sample
+from siamese_verify.data.tables import read_samples
 
 
 class DrawnPairs(PairSequence):
@@ -22,7 +24,7 @@ class DrawnPairs(PairSequence):
     @classmethod
     def sample(
         cls,
-        source: PathLike | Iterable[Sample],
+        source: Any,
         size: int | None = None,
         *,
         same: int | None = None,
@@ -38,7 +40,8 @@ class DrawnPairs(PairSequence):
         identities of each different pair are drawn at random, whatever their numbers of images.
 
         Args:
-            source: Folder that holds one folder of images for each identity, or the samples.
+            source: Folder that holds one folder of images for each identity, or a table with the
+                columns `path` and `identity` (a file, a DataFrame or a mapping), or the samples.
             size: Number of pairs, even: half same, half different. By default as many as possible,
                 but at most two pairs for each image.
             same: Number of same pairs, in place of `size`. By default as many as different pairs,
@@ -62,6 +65,7 @@ class DrawnPairs(PairSequence):
                 many identities `far` needs. Also if two samples have the same path.
             TypeError: If `identities` is one name, or `source` holds something other than samples.
             FileNotFoundError: If the folder, or one of `identities`, has no image.
+            TableError: If the table is not as described. Names the row and the column.
 
         Warns:
             FolderWarning: If files or folders are passed over. Tells how many of each kind.
@@ -76,21 +80,19 @@ class DrawnPairs(PairSequence):
             >>> PairList.sample(samples, far=0.3)
             PairList(18 same, 18 different)
         """
-        found = _Images(samples_by_identity(source, identities))
+        found = _Images(source, identities)
         request = sampling.Request(size, same, different, far)
         return cls.from_columns(found.samples, *sampling.draw(found.counts, request, n_folds, seed))
 
     @classmethod
-    def all_pairs(
-        cls, source: PathLike | Iterable[Sample], *, identities: Iterable[str] | None = None
-    ) -> Self:
+    def all_pairs(cls, source: Any, *, identities: Iterable[str] | None = None) -> Self:
         """List all pairs of some images, each once.
 
         A list holds at most 100 million pairs, such as those of 14,000 images. It needs 12 bytes
         for each.
 
         Args:
-            source: Folder that holds one folder of images for each identity, or the samples.
+            source: Folder, table or samples, as in `sample`.
             identities: Names of the identities to use, in any form of Unicode. By default all.
 
         Returns:
@@ -99,7 +101,7 @@ class DrawnPairs(PairSequence):
         Raises:
             ValueError: If there are too many pairs, or fewer than two images. Tells how many. Also
                 if two samples have the same path.
-            TypeError, FileNotFoundError: See `sample`.
+            TypeError, FileNotFoundError, TableError: See `sample`.
 
         Warns:
             FolderWarning: If files or folders are passed over. Tells how many of each kind.
@@ -109,7 +111,7 @@ class DrawnPairs(PairSequence):
             >>> PairList.all_pairs(samples)
             PairList(2 same, 4 different)
         """
-        found = _Images(samples_by_identity(source, identities))
+        found = _Images(source, identities)
         return cls.from_columns(found.samples, *sampling.all_pairs(found.counts))
 
     @classmethod
@@ -149,10 +151,10 @@ class DrawnPairs(PairSequence):
             [('0.png', '1.png'), ('1.png', '2.png')]
         """
         samples = tuple(samples)
-        found = _Images(group_by_identity(samples))
+        found = _Images(samples)
         vectors = hard_pairs.check_embeddings(embeddings, len(samples))
-        place = {sample: row for row, sample in enumerate(samples)}
-        rows = np.array([place[sample] for sample in found.samples])
+        place = {sample.path: row for row, sample in enumerate(samples)}
+        rows = np.array([place[sample.path] for sample in found.samples])
         request = sampling.Request(size, same, different)
         n_same, n_different = sampling.choose_counts(found.counts, request)
         indices = hard_pairs.find(vectors, rows, found.counts, n_same, n_different)
@@ -160,8 +162,31 @@ class DrawnPairs(PairSequence):
 
 
 class _Images:
-    """Samples that are sorted by identity, and the number of samples of each identity."""
+    """Images that are sorted by identity.
 
-    def __init__(self, found: SamplesByIdentity):
-        self.samples = list(chain.from_iterable(found.values()))
-        self.counts = np.array([len(samples) for samples in found.values()])
+    Attributes:
+        samples: The samples.
+        counts: Number of images of each identity, an int64 array `(k,)`.
+    """
+
+    def __init__(self, source: Any, identities: Iterable[str] | None = None):
+        if _is_table(source):
+            source = read_samples(source)
+        self.samples: Sequence[Sample]
+        # A list in columns needs no object for each image, unless it is to be changed.
+        if (
+            isinstance(source, SampleList)
+            and identities is None
+            and len(set(source.paths)) == len(source)
+        ):
+            self.samples, self.counts = source, np.bincount(source.identity_codes)
+        else:
+            found = samples_by_identity(source, identities)
+            self.samples = list(chain.from_iterable(found.values()))
+            self.counts = np.array([len(samples) for samples in found.values()], np.int64)
+
+
+def _is_table(source: Any) -> bool:
+    if isinstance(source, (str, os.PathLike)):
+        return os.path.isfile(source)
+    return isinstance(source, Mapping) or hasattr(source, "columns")

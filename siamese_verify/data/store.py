@@ -72,7 +72,7 @@ def load_images(
         images, failures = _through_cache(paths, preprocessing, cache, verbose)
     if failures and on_error == "raise":
         raise _error_of(failures, len(paths))
-    return images, failures
+    return images, dict(sorted(failures.items()))
 
 
 def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
@@ -213,7 +213,7 @@ def _decode(
     progress = keras.utils.Progbar(len(rows), unit_name="image") if verbose and rows else None
     failures: Failures = {}
     in_graph: set[int] = set()
-    aborted: list[Exception] = []
+    aborted: list[BaseException] = []
 
     def decode_one(row: int) -> bytes | None:
         """Decode and save a file, or return its contents for the graph."""
@@ -237,7 +237,7 @@ def _decode(
                     yield row, contents
                 if progress and (done % _CHUNK == 0 or done == len(rows)):
                     progress.update(done)
-        except Exception as error:  # A data set would raise another one.
+        except BaseException as error:  # A data set would raise another one.
             aborted.append(error)
 
     graph = jpeg_graph(preprocessing)
@@ -263,7 +263,7 @@ def _decode(
             failures[row] = error
         else:
             save(row, image)
-    return dict(sorted(failures.items()))
+    return failures
 
 
 def _is_for_graph(contents: bytes, path: PathLike, preprocessing: Preprocessing) -> bool:
