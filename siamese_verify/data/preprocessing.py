@@ -134,8 +134,8 @@ class Preprocessing:
         """Make the preprocessing whose `to_dict` returned these settings.
 
         Raises:
-            TypeError, ValueError: If a setting is unknown or out of range, or if this process has
-                not registered `align`.
+            UnknownAlignError: If this process has not registered `align`.
+            TypeError, ValueError: If a setting is unknown or out of range.
         """
         align = by_name(settings["align"]) if "align" in settings else None
         return cls(**{**settings, "align": align})
