@@ -22,6 +22,10 @@ Align: TypeAlias = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
 """Function from RGB pixels `(height, width, 3)` to RGB pixels of any size."""
 
 
+class UnknownAlignError(ValueError):
+    """Error for settings that name a function which this process has not registered."""
+
+
 def name_of(align: Align) -> str:
     """Return the registered name of a callable. A function of a module is registered by this.
 
@@ -52,12 +56,12 @@ def by_name(name: Any) -> Align:
     """Find a callable among the objects that Keras knows in this process.
 
     Raises:
-        ValueError: If none has this name.
+        UnknownAlignError: If none has this name.
     """
     found = keras.saving.get_custom_objects().get(name) if isinstance(name, str) else None
     if not callable(found) or isinstance(found, type):
         package, _, function = shown(name).rpartition(">")
-        raise ValueError(
+        raise UnknownAlignError(
             f"The images were aligned by {shown(repr(name))}, which this process does not know. "
             "A file holds only the name. Import the function, and register it before loading: "
             f"keras.saving.register_keras_serializable({package!r}, {function!r})(function)"

@@ -39,8 +39,8 @@ class Preprocessing:
     bilinearly with antialiasing. It is kept as uint8. `scale` and batches bring pixels to [0, 1]. A
     path, bytes, an open file, an array and a PIL image result in the same pixels.
 
-    TensorFlow decodes JPEG, PNG, BMP, GIF and, from version 2.20 or so, WebP. The extra `images`
-    adds all other formats of Pillow and HEIC.
+    TensorFlow decodes JPEG, PNG, BMP, GIF and, where its version can, WebP. The extra `images` adds
+    HEIC and all other formats that Pillow decodes.
 
     Args:
         image_size: Height and width of the result, in pixels.
@@ -52,9 +52,9 @@ class Preprocessing:
             file's bytes, to 8 a pixel and 1 MiB for headers.
         background: Colour behind transparent pixels and around a letterbox: red, green and blue,
             each from 0 to 255.
-        resize: Treatment of an image whose aspect ratio differs from that of `image_size`.
-            "squash" changes the aspect ratio. "letterbox" keeps it, and fills the rest with
-            `background`. "crop" keeps it, and cuts the longer side to its middle.
+        resize: Treatment of an image of another aspect ratio than `image_size`. "squash" changes
+            the aspect ratio. "letterbox" keeps it, and fills the rest with `background`. "crop"
+            keeps it, and cuts the longer side to its middle.
         align: Function that finds and straightens what an image shows. It gets each upright image
             as RGB, uint8 `(height, width, 3)`, and returns such an array of any size. Threads may
             call it at once. Saved verifiers name it, so it must stand at the top of a module, or be
@@ -134,8 +134,8 @@ class Preprocessing:
         """Make the preprocessing whose `to_dict` returned these settings.
 
         Raises:
-            TypeError, ValueError: If a setting is unknown or out of range, or if this process has
-                not registered `align`.
+            UnknownAlignError: If this process has not registered `align`.
+            TypeError, ValueError: If a setting is unknown or out of range.
         """
         align = by_name(settings["align"]) if "align" in settings else None
         return cls(**{**settings, "align": align})

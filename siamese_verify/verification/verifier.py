@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from siamese_verify.data.alignment import UnknownAlignError
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.files import PathLike
@@ -157,9 +158,9 @@ class Verifier(Identifier):
     def load(cls, path: PathLike) -> Self:
         """Read a verifier that `save` wrote, without running code from the file.
 
-        Register layers of your own with Keras first. The file must be as it was saved: digests
-        find parts that were damaged, or that stem from another file. They do not find changes by
-        somebody who computes the digests again.
+        Register layers of your own, and a function that aligns, with Keras first. The file must be
+        as it was saved: digests find parts that were damaged, or that stem from another file. They
+        do not find changes by somebody who computes the digests again.
 
         Raises:
             VerifierFileError: If the file is damaged, changed, not a verifier's, or of a newer
@@ -197,7 +198,11 @@ class Verifier(Identifier):
                 f"Received: model of {type(model).__name__}"
             )
         with explaining(VerifierFileError, f"{shown(path)} is damaged", " in its settings"):
-            verifier = cls(model, Preprocessing.from_dict(settings["preprocessing"]))
+            try:
+                preprocessing = Preprocessing.from_dict(settings["preprocessing"])
+            except UnknownAlignError as error:
+                raise VerifierFileError(f"{shown(path)} cannot be loaded. {error}") from error
+            verifier = cls(model, preprocessing)
             bound = BoundCalibration.from_settings(settings, verifier.fingerprint)
         verifier._bound = bound
         return verifier, bound

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from encoded_images import NOISE, RGBA, SMOOTH, encode, unsized, with_exif, write_greys
 from PIL import Image
+from verifiers import SIZE, build
 
+from siamese_verify import Verifier
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import read_image
 from siamese_verify.data.store import load_images
+from siamese_verify.evaluation.calibration import calibrate
+from siamese_verify.verification.file import VerifierFileError
 
 
 def upper_half(image: np.ndarray) -> np.ndarray:
@@ -172,3 +176,42 @@ def test_a_cache_is_not_shared_with_other_settings(tmp_path):
     ):
         load_images(paths, preprocessing, cache=tmp_path / "cache", verbose=False)
     assert len([*(tmp_path / "cache").glob("*.npy")]) == 3
+
+
+@pytest.fixture
+def aligning() -> Verifier:
+    verifier = Verifier(build(), Preprocessing(SIZE, align=darker, resize="letterbox"))
+    verifier.calibration = calibrate(np.linspace(0, 1, 400), np.arange(400) % 2)
+    return verifier
+
+
+def test_a_saved_verifier_names_its_function_and_finds_it(aligning: Verifier, tmp_path):
+    aligning.save(tmp_path / "faces.keras")
+    again = Verifier.load(tmp_path / "faces.keras")
+    assert again.preprocessing == aligning.preprocessing
+    assert again.fingerprint == aligning.fingerprint
+    one, other = encode(NOISE, "PNG"), encode(SMOOTH, "PNG")
+    assert again.verify(one, other).score == aligning.verify(one, other).score
+
+
+def test_loading_without_the_function_says_what_to_register(
+    aligning: Verifier, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    aligning.save(tmp_path / "faces.keras")
+    monkeypatch.delitem(keras.saving.get_custom_objects(), "tests>darker")
+    with pytest.raises(
+        VerifierFileError,
+        match=r"faces\.keras cannot be loaded\. .*'tests>darker', which this process does not know"
+        r".*register_keras_serializable\('tests', 'darker'\)",
+    ):
+        Verifier.load(tmp_path / "faces.keras")
+
+
+def test_alignment_and_resizing_are_part_of_the_fingerprint():
+    model = build()
+    settings = [{}, {"align": darker}, {"align": upper_half}, {"resize": "crop"}]
+    prints = [Verifier(model, Preprocessing(SIZE, **how)).fingerprint for how in settings]
+    assert len(set(prints)) == 4
+    assert (
+        prints[0] == Verifier(model, Preprocessing(SIZE, max_pixels=9, resize="squash")).fingerprint
+    )

@@ -1,7 +1,7 @@
 """WebP (RFC 9649), decoded by TensorFlow where it can, or else by Pillow.
 
-TensorFlow 2.21 writes beyond its memory where it decodes an animation, so Pillow decodes those.
-Both use libwebp, so the pixels are the same.
+TensorFlow 2.21 writes beyond its memory where it decodes an animation, so Pillow decodes
+animations. Both use libwebp, so the pixels are the same.
 """
 
 from __future__ import annotations
