@@ -18,6 +18,10 @@ from siamese_verify.messages import listed, listed_in_lines, shown
 from siamese_verify.names import normalized
 from siamese_verify.user_warnings import warn_user
 
+_ENDINGS = listed(IMAGE_SUFFIXES)
+_PARTS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
+"""Names of folders that hardly anybody gives to an identity."""
+
 
 def samples_by_identity(
     source: PathLike | Iterable[Sample], identities: Iterable[str] | None = None
@@ -25,7 +29,8 @@ def samples_by_identity(
     """Group the samples of a folder, or listed ones, by identity.
 
     Args:
-        source: Folder that holds one folder of images for each identity, or the samples.
+        source: Folder that holds one folder of images for each identity, or the samples. Images
+            in folders inside belong to that identity too.
         identities: Names of the identities to keep, in any form of Unicode. By default all.
 
     Returns:
@@ -52,19 +57,32 @@ def samples_by_identity(
 
 def _scan(images_root: PathLike, wanted: set[str] | None) -> SamplesByIdentity:
     found, passed_over = scan_folders(images_root, wanted)
+    received = f"Received: images_root={shown(images_root)}"
     if wanted is not None:
         _check_all_found(found, wanted, str(passed_over))
+    elif not found and passed_over.images_in_root:
+        raise FileNotFoundError(
+            f"{passed_over.images_in_root:,} images lie in the root itself, where no folder tells "
+            "whom they show. List them in a table with the columns path and identity, and use it "
+            "in place of the folder. Or move the images of each identity to a folder of its own. "
+            f"{received}"
+        )
     elif not found:
         raise FileNotFoundError(
             f"The root holds no folder with an image file. {passed_over}It must hold one folder "
-            f"for each identity, with files that end in {', '.join(IMAGE_SUFFIXES)}. "
-            f"Received: images_root={shown(images_root)}"
+            f"for each identity, with files that end in {_ENDINGS}. {received}"
         )
     if passed_over:
         warn_user(
             f"{passed_over}Only files in the folder of an identity are read, if they end in "
-            f"{', '.join(IMAGE_SUFFIXES)}. Convert or move the others if they are images. "
-            f"Received: images_root={shown(images_root)}",
+            f"{_ENDINGS}. Convert or move the others if they are images. {received}",
+            FolderWarning,
+        )
+    if _PARTS.issuperset(map(str.lower, found)):
+        warn_user(
+            f"The folders {listed(list(found))} count as identities, but are named as parts of a "
+            "data set. Then all images of a part would show one identity. Use the folder of one "
+            f"part as the root. {received}",
             FolderWarning,
         )
     return found
@@ -151,40 +169,49 @@ def path_below(images_root: PathLike | None, sample: Sample) -> Path:
     return Path(images_root or ".") / path
 
 
+_Entries = dict[str, list[Path]]
+
+
 class _Search:
     """Files below a root by name, in any form of Unicode. Each folder is listed once."""
 
     def __init__(self, root: Path):
         self._root = root
-        self._listed: dict[tuple[str, ...], dict[str, list[Path]]] = {}
+        self._listed: dict[tuple[str, ...], tuple[_Entries, _Entries]] = {}
 
     def find(self, path: PurePath) -> Path | None:
         """Return the file, or one that differs in a known ending only, or None."""
-        names = [path.name]
+        by_name, by_stem = self._list(tuple(map(normalized, path.parts[:-1])))
+        files = list(by_name.get(normalized(path.name), ()))
         # An unknown ending is part of the name: "scan.1" and "scan.2" are not both "scan.jpg".
         if path.suffix.lower() in ("", *IMAGE_SUFFIXES):
-            endings = (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
-            names += [path.stem + ending for ending in endings]
-        inside = self._list(tuple(map(normalized, path.parts[:-1])))
-        files = (file for name in names for file in inside.get(normalized(name), ()))
+            files += by_stem.get(normalized(path.stem), ())
         return next(filter(os.path.isfile, files), None)
 
-    def _list(self, folder: tuple[str, ...]) -> dict[str, list[Path]]:
-        """Return the entries of a folder by their normalized names."""
+    def _list(self, folder: tuple[str, ...]) -> tuple[_Entries, _Entries]:
+        """Return the entries of a folder by their normalized names, and images by their stems."""
         if folder not in self._listed:
-            # A file system can hold both forms of a name, as two folders.
-            if len(folder) == 1 and Path(folder[0]).anchor:  # The path is absolute.
-                places = [Path(folder[0])]
-            else:
-                places = self._list(folder[:-1]).get(folder[-1], []) if folder else [self._root]
-            entries: dict[str, list[Path]] = {}
-            for path in (place / name for place in places for name in _names_in(place)):
-                entries.setdefault(normalized(path.name), []).append(path)
-            self._listed[folder] = entries
+            by_name: _Entries = {}
+            by_stem: _Entries = {}
+            for path in (place / name for place in self._places(folder) for name in _names(place)):
+                by_name.setdefault(normalized(path.name), []).append(path)
+                if path.suffix.lower() in IMAGE_SUFFIXES:
+                    by_stem.setdefault(normalized(path.stem), []).append(path)
+            for paths in by_stem.values():
+                paths.sort(key=lambda path: IMAGE_SUFFIXES.index(path.suffix.lower()))
+            self._listed[folder] = by_name, by_stem
         return self._listed[folder]
 
+    def _places(self, folder: tuple[str, ...]) -> list[Path]:
+        if not folder:
+            return [self._root]
+        if len(folder) == 1 and Path(folder[0]).anchor:  # The path is absolute.
+            return [Path(folder[0])]
+        # A file system can hold both forms of a name, as two folders.
+        return self._list(folder[:-1])[0].get(folder[-1], [])
 
-def _names_in(folder: Path) -> list[str]:
+
+def _names(folder: Path) -> list[str]:
     try:
         return sorted(os.listdir(folder))
     except OSError:  # It is not a folder, or cannot be read.

@@ -12,7 +12,11 @@ from siamese_verify.files import PathLike
 from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k"),
+)
+"""Endings of image files. The contents, not the ending, tell how a file is decoded."""
 _FILES_OF_SYSTEMS = (
     *("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
     *("@eadir", "lost+found"),
@@ -32,6 +36,8 @@ class PassedOver:
         self._examples: dict[str, str] = {}
         self.identities: list[str] = []
         """Names of the identities that have no image."""
+        self.images_in_root = 0
+        """Number of the image files that lie in no folder."""
 
     def __bool__(self) -> bool:
         return bool(self._counts or self.identities)
@@ -74,10 +80,11 @@ class PassedOver:
 def scan_folders(
     images_root: PathLike, wanted: Collection[str] | None = None
 ) -> tuple[SamplesByIdentity, PassedOver]:
-    """List the image files in each folder below the root.
+    """List the image files in each folder below the root, and in the folders inside.
 
-    Hidden files and files of operating systems are left out in silence. Links count as the files
-    and folders that they lead to.
+    Hidden files and files of operating systems are left out in silence. Links to files, and links
+    in the root to folders, count as what they lead to. Inside the folder of an identity, links to
+    folders are passed over, since they could lead to another identity or in a circle.
 
     Args:
         images_root: Folder that holds the folders.
@@ -87,38 +94,71 @@ def scan_folders(
     Returns:
         The samples of each identity, with identities and files sorted, and a count of the rest.
     """
-    root = Path(images_root)
     found: SamplesByIdentity = {}
     passed_over = PassedOver()
-    for name in _visible_names(root):
-        if wanted is not None and normalized(name) not in wanted:
+    for entry in _visible_entries(images_root):
+        identity = normalized(entry.name)
+        if wanted is not None and identity not in wanted:
             continue
-        if not os.path.isdir(root / name):
-            passed_over.add(f"{_kind(name)} outside of a folder", name)
+        if not _is_folder(entry):
+            passed_over.add(f"{_kind(entry.name)} outside of a folder", entry.name)
+            passed_over.images_in_root += _ending(entry.name) in IMAGE_SUFFIXES
+        elif _holds(entry, images_root):
+            passed_over.add("link to a folder that holds this one", entry.name)
         else:
             # A file system can hold both forms of a name, as two folders of one identity.
-            samples = found.setdefault(normalized(name), [])
-            samples.extend(_samples_in(root, name, passed_over))
+            samples = found.setdefault(identity, [])
+            samples.extend(_samples_in(entry, identity, passed_over))
     passed_over.identities = [identity for identity, samples in found.items() if not samples]
     return {identity: samples for identity, samples in found.items() if samples}, passed_over
 
 
-def _samples_in(root: Path, folder: str, passed_over: PassedOver) -> Iterator[Sample]:
-    for name in _visible_names(root / folder):
-        path, file = f"{folder}/{name}", os.path.join(root, folder, name)
-        is_image = _ending(name) in IMAGE_SUFFIXES
-        if is_image and os.path.isfile(file):
-            yield Sample(path, folder)
-        elif os.path.isdir(file):
-            passed_over.add("nested in another folder", path)
-        else:
-            passed_over.add(f"{_kind(name)} that is not a file" if is_image else _kind(name), path)
+def _samples_in(
+    folder: os.DirEntry[str], identity: str, passed_over: PassedOver
+) -> Iterator[Sample]:
+    """Yield the images of a folder, and then of each folder inside."""
+    folders = [(folder.path, folder.name)]
+    while folders:
+        place, path = folders.pop()
+        inside = []
+        for entry in _visible_entries(place):
+            below, is_image = f"{path}/{entry.name}", _ending(entry.name) in IMAGE_SUFFIXES
+            if is_image and _is_file(entry):
+                yield Sample(below, identity)
+            elif entry.is_dir(follow_symlinks=False):
+                inside.append((entry.path, below))
+            elif _is_folder(entry):
+                passed_over.add("link to a folder inside a folder", below)
+            else:
+                kind = _kind(entry.name)
+                passed_over.add(f"{kind} that is not a file" if is_image else kind, below)
+        folders += reversed(inside)
 
 
-def _visible_names(folder: Path) -> list[str]:
+def _visible_entries(folder: PathLike) -> list[os.DirEntry[str]]:
     """List a folder in the order of normalized names, so that all systems draw alike."""
-    names = (name for name in os.listdir(folder) if not _is_hidden(name))
-    return sorted(names, key=lambda name: (normalized(name), name))
+    with os.scandir(os.fspath(folder)) as entries:
+        visible = [entry for entry in entries if not _is_hidden(entry.name)]
+    return sorted(visible, key=lambda entry: (normalized(entry.name), entry.name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # It is a link in a circle.
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def _holds(entry: os.DirEntry[str], folder: PathLike) -> bool:
+    """Tell whether a link leads to a folder, or to a folder around it."""
+    return entry.is_symlink() and Path(folder).resolve().is_relative_to(Path(entry.path).resolve())
 
 
 def _is_hidden(name: str) -> bool:

@@ -23,9 +23,7 @@ def test_only_image_files_in_folders_of_identities_count(root: Path):
         (root / stray).touch()
     make_folders(root, {"Empty": [], "No images": ["readme.md"]})
     (root / "Ada" / "folder.jpg").mkdir()
-    (root / "Ada" / "nested").mkdir()
-    (root / "Ada" / "nested" / "1.jpg").touch()
-    with pytest.warns(FolderWarning, match="6 files and folders are passed over") as caught:
+    with pytest.warns(FolderWarning, match="4 files and folders are passed over") as caught:
         found = samples_by_identity(root)
     assert len(caught) == 1
     assert caught[0].filename == __file__  # The caller's line, not the library's.
@@ -36,6 +34,47 @@ def test_only_image_files_in_folders_of_identities_count(root: Path):
     assert list(found) == sorted(FILES)
 
 
+def test_an_identity_has_the_images_of_the_folders_inside_its_folder(tmp_path: Path):
+    paths = [
+        "Ada/b.png",
+        "Ada/genuine/1.png",
+        "Ada/genuine/2020/2.tif",
+        "Ada/z/3.png",
+        "Bob/x/4.pgm",
+    ]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    found = samples_by_identity(tmp_path)
+    assert [sample.path for samples in found.values() for sample in samples] == paths
+    assert {identity: len(samples) for identity, samples in found.items()} == {"Ada": 4, "Bob": 1}
+    assert locate_files(tmp_path, found["Ada"]) == [tmp_path / path for path in paths[:4]]
+
+
+def test_forty_folders_of_pgm_files_are_forty_identities(tmp_path: Path):
+    files = {f"s{i}": [f"{j}.pgm" for j in range(1, 11)] for i in range(1, 41)}
+    found = samples_by_identity(make_folders(tmp_path, files))
+    assert found == {
+        name: [Sample(f"{name}/{file}", name) for file in sorted(files[name])]
+        for name in sorted(files)
+    }
+
+
+def test_images_in_the_root_itself_ask_for_a_table(tmp_path: Path):
+    for i in range(3):
+        (tmp_path / f"{i}.png").touch()
+    with pytest.raises(FileNotFoundError, match=r"3 images lie in the root itself.*a table with"):
+        samples_by_identity(tmp_path)
+
+
+@pytest.mark.parametrize("parts", [["train", "test"], ["Training", "val", "test"]])
+def test_folders_named_as_parts_of_a_data_set_are_warned_of(parts: list[str], tmp_path: Path):
+    for part in parts:
+        make_folders(tmp_path / part, {"Ada": ["1.jpg"], "Bob": ["1.jpg"]})
+    with pytest.warns(FolderWarning, match="named as parts of a data set.*Use the folder of one"):
+        samples_by_identity(tmp_path)
+
+
 def test_identities_without_images_are_named(root: Path):
     (root / "Empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"2 of the 3 .*: Empty, Nobody"):
@@ -43,13 +82,13 @@ def test_identities_without_images_are_named(root: Path):
 
 
 def test_the_error_about_an_identity_without_images_tells_what_was_passed_over(root: Path):
-    make_folders(root, {"Eve": ["1.webp", "2.webp"]})
-    with pytest.raises(FileNotFoundError, match=r"2 \.webp \(such as Eve/1\.webp\)"):
+    make_folders(root, {"Eve": ["1.psd", "2.psd"]})
+    with pytest.raises(FileNotFoundError, match=r"2 \.psd \(such as Eve/1\.psd\)"):
         samples_by_identity(root, ["Ada", "Eve"])
 
 
 def test_folders_of_other_identities_are_not_spoken_of(root: Path):
-    make_folders(root, {"Eve": ["1.webp"]})
+    make_folders(root, {"Eve": ["1.psd"]})
     (root / "list.txt").touch()
     assert list(samples_by_identity(root, ["Ada"])) == ["Ada"]
 

@@ -47,18 +47,17 @@ def test_every_ending_of_a_jpeg_counts_in_any_case(suffix: str, tmp_path: Path):
 
 
 def test_everything_else_is_counted_by_ending_with_an_example(root: Path):
-    make_folders(root, {"Eve": [f"{i}.WebP" for i in range(10)], "Bob": [], "Cyd": ["a.txt"]})
+    make_folders(root, {"Eve": [f"{i}.PSD" for i in range(10)], "Bob": [], "Cyd": ["a.txt"]})
     for name in ("Ada/b.txt", "Ada/README", "list.csv", "2.jpg"):
         (root / name).touch()
-    (root / "Ada" / "old").mkdir()
     found, passed_over = scan_folders(root)
     assert found == ADA
     assert passed_over
     assert str(passed_over) == (
-        "16 files and folders are passed over: 10 .webp (such as Eve/0.WebP), 2 .txt (such as "
+        "15 files and folders are passed over: 10 .psd (such as Eve/0.PSD), 2 .txt (such as "
         "Ada/b.txt), 1 .jpg outside of a folder (such as 2.jpg), 1 without an ending (such as "
-        "Ada/README), 1 nested in another folder (such as Ada/old), 1 .csv outside of a folder "
-        "(such as list.csv). 3 identities have no image: Bob, Cyd, Eve. "
+        "Ada/README), 1 .csv outside of a folder (such as list.csv). 3 identities have no "
+        "image: Bob, Cyd, Eve. "
     )
 
 
@@ -91,15 +90,16 @@ def test_a_link_counts_as_the_file_or_folder_that_it_leads_to(root: Path, tmp_pa
 
 
 def test_links_in_a_circle_and_broken_links_are_told(root: Path):
+    (root / "Root").symlink_to(root)
+    (root / "Around").symlink_to(root.parent)
     (root / "Ada" / "loop.jpg").symlink_to("loop.jpg")
     (root / "Ada" / "broken.jpg").symlink_to("nowhere.jpg")
     (root / "Ada" / "up").symlink_to(root)
-    (root / "Root").symlink_to(root)
     found, passed_over = scan_folders(root)
     assert found == ADA
     assert "2 .jpg that is not a file (such as Ada/broken.jpg)" in str(passed_over)
-    assert "3 nested in another folder" in str(passed_over)
-    assert "1 identity has no image: Root" in str(passed_over)
+    assert "1 link to a folder inside a folder (such as Ada/up)" in str(passed_over)
+    assert "2 link to a folder that holds this one (such as Around)" in str(passed_over)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
