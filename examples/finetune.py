@@ -48,9 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     report = verifier.evaluate(test)
     print(report)
     verifier.save(options.run / "verifier.keras")
-    print(
-        f"The verifier is in {options.run}. Try: siamese-verify verify {options.run}/verifier.keras A B"
-    )
+    print(f"Try: siamese-verify verify {options.run / 'verifier.keras'} A.jpg B.jpg")
 
 
 def fit(
@@ -63,7 +61,7 @@ def fit(
     epochs: int,
 ) -> None:
     """Train the parts of the tower that are not frozen, and keep its best weights."""
-    learner = keras.Sequential([tower])
+    learner = keras.Sequential([keras.Input(tower.input_shape[1:]), tower])
     # The network changes at a tenth of the rate of its new embedding.
     optimizer = sv.BackboneAdam(learning_rate, backbone_rate=0.1)
     learner.compile(optimizer, loss=sv.SupervisedContrastiveLoss(0.1))
@@ -73,7 +71,7 @@ def fit(
         keras.callbacks.EarlyStopping(**best, patience=5, restore_best_weights=True),
         keras.callbacks.ModelCheckpoint(str(run / "best.weights.h5"), **best, **BEST_WEIGHTS),
     ]
-    if importlib.util.find_spec("tensorboard"):  # To look: tensorboard --logdir RUN
+    if importlib.util.find_spec("tensorboard"):  # Look with: tensorboard --logdir RUN
         callbacks.append(keras.callbacks.TensorBoard(str(run / "events")))
     batches = train.batches(64, shuffle=True, per_identity=2, augment=AUGMENTATION)
     resumable = sv.Resumable(run, callbacks)
