@@ -21,7 +21,7 @@ POINTS, STEPS = 14, 1_500
 Floats = npt.NDArray[np.floating]
 
 
-def draw_signatures(folder: Path, writers: int = 40, each: int = 12, seed: int = 0) -> Path:
+def draw_signatures(folder: Path, writers: int = 80, each: int = 8, seed: int = 0) -> Path:
     """Draw signatures and write `signatures.csv` beside them: path, writer and kind of each."""
     rows = []
     for writer in range(1, writers + 1):

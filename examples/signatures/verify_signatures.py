@@ -23,7 +23,7 @@ AUGMENTATION = sv.Augmentation(flip=False, rotation=4, shear=0.1, scale=0.08, sh
 OPTIONS = {"preprocessing": PREPROCESSING, "verbose": False}
 
 
-def main(table: Path | None = None, run: Path = Path("runs/signatures"), epochs: int = 40) -> None:
+def main(table: Path | None = None, run: Path = Path("runs/signatures"), epochs: int = 30) -> None:
     keras.utils.set_random_seed(0)
     table = table or draw_signatures(run / "drawn")
     with table.open(newline="") as file:
@@ -43,7 +43,7 @@ def main(table: Path | None = None, run: Path = Path("runs/signatures"), epochs:
     tower = sv.ConvTower.residual((48, 96, 1), filters=(16, 32, 64))
     learner = keras.Sequential([tower])
     learner.compile(keras.optimizers.Adam(2e-3), loss=sv.SupervisedContrastiveLoss(0.1))
-    batches = images.batches(64, shuffle=True, per_identity=8, augment=AUGMENTATION)
+    batches = images.batches(64, shuffle=True, per_identity=4, augment=AUGMENTATION)
     learner.fit(batches, epochs=epochs, shuffle=False, verbose=2)
 
     # The figures come by kind: a skilled forgery is harder to find than another signature.
