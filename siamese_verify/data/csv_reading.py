@@ -118,7 +118,7 @@ class CsvFile:
     def _arrow_columns(self, data: bytes, places: list[int], columns: list[str]) -> dict[str, Any]:
         from pyarrow import csv as arrow_csv
 
-        text, names = self._arrow.string(), [f"f{place}" for place in places]
+        text, names = self._arrow.large_string(), [f"f{place}" for place in places]
         table = arrow_csv.read_csv(
             self._arrow.BufferReader(data),
             arrow_csv.ReadOptions(autogenerate_column_names=True, block_size=2**23),

@@ -76,13 +76,20 @@ def warn_of_questionable(
 
 def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
     """Return, for each pair of the same images as an earlier one, the first such pair and it."""
-    keys = rows.min(axis=1).astype(np.int64)
-    keys *= n_samples
-    keys += rows.max(axis=1)
-    in_order = np.sort(keys)
-    repeated = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
-    places = np.flatnonzero(np.isin(keys, repeated)) if len(repeated) else np.zeros(0, np.int64)
+    keys = _keys(rows, n_samples)
+    keys.sort()
+    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    keys = _keys(rows, n_samples) if len(repeated) else keys[:0]
+    places = np.flatnonzero(np.isin(keys, repeated))
     _, firsts, of_first = np.unique(keys[places], return_index=True, return_inverse=True)
     first_of = places[firsts][of_first.reshape(-1)]
     later = first_of != places
     return first_of[later], places[later]
+
+
+def _keys(rows: Rows, n_samples: int) -> Numbers:
+    """Return one number for the two images of each pair, in either order."""
+    keys = rows.min(axis=1).astype(np.int64)
+    keys *= n_samples
+    keys += rows.max(axis=1)
+    return keys
