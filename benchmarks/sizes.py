@@ -136,7 +136,7 @@ def measure(step: str, n: int, path: Path) -> None:
 
 def measured(step: str, n: int, path: Path) -> tuple[float, float, float]:
     """Run one step in a process of its own, and return processor time, clock time and memory."""
-    # A process inherits the peak memory of the one that starts it, which must stay small.
+    # A process inherits the peak memory of its parent, which must stay small.
     run = [sys.executable, __file__, "--measure", step, str(n), str(path)]
     output = subprocess.run(run, check=True, capture_output=True, text=True).stdout
     processor, clock, memory = json.loads(output)

@@ -1,4 +1,4 @@
-"""Checks of what a list of pairs is made of."""
+"""Checks of the parts of a pair list."""
 
 from __future__ import annotations
 

@@ -70,7 +70,13 @@ identity='Bob'), label=0)
         check_columns(indices, labels, len(rows))
         made = cls.__new__(cls)
         kept = None if groups is None else Groups.of(np.asarray(groups))
-        made._set(shared, rows[indices.reshape(-1, 2)], labels.astype(np.int32), folds, kept)
+        made._set(
+            shared,
+            rows[indices.astype(np.int64).reshape(-1, 2)],
+            labels.astype(np.int32),
+            folds,
+            kept,
+        )
         return made
 
     def _set(

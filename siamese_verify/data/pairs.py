@@ -12,6 +12,7 @@ from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.samples import Sample
 from siamese_verify.files import PathLike, replacing
+from siamese_verify.messages import listed
 
 
 class PairList(PairSequence):
@@ -91,6 +92,11 @@ class PairList(PairSequence):
         Raises:
             ValueError: If LFW's format cannot express the list. Tells why.
         """
+        if self.groups is not None:
+            raise ValueError(
+                "A pair file in LFW's format has no groups, so they would be lost. Use `to_table`. "
+                f"Received: groups {listed(np.unique(self.groups))}"
+            )
         text = lfw_writing.format_pairs(self, self.folds)
         with replacing(path) as unfinished:
             unfinished.write_bytes(text.encode())

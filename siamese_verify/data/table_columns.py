@@ -1,4 +1,4 @@
-"""What the columns of a table may hold."""
+"""Contents that the columns of a table may have."""
 
 from __future__ import annotations
 
