@@ -22,7 +22,7 @@ from siamese_verify.data.table_text import (
 
 _BLOCK = 2**21
 """Number of bytes that are split at once. Python's texts need ten times as much memory."""
-_ARROW_BLOCK = 2**25
+_ARROW_BLOCK = 2**24
 _ROWS = 2**15
 """Number of rows that `csv` reads at once."""
 
@@ -39,12 +39,14 @@ class CsvFile:
         self.source, self._delimiter = path, delimiter
         self._arrow = pyarrow()
         self._blocks = read_blocks(path, _BLOCK if self._arrow is None else _ARROW_BLOCK)
-        first = next(self._blocks, None)
-        header = None if first is None else next(_records(path, iter([first]), delimiter), None)
-        if first is None or header is None:
+        first = next(self._blocks, Block(b"", 1))
+        # A longer start would cost as much memory as the whole block.
+        head = first.data[: first.data.find(b"\n", LONGEST_LINE) + 1 or None]
+        header = next(_records(path, iter([Block(head, 1)]), delimiter), None)
+        if header is None:
             raise TableError(path, "The file is empty. It must hold a header and rows.")
         self.columns, _, line = header
-        skipped = itertools.islice(io.StringIO(first.data.decode(), newline=""), line - 1)
+        skipped = itertools.islice(io.StringIO(head.decode(), newline=""), line - 1)
         start = len("".join(skipped).encode())
         self._blocks = itertools.chain([Block(first.data[start:], line)], self._blocks)
 
@@ -116,7 +118,7 @@ class CsvFile:
     def _arrow_columns(self, data: bytes, places: list[int], columns: list[str]) -> dict[str, Any]:
         from pyarrow import csv as arrow_csv
 
-        text, names = self._arrow.string(), [f"f{place}" for place in places]
+        text, names = self._arrow.large_string(), [f"f{place}" for place in places]
         table = arrow_csv.read_csv(
             self._arrow.BufferReader(data),
             arrow_csv.ReadOptions(autogenerate_column_names=True, block_size=2**23),

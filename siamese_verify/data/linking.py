@@ -1,4 +1,4 @@
-"""What pairs link, directly or through other pairs."""
+"""Links that pairs make between images or identities, directly or through other pairs."""
 
 from __future__ import annotations
 

@@ -12,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
 
-from siamese_verify.checks import whole_number
 from siamese_verify.data.folders import path_below
 from siamese_verify.data.groups import Groups
+from siamese_verify.data.pair_checks import check_columns, checked_folds, checked_pair
 from siamese_verify.data.sample_list import Rows, SampleList
 from siamese_verify.data.samples import Pair, Sample
 from siamese_verify.data.summary import PairSummary
 from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
 
 _BLOCK = 65_536
 """Number of pairs that are made at once while a list is iterated."""
@@ -32,7 +31,7 @@ class PairSequence(Sequence[Pair]):
         if isinstance(pairs, PairSequence):
             self._set(pairs._shared, pairs._rows, pairs.labels, folds, pairs._groups)
             return
-        checked = [_checked_pair(pair) for pair in pairs]
+        checked = [checked_pair(pair) for pair in pairs]
         samples, rows = SampleList.of(chain.from_iterable(pair[:2] for pair in checked))
         labels = np.array([pair.label for pair in checked], np.int32)
         self._set(samples, rows.reshape(-1, 2), labels, folds)
@@ -68,10 +67,16 @@ identity='Bob'), label=0)
         """
         shared, rows = SampleList.of(samples)
         indices, labels = np.asarray(indices), np.asarray(labels)
-        _check_columns(indices, labels, len(rows))
+        check_columns(indices, labels, len(rows))
         made = cls.__new__(cls)
         kept = None if groups is None else Groups.of(np.asarray(groups))
-        made._set(shared, rows[indices.reshape(-1, 2)], labels.astype(np.int32), folds, kept)
+        made._set(
+            shared,
+            rows[indices.astype(np.int64).reshape(-1, 2)],
+            labels.astype(np.int32),
+            folds,
+            kept,
+        )
         return made
 
     def _set(
@@ -86,7 +91,7 @@ identity='Bob'), label=0)
         self._shared, self._rows, self._groups = shared, rows, groups
         self.labels: npt.NDArray[np.int32] = labels
         """Label of each pair: int32 array `(n,)`, 1 = same, 0 = different."""
-        self.folds: npt.NDArray[np.int32] | None = None if folds is None else _checked_folds(folds)
+        self.folds: npt.NDArray[np.int32] | None = None if folds is None else checked_folds(folds)
         for array in (rows, labels):
             array.flags.writeable = False
         for name, column in (("folds", self.folds), ("groups", groups)):
@@ -225,49 +230,3 @@ identity='Bob'), label=0)
         same = int(self.labels.sum())
         identities, images = len(self.identities), len(self.samples)
         return PairSummary(len(self), same, len(self) - same, identities, images)
-
-
-def _checked_pair(pair: object) -> Pair:
-    if not isinstance(pair, Pair):
-        raise TypeError(f"`pairs` must hold only `Pair`s. Received: {shown(repr(pair))}")
-    if not isinstance(pair.left, Sample) or not isinstance(pair.right, Sample):
-        raise TypeError(
-            "A `Pair` must hold two `Sample`s, which tell the identity of each image, such as "
-            "Pair(Sample('1.jpg', 'Ada'), Sample('2.jpg', 'Ada'), 1). If you know only paths and "
-            "labels, use `PairList.from_table({'left': [...], 'right': [...], 'label': [...]})`. "
-            f"Received: {shown(repr(pair))}"
-        )
-    if pair.label not in (0, 1):
-        raise ValueError(f"A label must be 1 (same) or 0 (different). Received: {shown(pair)}")
-    return pair
-
-
-def _checked_folds(folds: Iterable[int]) -> npt.NDArray[np.int32]:
-    if not isinstance(folds, np.ndarray) or not np.issubdtype(folds.dtype, np.integer):
-        folds = np.array([whole_number("folds", fold, 0) for fold in folds], np.int64)
-    if len(folds) and folds.min() < 0:
-        whole_number("folds", int(folds.min()), 0)
-    return folds.astype(np.int32)
-
-
-def _check_columns(indices: npt.NDArray[Any], labels: npt.NDArray[Any], n_samples: int) -> None:
-    if not np.isin(labels, (0, 1)).all():
-        wrong = labels[~np.isin(labels, (0, 1))].reshape(-1)[0]
-        raise ValueError(
-            f"`labels` must be 1 (same) or 0 (different). Received: {shown(repr(wrong))}"
-        )
-    is_empty = not indices.size
-    if indices.shape != (*labels.shape, 2) and not (is_empty and labels.shape == (0,)):
-        raise ValueError(
-            "`indices` must have the shape (n, 2) and `labels` the shape (n,). "
-            f"Received: shapes {indices.shape} and {labels.shape}"
-        )
-    if is_empty:
-        return
-    if not np.issubdtype(indices.dtype, np.integer):
-        raise ValueError(f"`indices` must be whole numbers. Received: dtype {indices.dtype}")
-    if indices.min() < 0 or indices.max() >= n_samples:
-        raise ValueError(
-            f"`indices` must be from 0 to {n_samples - 1:,}, since there are {n_samples:,} "
-            f"samples. Received: from {indices.min()} to {indices.max()}"
-        )

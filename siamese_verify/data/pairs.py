@@ -10,6 +10,7 @@ import numpy as np
 from siamese_verify.data import lfw, lfw_writing, splitting, table_writing, tables
 from siamese_verify.data.drawn_pairs import DrawnPairs
 from siamese_verify.files import PathLike, replacing
+from siamese_verify.messages import listed
 
 
 class PairList(DrawnPairs):
@@ -89,6 +90,11 @@ class PairList(DrawnPairs):
         Raises:
             ValueError: If LFW's format cannot express the list. Tells why.
         """
+        if self.groups is not None:
+            raise ValueError(
+                "A pair file in LFW's format has no groups, so they would be lost. Use `to_table`. "
+                f"Received: groups {listed(np.unique(self.groups))}"
+            )
         text = lfw_writing.format_pairs(self, self.folds)
         with replacing(path) as unfinished:
             unfinished.write_bytes(text.encode())

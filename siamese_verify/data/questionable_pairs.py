@@ -14,6 +14,12 @@ from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.user_warnings import warn_user
 
 Numbers = npt.NDArray[Any]
+_PROBLEMS = (
+    "are one image",
+    "are listed twice",
+    "are listed as same and as different",
+    "are listed as different, but same pairs link them",
+)
 
 
 def warn_of_questionable(
@@ -35,46 +41,55 @@ def warn_of_questionable(
         labels: Label of each pair.
         is_linked: Whether identities come from same pairs, which different pairs may contradict.
     """
-    unit = "line" if is_text(source) else "row"
-    found: list[tuple[int, str]] = []
-    for row in np.flatnonzero(rows[:, 0] == rows[:, 1]).tolist():
-        found.append((row, f"{unit} {lines[row]}: {_images(samples, rows[row])} are one image"))
-    for first, row in _repeated(rows, labels, len(samples)):
-        same = labels[first] == labels[row]
-        what = "are listed twice" if same else "are listed as same and as different"
-        where = f"{unit}s {lines[first]} and {lines[row]}"
-        found.append((row, f"{where}: {_images(samples, rows[row])} {what}"))
+    # Each problem is a row, the row that it repeats or itself, and what is wrong.
+    (one_image,) = np.nonzero(rows[:, 0] == rows[:, 1])
+    firsts, repeats = _repeated(rows, len(samples))
+    problems = [
+        np.stack([one_image, one_image, np.full_like(one_image, 0)]),
+        np.stack([repeats, firsts, 1 + (labels[firsts] != labels[repeats])]),
+    ]
     if is_linked:
-        identities = samples.identity_codes[rows]
-        linked = (identities[:, 0] == identities[:, 1]) & (labels == 0)
-        for row in np.flatnonzero(linked & (rows[:, 0] != rows[:, 1])).tolist():
-            what = "are listed as different, but same pairs link them"
-            found.append((row, f"{unit} {lines[row]}: {_images(samples, rows[row])} {what}"))
-    if found:
-        problems = [text for _, text in sorted(found)]
+        codes = samples.identity_codes[rows]
+        is_within = (codes[:, 0] == codes[:, 1]) & (rows[:, 0] != rows[:, 1])
+        (linked,) = np.nonzero(is_within & (labels == 0))
+        problems.append(np.stack([linked, linked, np.full_like(linked, 3)]))
+    found = np.concatenate(problems, axis=1)
+    found = found[:, np.lexsort(found[::-1])]
+
+    def show(number: int) -> str:
+        row, first, what = found[:, number].tolist()
+        unit = "line" if is_text(source) else "row"
+        where = f"{unit} {lines[row]}"
+        if row != first:
+            where = f"{unit}s {lines[first]} and {lines[row]}"
+        left, right = (shown(samples.paths[end]) for end in rows[row].tolist())
+        return f"{where}: {left} and {right} {_PROBLEMS[what]}"
+
+    n = found.shape[1]
+    if n:
         warn_user(
-            f"{shown(source)} holds {len(problems):,} questionable pairs, which distort training "
-            f"and figures. Correct or remove them:{listed_in_lines(problems, str)}",
+            f"{shown(source)} holds {n:,} questionable pairs, which distort training "
+            f"and figures. Correct or remove them:{listed_in_lines(range(n), show)}",
             PairListWarning,
         )
 
 
-def _repeated(rows: Rows, labels: npt.NDArray[np.int32], n_samples: int) -> list[tuple[int, int]]:
-    """Return the places of pairs of the same two images as an earlier pair, after its place."""
-    keys = rows.min(axis=1).astype(np.int64)
-    keys *= n_samples
-    keys += rows.max(axis=1)
-    in_order = np.sort(keys)
-    repeated = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
-    if not len(repeated):
-        return []
+def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
+    """Return, for each pair of the same images as an earlier one, the first such pair and it."""
+    keys = _keys(rows, n_samples)
+    keys.sort()
+    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    keys = _keys(rows, n_samples) if len(repeated) else keys[:0]
     places = np.flatnonzero(np.isin(keys, repeated))
     _, firsts, of_first = np.unique(keys[places], return_index=True, return_inverse=True)
     first_of = places[firsts][of_first.reshape(-1)]
     later = first_of != places
-    return list(zip(first_of[later].tolist(), places[later].tolist(), strict=True))
+    return first_of[later], places[later]
 
 
-def _images(samples: SampleList, ends: Rows) -> str:
-    left, right = ends.tolist()
-    return f"{shown(samples.paths[left])} and {shown(samples.paths[right])}"
+def _keys(rows: Rows, n_samples: int) -> Numbers:
+    """Return one number for the two images of each pair, in either order."""
+    keys = rows.min(axis=1).astype(np.int64)
+    keys *= n_samples
+    keys += rows.max(axis=1)
+    return keys

@@ -19,10 +19,6 @@ class ListChunk(NamedTuple):
     lines: Numbers
     """Number of each row: its line in a text file, counted from 1."""
 
-    def distinct(self, columns: Sequence[str]) -> tuple[list[Any], None]:
-        """Return the values of columns, one after another."""
-        return [value for column in columns for value in self.columns[column]], None
-
     def values(self, column: str) -> list[Any]:
         """Return the values of a column."""
         return self.columns[column]
@@ -35,12 +31,18 @@ class ArrowChunk(NamedTuple):
     lines: Numbers
     """Number of each row: its line in a text file, counted from 1."""
 
-    def distinct(self, columns: Sequence[str]) -> tuple[list[Any], Numbers]:
-        """Return the distinct values of columns, and the place among them of each value."""
+    def joined(self, columns: Sequence[str]) -> tuple[Any, Any]:
+        """Return the values of columns, one after another.
+
+        Returns:
+            The values, and the same values as `large_string`, or None if some are not text.
+        """
         arrow = pyarrow()
         pieces = [piece for column in columns for piece in self.columns[column].chunks]
-        encoded = arrow.chunked_array(pieces).combine_chunks().dictionary_encode("encode")
-        return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        values = arrow.chunked_array(pieces).combine_chunks()
+        is_text = arrow.types.is_string(values.type) or arrow.types.is_large_string(values.type)
+        is_complete = is_text and not values.null_count
+        return values, values.cast(arrow.large_string()) if is_complete else None
 
     def values(self, column: str) -> list[Any]:
         """Return the values of a column."""

@@ -83,7 +83,7 @@ def _checked(source: str, block: Block) -> Iterator[Block]:
         try:
             data.decode()
         except UnicodeDecodeError as error:
-            bad, problem = error.start, f"The text is not UTF-8 ({error.reason})"
+            bad, problem = error.start, "The text is not UTF-8"
             if 0 <= (null := data.find(b"\0")) < bad:
                 bad, problem = null, None
     if bad < 0:
@@ -96,7 +96,7 @@ def _checked(source: str, block: Block) -> Iterator[Block]:
         yield Block(data[:cut], block.line)
     raise TableError(
         source,
-        f"{problem}. Save the table as UTF-8. Received: {shown(repr(data[cut : cut + 50]))}",
+        f"{problem}. Save the table as UTF-8. Received: {shown(repr(data[cut : bad + 1][-50:]))}",
         block.line + count_lines(data[:cut]),
     )
 

@@ -134,8 +134,11 @@ def read_pairs(
     if "group" in given:
         group_of = Groups.of(np.array(groups.values, str)).take(rows[given["group"]])
     columns.clear()
+    del left_paths
     samples, places = SampleList.of_columns(paths, identities)
-    pairs = PairColumns(samples, places[ends], label_of, fold_of, group_of)
+    for side in (0, 1):
+        ends[:, side] = places[ends[:, side]]
+    pairs = PairColumns(samples, ends, label_of, fold_of, group_of)
     warn_of_questionable(table.source, lines, samples, pairs.rows, label_of, is_linked=not names)
     return pairs
 

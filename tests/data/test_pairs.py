@@ -160,3 +160,73 @@ def test_samples_need_no_folder_of_their_identity():
     assert FLAT[:1].paths("root") == [(Path("root/scans/17.png"), Path("root/scans/18.png"))]
     rest, part = (FLAT + FLAT).split(0.5)
     assert rest == part == FLAT
+
+
+# --- Columns
+
+
+def test_indices_and_codes_lead_to_the_samples_and_identities_of_each_pair():
+    for pairs in (FOUR, FOUR[1:], FOUR.same, FOUR[2:] + FOUR[:1], PairList([])):
+        assert pairs.indices.shape == pairs.identity_codes.shape == (len(pairs), 2)
+        assert pairs.indices.dtype == pairs.identity_codes.dtype == np.int32
+        for pair, rows, codes in zip(pairs, pairs.indices, pairs.identity_codes, strict=True):
+            assert tuple(pairs.samples[row] for row in rows) == pair[:2]
+            assert [pairs.identities[code] for code in codes] == [s.identity for s in pair[:2]]
+
+
+def test_a_list_of_columns_equals_the_list_of_its_pairs():
+    again = PairList.from_columns(FOUR.samples, FOUR.indices, FOUR.labels)
+    assert again == FOUR
+    assert again.samples is FOUR.samples
+    backwards = [*list(FOUR.samples)[::-1], Sample("unused.png", "Nobody")]
+    rows = [[backwards.index(sample) for sample in pair[:2]] for pair in FOUR]
+    assert PairList.from_columns(backwards, rows, FOUR.labels) == FOUR
+    assert PairList.from_columns([], [], []) == PairList([])
+
+
+def test_groups_stay_with_their_pairs():
+    groups = ["", "random", "", "skilled"]
+    grouped = PairList.from_columns(FOUR.samples, FOUR.indices, FOUR.labels, groups=groups)
+    assert grouped != FOUR
+    assert grouped.groups.tolist() == groups
+    assert grouped.different.groups.tolist() == ["random", "skilled"]
+    assert grouped[::-1].groups.tolist() == groups[::-1]
+    assert (FOUR[:1] + grouped[3:]).groups.tolist() == ["", "skilled"]
+    assert PairList(grouped, [0, 0, 1, 1]).groups.tolist() == groups
+    assert FOUR.groups is None
+
+
+def test_groups_are_not_lost_in_lfws_format(tmp_path: Path):
+    grouped = PairList.from_columns(FOUR.samples, FOUR.indices, FOUR.labels, groups=["a"] * 4)
+    with pytest.raises(ValueError, match=r"no groups.*`to_table`"):
+        grouped.to_lfw(tmp_path / "pairs.txt")
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"labels": [1, 2]}, "labels.*2"),
+        ({"labels": [1]}, "shape"),
+        ({"indices": [[0, 1], [0, 5]]}, "from 0 to 4"),
+        ({"indices": [[0, 1], [0, -1]]}, "from -1 to 1"),
+        ({"indices": [[0.0, 1], [0, 1]]}, "whole numbers"),
+        ({"folds": [0]}, "2 pairs, 1 folds"),
+        ({"groups": ["a"]}, "2 pairs, 1 groups"),
+        ({"groups": [1, 2]}, "groups.*name"),
+    ],
+)
+def test_columns_that_describe_no_pairs_raise_an_error(changed: dict[str, object], expected: str):
+    columns = {"indices": [[0, 1], [0, 2]], "labels": [1, 0], **changed}
+    with pytest.raises(ValueError, match=expected):
+        PairList.from_columns(FOUR.samples, **columns)
+
+
+def test_a_pair_of_plain_paths_raises_an_error_that_tells_what_to_do():
+    with pytest.raises(TypeError, match=r"two `Sample`s.*from_table.*Received: Pair\(left='a.jpg'"):
+        PairList([Pair("a.jpg", "b.jpg", 1)])
+
+
+def test_the_columns_of_a_list_cannot_be_changed():
+    for column in (FOUR.labels, FOUR.indices, FOUR[:2].indices, FOUR.samples.identity_codes):
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 0
