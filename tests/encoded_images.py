@@ -205,7 +205,7 @@ BY_PILLOW = {
     **{f"TIFF, mode {mode}": encode(SMOOTH, "TIFF", mode) for mode in ("1", "L", "P", "CMYK")},
     **{
         f"TIFF, {how}": encode(SMOOTH, "TIFF", compression=how)
-        for how in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd")
+        for how in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
     },
     "TIFF, of a fax": encode(SMOOTH, "TIFF", "1", compression="group4"),
     "TIFF, alpha": encode(RGBA, "TIFF"),

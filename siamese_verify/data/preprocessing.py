@@ -14,17 +14,19 @@ import tensorflow as tf
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data import decoding
 from siamese_verify.data.alignment import Align, aligned, by_name, name_of
-from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.formats import jpeg
 from siamese_verify.data.resizing import (
     RESIZE_MODES,
     ResizeMode,
     brightness,
     brightness_in_graph,
+    center_crop,
+    check_memory,
     middle,
     resize,
 )
 from siamese_verify.data.row_blocks import by_rows
+from siamese_verify.data.setting_checks import checked_colour, checked_size
 from siamese_verify.messages import shown
 
 Pixels = npt.NDArray[np.uint8]
@@ -83,25 +85,15 @@ class Preprocessing:
     def __post_init__(self) -> None:
         for name in ("image_size", "center_crop"):
             size = getattr(self, name)
-            if size is None and name == "center_crop":
-                continue
-            if not (
-                isinstance(size, (tuple, list))
-                and len(size) == 2
-                and all(map(is_whole_number, size))
-            ):
-                raise ValueError(
-                    f"`{name}` must be a height and a width of at least 1 pixel, whole numbers. "
-                    f"Received: {name}={shown(repr(size))}"
-                )
-            object.__setattr__(self, name, (int(size[0]), int(size[1])))
+            if size is not None or name == "image_size":
+                object.__setattr__(self, name, checked_size(name, size))
         if not is_whole_number(self.channels) or self.channels not in (1, 3):
             raise ValueError(
                 f"`channels` must be 1 or 3. Received: channels={shown(repr(self.channels))}"
             )
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "max_pixels", whole_number("max_pixels", self.max_pixels))
-        object.__setattr__(self, "background", _checked_colour(self.background))
+        object.__setattr__(self, "background", checked_colour("background", self.background))
         if self.resize not in RESIZE_MODES:
             raise ValueError(
                 f"`resize` must be one of {', '.join(map(repr, RESIZE_MODES))}. "
@@ -172,49 +164,16 @@ class Preprocessing:
         if self.align is not None:
             colours = aligned(self.align, colours, name, self.max_pixels)
         if self.center_crop is not None:
-            colours = _center_crop(colours, self.center_crop, name)
+            colours = center_crop(colours, self.center_crop, name)
         pixels = colours if self.channels == 3 else by_rows(brightness, colours, 1)
         if pixels.shape == self.shape:
             return np.ascontiguousarray(pixels)
         try:
-            return _resized(pixels, self)
+            check_memory(pixels.shape, self.image_size)
+            resized: Pixels = _resize(pixels, self).numpy()
+            return resized
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             raise MemoryError(f"The memory does not suffice to resize {shown(name)}.") from error
-
-
-def _checked_colour(colour: Any) -> tuple[int, int, int]:
-    if not (
-        isinstance(colour, (tuple, list))
-        and len(colour) == 3
-        and all(is_whole_number(level, 0) and level <= 255 for level in colour)
-    ):
-        raise ValueError(
-            "`background` must be red, green and blue, whole numbers from 0 to 255. "
-            f"Received: background={shown(repr(colour))}"
-        )
-    red, green, blue = map(int, colour)
-    return red, green, blue
-
-
-def _center_crop(
-    colours: npt.NDArray[np.uint8], crop: tuple[int, int], name: str
-) -> npt.NDArray[np.uint8]:
-    height, width, _ = colours.shape
-    if height < crop[0] or width < crop[1]:
-        raise ImageError(
-            f"{shown(name)} cannot be read as an image: smaller than the centre crop. Received: "
-            f"{height} x {width} pixels, center_crop={crop}"
-        )
-    cropped: npt.NDArray[np.uint8] = middle(colours, crop)
-    return cropped
-
-
-def _resized(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Pixels:
-    height, width = preprocessing.image_size
-    # TensorFlow's kernel ends the process where it cannot allocate its buffer. This one raises.
-    np.empty((2, height, max(width, pixels.shape[1]), pixels.shape[2]), np.float32)
-    resized: Pixels = _resize(pixels, preprocessing).numpy()
-    return resized
 
 
 def _resize(image: Any, preprocessing: Preprocessing) -> tf.Tensor:

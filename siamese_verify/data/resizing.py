@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from siamese_verify.data.decoding import ImageError
+from siamese_verify.messages import shown
+
 ResizeMode: TypeAlias = Literal["squash", "letterbox", "crop"]
 RESIZE_MODES: tuple[ResizeMode, ...] = ("squash", "letterbox", "crop")
 # Weights of red, green and blue (ITU-R BT.601). Sums of 24 bits are exact in float32.
@@ -25,6 +28,24 @@ def brightness(colours: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
 def brightness_in_graph(colours: tf.Tensor) -> tf.Tensor:
     """Compute the brightness as uint8 `(..., 1)`."""
     return tf.cast(tf.tensordot(tf.cast(colours, tf.float32), _BRIGHTNESS, 1) + 0.5, tf.uint8)
+
+
+def center_crop(
+    colours: npt.NDArray[np.uint8], crop: tuple[int, int], name: str
+) -> npt.NDArray[np.uint8]:
+    """Keep the middle of colours.
+
+    Raises:
+        ImageError: If there are fewer pixels. Names the image.
+    """
+    height, width, _ = colours.shape
+    if height < crop[0] or width < crop[1]:
+        raise ImageError(
+            f"{shown(name)} cannot be read as an image: smaller than the centre crop. Received: "
+            f"{height} x {width} pixels, center_crop={crop}"
+        )
+    cropped: npt.NDArray[np.uint8] = middle(colours, crop)
+    return cropped
 
 
 def middle(image: Any, crop: Any) -> Any:
@@ -53,6 +74,12 @@ def resize(
     if mode == "crop":
         image = middle(image, _largest(goal, _size(image)))
     return _squash(image, goal)
+
+
+def check_memory(shape: tuple[int, ...], image_size: tuple[int, int]) -> None:
+    """Raise a `MemoryError` if the memory does not suffice to resize an array of this shape."""
+    # TensorFlow's kernel ends the process where it cannot allocate its buffer. This one raises.
+    np.empty((2, image_size[0], max(image_size[1], shape[1]), shape[2]), np.float32)
 
 
 def _size(image: Any) -> Any:
