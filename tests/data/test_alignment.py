@@ -171,4 +171,4 @@ def test_a_cache_is_not_shared_with_other_settings(tmp_path):
         Preprocessing((6, 4), resize="crop"),
     ):
         load_images(paths, preprocessing, cache=tmp_path / "cache", verbose=False)
-    assert len([*(tmp_path / "cache").glob("*.npy")]) == 3
+    assert len([*(tmp_path / "cache").glob("*.images")]) == 3
