@@ -92,5 +92,5 @@ def test_draws_of_many_identities_are_those_of_one_after_another():
         repeats = -(-4 // len(rows))
         expected += np.concatenate([rng.permutation(rows) for _ in range(repeats)])[:4].tolist()
     batches = data.batches(28, shuffle=True, seed=5, per_identity=4)
-    drawn = [int(round(float(image[0, 0, 0]) * 255)) for images, _ in batches for image in images]
+    drawn = [round(float(image[0, 0, 0]) * 255) for images, _ in batches for image in images]
     assert drawn == expected
