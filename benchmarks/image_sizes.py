@@ -23,35 +23,36 @@ from pathlib import Path
 
 import numpy as np
 
+import siamese_verify as sv
+from siamese_verify.data.sample_list import SampleList
+
 SIZE = (48, 48)
 PER_IDENTITY, PER_FOLDER = 10, 1000
 
 
 def write_images(folder: Path, count: int) -> None:
-    """Write BMP files of a few bytes each. Each has other pixels."""
-    header = struct.pack(
-        "<2sIIIIiiHHIIiiII", b"BM", 54 + 16 * 48, 0, 54, 40, 16, 16, 1, 24, *[0] * 6
-    )
-    noise = np.random.default_rng(0).integers(0, 256, 16 * 48, np.uint8).tobytes()
+    """Write small JPEG files of few contents. Each has a comment of its own."""
+    import tensorflow as tf
+
+    noise = np.random.default_rng(0).integers(0, 256, (10, *SIZE, 1), np.uint8)
+    images = [tf.io.encode_jpeg(image).numpy() for image in noise]
     for i in range(count):
         if i % PER_FOLDER == 0:
             (folder / f"{i // PER_FOLDER}").mkdir(parents=True, exist_ok=True)
-        pixels = struct.pack("<I", i * 2_654_435_761 % 2**32) * 8 + noise[32:]
-        (folder / f"{i // PER_FOLDER}" / f"{i}.bmp").write_bytes(header + pixels)
+        whole = images[i // PER_IDENTITY % len(images)]
+        # After the start and the JFIF header, 20 bytes.
+        comment = struct.pack(">HHI", 0xFFFE, 6, i)
+        (folder / f"{i // PER_FOLDER}" / f"{i}.jpg").write_bytes(whole[:20] + comment + whole[20:])
 
 
-def samples(count: int):
-    """Samples of these images, in columns."""
-    from siamese_verify.data.sample_list import SampleList
-
-    paths = [f"{i // PER_FOLDER}/{i}.bmp" for i in range(count)]
+def samples(count: int) -> SampleList:
+    """Make the samples of these images, in columns."""
+    paths = [f"{i // PER_FOLDER}/{i}.jpg" for i in range(count)]
     return SampleList.of_columns(paths, [f"{i // PER_IDENTITY:07}" for i in range(count)])[0]
 
 
-def pair_list(count: int):
+def pair_list(count: int) -> sv.PairList:
     """As many pairs as images, half of one identity."""
-    import siamese_verify as sv
-
     rng = np.random.default_rng(0)
     left = rng.integers(0, count, count)
     same = left // PER_IDENTITY * PER_IDENTITY + (left + 1) % PER_IDENTITY
@@ -60,19 +61,16 @@ def pair_list(count: int):
     return sv.PairList.from_columns(samples(count), np.stack([left, right], axis=1), labels)
 
 
-def data_set(folder: Path, count: int):
+def data_set(folder: Path, count: int) -> sv.PairDataset:
     """Pairs of these images with their pixels in a cache."""
-    import siamese_verify as sv
-
     cache = folder.parent / "cache"
     return sv.PairDataset(
         pair_list(count), folder, sv.Preprocessing(SIZE), cache=cache, verbose=False
     )
 
 
-def model():
-    import siamese_verify as sv
-
+def model() -> sv.SiameseModel:
+    """Make a small model, so that reading images counts."""
     tower = sv.ConvTower([sv.ConvBlock(4, 3, 4)], (*SIZE, 1), embedding_size=32)
     return sv.SiameseModel(tower, sv.CosineHead())
 
@@ -101,8 +99,6 @@ def score(folder: Path, count: int) -> None:
 
 def calibrate(folder: Path, count: int) -> None:
     """Choose a threshold on all pairs by `Verifier.calibrate`."""
-    import siamese_verify as sv
-
     sv.Verifier(model(), sv.Preprocessing(SIZE)).calibrate(data_set(folder, count))
 
 

@@ -185,8 +185,8 @@ class LabelledImages:
     def split(self, fractions: Sequence[float], *, seed: int = 0) -> tuple[Self, ...]:
         """Divide the identities at random, so that no identity is in two parts.
 
-        The parts share the pixels. Those after the first know the identities of the first, on which
-        a model is trained.
+        The parts share the pixels. The first part is for training, and the others know its
+        identities.
 
         Args:
             fractions: Share of the identities in each part, such as `(0.7, 0.15, 0.15)`. If they

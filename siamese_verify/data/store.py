@@ -44,14 +44,14 @@ def load_images(
     on_error: OnError = "raise",
     verbose: bool = True,
 ) -> tuple[Images, Failures]:
-    """Decode and resize images on all cores, or take them from a cache.
+    """Decode and resize images on all cores, or find them in a cache.
 
     Args:
         paths: Paths of the files.
         preprocessing: Preprocessing of the images.
         cache: Folder or `ImageCache` that keeps the decoded images. An image is found there by the
-            contents of its file, which is read each time, so that a changed image is never mistaken
-            for its old version. Without `cache`, the pixels are kept in memory.
+            contents of its file, which is read each time. So a changed image is never mistaken for
+            its old version. Without `cache`, the pixels are kept in memory.
         on_error: `"raise"`, or `"skip"` to leave out the files that cannot be used.
         verbose: Whether to show a progress bar.
 

@@ -71,7 +71,7 @@ def test_it_is_called_by_every_route(tmp_path):
     expected = Preprocessing((9, 8)).prepare(upper_half(image))
     for form in (path, path.read_bytes(), io.BytesIO(path.read_bytes()), Image.open(path), image):
         np.testing.assert_array_equal(read_image(form, preprocessing), expected)
-    np.testing.assert_array_equal(load_images([path], preprocessing, verbose=False)[0], expected)
+    np.testing.assert_array_equal(load_images([path], preprocessing, verbose=False)[0][0], expected)
 
 
 def test_it_may_change_its_image_in_place():
@@ -175,7 +175,7 @@ def test_a_cache_is_not_shared_with_other_settings(tmp_path):
         Preprocessing((6, 4), resize="crop"),
     ):
         load_images(paths, preprocessing, cache=tmp_path / "cache", verbose=False)
-    assert len([*(tmp_path / "cache").glob("*.npy")]) == 3
+    assert len([*(tmp_path / "cache").glob("*.images")]) == 3
 
 
 @pytest.fixture
