@@ -1,4 +1,4 @@
-"""How many impostor pairs a false accept rate (FAR) needs."""
+"""Number of impostor pairs that a false accept rate (FAR) needs."""
 
 from __future__ import annotations
 
