@@ -39,7 +39,8 @@ def find(
 ) -> Integers:
     """Find the least alike same pairs and the most alike different pairs, by cosine.
 
-    Memory holds two blocks of embeddings, their cosines, and the pairs wanted. Pairs of equal cosine come in the order of their images.
+    Memory holds two blocks of embeddings, their cosines, and the pairs wanted. Pairs of equal
+    cosine come in the order of their images.
 
     Args:
         embeddings: Vectors `(m, dims)`.
