@@ -42,7 +42,8 @@ def samples_by_identity(
         FileNotFoundError: If no folder holds an image file, or an identity has no image.
 
     Warns:
-        FolderWarning: If files or folders are passed over. Tells how many of each kind.
+        FolderWarning: If files or folders are passed over. Tells how many of each kind. Also if
+            the folders are named as parts of a data set, such as `train` and `test`.
     """
     check_name_list(identities)
     wanted = None if identities is None else set(map(normalized, identities))
@@ -78,7 +79,7 @@ def _scan(images_root: PathLike, wanted: set[str] | None) -> SamplesByIdentity:
             f"{_ENDINGS}. Convert or move the others if they are images. {received}",
             FolderWarning,
         )
-    if _PARTS.issuperset(map(str.lower, found)):
+    if found and _PARTS.issuperset(map(str.lower, found)):
         warn_user(
             f"The folders {listed(list(found))} count as identities, but are named as parts of a "
             "data set. Then all images of a part would show one identity. Use the folder of one "
