@@ -9,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sized
 from typing import Self
 
-import keras
-import numpy as np
-
-from siamese_verify.data.folders import find_files
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
@@ -26,7 +22,7 @@ from siamese_verify.verification.decision import Decision
 from siamese_verify.verification.file import VerifierFileError, load_verifier, save_verifier
 from siamese_verify.verification.identifier import Identifier
 from siamese_verify.verification.looks import Reasons
-from siamese_verify.verification.pair_scores import PairScores
+from siamese_verify.verification.pair_scores import PairScores, score_list
 
 
 class Verifier(Identifier):
@@ -140,27 +136,8 @@ class Verifier(Identifier):
             RuntimeError: If weights, embeddings or scores are not finite.
         """
         fingerprint, bound = self._embedder.reader.read_finite(), self._bound
-        paths = pairs.samples.paths
-        located = find_files(images_root, pairs.samples)
-        files = [path if file is None else file for path, file in zip(paths, located, strict=True)]
-        bar = keras.utils.Progbar(len(files), unit_name="image") if verbose else None
-        embedded = self._embedder.embed_each(
-            files,
-            on_error="skip",
-            looks=bound.looks if bound and bound.fingerprint == fingerprint else None,
-            progress=bar and bar.update,
-        )
-        rows = embedded.rows[pairs.indices]
-        are_good = (rows >= 0).all(axis=1)
-        scores = np.full(len(pairs), np.nan, np.float32)
-        scores[are_good] = self._embedder.score(embedded.embeddings, rows[are_good])
-        failures = {paths[place]: shown(error, 500) for place, error in embedded.failures.items()}
-        unlike = {
-            path: embedded.unlike[row]
-            for path, row in zip(paths, embedded.rows.tolist(), strict=True)
-            if row >= 0 and embedded.unlike[row]
-        }
-        return PairScores(scores, failures, unlike)
+        looks = bound.looks if bound and bound.fingerprint == fingerprint else None
+        return score_list(self._embedder, pairs, images_root, looks, verbose)
 
     def save(self, path: PathLike, *, include_hashes: bool = True) -> None:
         """Write everything but the gallery to one `.keras` file, which Keras can load too.
