@@ -24,7 +24,7 @@ class BoundCalibration:
         fingerprint: Fingerprint of the model and preprocessing that were calibrated.
         seen: Hashes of the data that training and calibration have seen, if known.
         decoding: Number of the way in which the validation images were decoded.
-        looks: What the validation images look like, if known.
+        looks: Look of the validation images, if known.
 
     Raises:
         TypeError, ValueError: If an argument is of another type or out of range.

@@ -133,13 +133,13 @@ class CalibratedModel:
 
         Args:
             pairs: Validation pairs. Do not evaluate the verifier on them afterwards.
-            policy: `"max_accuracy"`, `"eer"`, a highest false accept or false reject rate such as
-                `"far=0.01"` or `"frr=0.01"`, or the costs of a false accept and a false reject such
-                as `"cost=10:1"` (see `choose_threshold`).
+            policy: `"max_accuracy"`, `"eer"`, or a highest false accept or false reject rate,
+                such as `"far=0.01"` or `"frr=0.01"`. Or the costs of a false accept and a false
+                reject, such as `"cost=10:1"` (see `choose_threshold`).
             prior: Share of genuine pairs that you expect in use, whatever it is among `pairs`.
             training_identities: Identities on which the model has been trained. Pairs from
                 `split` know them.
-            review: Policies for the ends of a band of scores that a person should review, such as
+            review: Policies for the ends of a band of scores to review by hand, such as
                 `("frr=0.01", "far=0.001")`. At most 1% of the genuine pairs then score below the
                 band, and at most 0.1% of the impostor pairs above it.
 

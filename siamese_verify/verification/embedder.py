@@ -65,7 +65,7 @@ class Embedder:
             images: Images in any form that `read_image` reads. Equal paths, and the same objects,
                 are one image.
             on_error: `"raise"`, or `"skip"` to leave out images that cannot be used.
-            looks: What validation images look like, to tell which images are unlike them.
+            looks: Limits of validation images, to tell which images are unlike them.
             progress: Function that gets the number of images so far, after each block.
 
         Raises:

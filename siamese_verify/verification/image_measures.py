@@ -24,9 +24,9 @@ def measure(pixels: Images) -> Floats:
     Returns:
         float32 array `(n, 2 + LAYOUT_SIDE**2)`. The first column is contrast, the logarithm of the
         standard deviation. The second is detail, the logarithm of the ratio of second to first
-        differences of neighbouring pixels: low if blurred, high if noisy, whatever the contrast. It
-        is NaN where an image is constant or below 3 pixels wide. The others are the layout, the
-        brightness of 8 x 8 fields in standard deviations from their mean.
+        differences of neighbouring pixels. It is low if blurred and high if noisy, whatever the
+        contrast. It is NaN where an image is constant or below 3 pixels wide. The others are the
+        layout, the brightness of 8 x 8 fields in standard deviations from their mean.
     """
     parts = [_measure(pixels[i : i + _STEP]) for i in range(0, len(pixels), _STEP)]
     return np.concatenate(parts or [np.empty((0, 2 + LAYOUT_SIDE**2), np.float32)])

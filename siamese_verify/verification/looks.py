@@ -1,4 +1,4 @@
-"""`Looks`: what validation images look like, in a few numbers, and which images are unlike them.
+"""`Looks`: the look of validation images in a few numbers, and which images are unlike them.
 
 Blurred, turned, grey or noisy images have embeddings close to each other, so that two of them match
 whomever they show. A threshold says nothing about such images if validation had none.
@@ -38,7 +38,7 @@ class UnlikeValidationError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-    """What validation images look like, in a few numbers.
+    """Look of validation images, in a few numbers.
 
     Args:
         contrast: Lowest typical contrast (see `image_measures.measure`).
@@ -80,7 +80,7 @@ class Looks:
         """Learn what validation images look like. None if they are too few to tell.
 
         Args:
-            measures: What `image_measures.measure` returns for the images `(n, m)`.
+            measures: Measures of the images `(n, m)`, from `image_measures.measure`.
             embeddings: Embeddings of the images `(n, size)`. Images of an identity must stand
                 together, because limits are tested on the other half of the images.
         """
@@ -102,12 +102,12 @@ class Looks:
         """Tell in what each image is unlike all validation images.
 
         Args:
-            measures: What `image_measures.measure` returns for the images `(n, m)`.
+            measures: Measures of the images `(n, m)`, from `image_measures.measure`.
             embeddings: Embeddings of the images `(n, size)`.
 
         Returns:
             For each image, any of `"low contrast"`, `"blurred"`, `"noisy"`, `"turned"` (sideways
-            or upside down) and `"unusual"` (its embedding is far from those of validation).
+            or upside down) and `"unusual"` (its embedding is far from the validation embeddings).
         """
         contrast, detail, layout = measures[:, 0], measures[:, 1], measures[:, 2:]
         turns = np.array(self.turned).reshape(-1, layout.shape[1] + 1)
@@ -142,7 +142,7 @@ def find_unlike(looks: Looks | None, pixels: Pixels, embeddings: Floats) -> list
     """Tell in what each image is unlike all validation images, or nothing if these are not known.
 
     Args:
-        looks: What validation images look like.
+        looks: Look of the validation images, if known.
         pixels: Images as `read_image` returns them, uint8 `(n, height, width, channels)`.
         embeddings: Embeddings of the images `(n, size)`.
     """
@@ -155,7 +155,7 @@ def report_unlike(found: Mapping[str, Iterable[str]], n: int, unlike: Unlike) ->
     Args:
         found: Reasons by the name of each image. Images without reasons are left out.
         n: Number of images that were examined.
-        unlike: What to do.
+        unlike: `"warn"`, `"raise"` or `"ignore"`.
 
     Raises:
         UnlikeValidationError: If an image has a reason, and `unlike` is `"raise"`.

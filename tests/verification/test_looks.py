@@ -1,4 +1,4 @@
-"""Tests of what validation images look like, with drawn images that are changed on purpose."""
+"""Tests of unlike images: drawn images that are changed on purpose."""
 
 import json
 import warnings
