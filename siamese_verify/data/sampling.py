@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from siamese_verify.checks import finite_number, is_whole_number, whole_number
 from siamese_verify.data.random_pairs import Integers, count, divide, draw_pairs, images_of
-from siamese_verify.far import lowest_far, pairs_for_far
 from siamese_verify.messages import shown
+from siamese_verify.sample_sizes import lowest_rate, pairs_for_rate
 
 MOST_PAIRS = 100_000_000
 """Most pairs of a kind that are made: 1.2 GB in columns, and up to 60 bytes a pair meanwhile."""
@@ -169,10 +169,10 @@ def _count_for_far(far: float, possible: _Possible) -> int:
     if not 0 < finite_number("far", far) < 1:
         raise ValueError(f"`far` must be above 0 and below 1. Received: far={shown(repr(far))}")
     n = possible.n_parts
-    needed = -(-_MARGIN * pairs_for_far(far) // n) * n
+    needed = -(-_MARGIN * pairs_for_rate(far) // n) * n
     if needed > possible.of_identities:
         identities = n * ((3 + math.isqrt(8 * (needed // n) - 7)) // 2)
-        lowest = lowest_far(max(possible.of_identities // _MARGIN, 1))
+        lowest = lowest_rate(max(possible.of_identities // _MARGIN, 1))
         scale = 10 ** (1 - math.floor(math.log10(lowest)))
         raise ValueError(
             f"FAR {far:g} needs {needed:,} impostor pairs, each of two other identities, and so "
