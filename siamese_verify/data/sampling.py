@@ -11,7 +11,7 @@ import numpy.typing as npt
 from siamese_verify.checks import finite_number, is_whole_number, whole_number
 from siamese_verify.data.random_pairs import Integers, count, divide, draw_pairs, images_of
 from siamese_verify.messages import shown
-from siamese_verify.sample_sizes import lowest_rate, pairs_for_rate
+from siamese_verify.sample_size import lowest_rate, pairs_for_rate
 
 MOST_PAIRS = 100_000_000
 """Most pairs of a kind that are made: 1.2 GB in columns, and up to 60 bytes a pair meanwhile."""

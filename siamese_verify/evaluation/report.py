@@ -30,7 +30,7 @@ from siamese_verify.evaluation.roc_figures import (
 from siamese_verify.evaluation.scored_pairs import ScoredPairs
 from siamese_verify.evaluation.thresholds import tar_name
 from siamese_verify.messages import listed, shown
-from siamese_verify.sample_sizes import pairs_for_rate
+from siamese_verify.sample_size import pairs_for_rate
 from siamese_verify.user_warnings import warn_user
 
 

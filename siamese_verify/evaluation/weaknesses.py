@@ -10,7 +10,7 @@ from siamese_verify.evaluation.report import Evaluation
 from siamese_verify.evaluation.review import ReviewBand
 from siamese_verify.evaluation.thresholds import parse_policy
 from siamese_verify.messages import shown
-from siamese_verify.sample_sizes import pairs_for_rate
+from siamese_verify.sample_size import pairs_for_rate
 
 
 def find_weaknesses(

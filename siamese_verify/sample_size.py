@@ -19,7 +19,7 @@ def pairs_for_rate(rate: float) -> int:
 
 
 def lowest_rate(n_pairs: int) -> float:
-    """Compute the lowest rate that this many independent impostor pairs suffice for.
+    """Compute the lowest rate that this many independent pairs suffice for.
 
     Examples:
         >>> 0.000999 < lowest_rate(3838) < 0.001

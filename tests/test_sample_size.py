@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from siamese_verify.sample_sizes import lowest_rate, pairs_for_rate
+from siamese_verify.sample_size import lowest_rate, pairs_for_rate
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.1, 0.01, 0.001, 1e-6])
