@@ -34,7 +34,7 @@ class TowerRunner:
     def __call__(self, images: Any, batch_size: int) -> npt.NDArray[np.float32]:
         """Embed images `(n, height, width, channels)`, at least one, in batches.
 
-        Images may be an array or `StoredImages`, of which each batch is read as it is needed.
+        Images may be an array or `StoredImages`, of which one batch at a time is read.
         """
         batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         return np.concatenate([self._run(scale(batch)) for batch in batches]).astype(np.float32)

@@ -192,3 +192,51 @@ ENCODED = {
     ),
 }
 """Files of each format in each form that is decoded."""
+
+
+def with_exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+RGBA = np.dstack([SMOOTH, ALPHA])
+BY_PILLOW = {
+    **{f"TIFF, mode {mode}": encode(SMOOTH, "TIFF", mode) for mode in ("1", "L", "P", "CMYK")},
+    **{
+        f"TIFF, {how}": encode(SMOOTH, "TIFF", compression=how)
+        for how in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd")
+    },
+    "TIFF, of a fax": encode(SMOOTH, "TIFF", "1", compression="group4"),
+    "TIFF, alpha": encode(RGBA, "TIFF"),
+    "TIFF, grey and alpha": encode(Image.fromarray(RGBA).convert("LA"), "TIFF"),
+    "TIFF, turned": encode(SMOOTH, "TIFF", exif=with_exif(6)),
+    "TIFF, two pages": encode(
+        Image.fromarray(SMOOTH), "TIFF", save_all=True, append_images=[Image.fromarray(NOISE)]
+    ),
+    "PBM": encode(SMOOTH, "PPM", "1"),
+    "PGM": encode(SMOOTH, "PPM", "L"),
+    "PPM": encode(SMOOTH, "PPM"),
+    "WebP, lossy": encode(SMOOTH, "WEBP"),
+    "WebP, lossless": encode(SMOOTH, "WEBP", lossless=True),
+    "WebP, lossy and alpha": encode(RGBA, "WEBP"),
+    "WebP, lossless and alpha": encode(RGBA, "WEBP", lossless=True),
+    "WebP, turned": encode(SMOOTH, "WEBP", exif=with_exif(8)),
+    "WebP, animation": encode(
+        Image.fromarray(SMOOTH),
+        "WEBP",
+        save_all=True,
+        append_images=[Image.fromarray(SMOOTH[::-1])],
+    ),
+    "AVIF": encode(SMOOTH, "AVIF"),
+    "AVIF, alpha": encode(RGBA, "AVIF"),
+    "AVIF, turned": encode(SMOOTH, "AVIF", exif=with_exif(5)),
+    "JPEG 2000": encode(SMOOTH, "JPEG2000"),
+    "BMP, palette": encode(SMOOTH, "BMP", "P"),
+    "BMP, black and white": encode(SMOOTH, "BMP", "1"),
+    "TGA": encode(SMOOTH, "TGA"),
+    "PCX": encode(SMOOTH, "PCX"),
+    "SGI": encode(SMOOTH, "SGI"),
+    "QOI": encode(RGBA, "QOI"),
+}
+"""Files of formats that Pillow decodes, or that TensorFlow decodes in some versions only."""

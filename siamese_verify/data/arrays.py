@@ -140,8 +140,7 @@ def _read_to_end(dataset: tf.data.Dataset) -> tuple[tuple[Any, Any], npt.NDArray
         ) from error
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(
-            "The tf.data.Dataset has no end, so it cannot be read. Leave out repeat(), or use "
-            "take(n)."
+            "The tf.data.Dataset has no end, so it cannot be read. Leave out repeat()."
         )
     read = [(a, b, c) for (a, b), c in dataset.as_numpy_iterator()]
     if not read:

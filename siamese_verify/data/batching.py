@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.augmentation import Augmentation
+from siamese_verify.data.own_augmentation import Augment, OwnAugmentation, as_augmentation
 from siamese_verify.data.store import without_autotuning
 from siamese_verify.data.stored_images import Images
-from siamese_verify.messages import shown
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
@@ -43,7 +43,7 @@ class Stream:
     length: int
     batch_size: int
     seed: int
-    augmentation: Augmentation | None
+    augmentation: Augmentation | OwnAugmentation | None
     next_epoch: int
     """Number of the epoch that the next iteration draws."""
     is_complete: bool = True
@@ -63,7 +63,11 @@ class Stream:
             rows, labels = self.choose(epoch[start : start + self.batch_size])
             seed = rng.integers(2**31, size=2, dtype=np.int32)
             self.is_complete = start + self.batch_size >= self.length
-            yield self.images[rows], labels, seed
+            pixels = self.images[rows]
+            if isinstance(self.augmentation, OwnAugmentation):
+                yield self.augmentation(pixels, seed), labels, seed
+            else:
+                yield pixels, labels, seed
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -93,7 +97,7 @@ def stream(
     batch_size: int,
     *,
     seed: int,
-    augment: bool | Augmentation = False,
+    augment: Augment = False,
     initial_epoch: int = 0,
     arrange: Callable[[tf.Tensor, tf.Tensor], Any] = lambda images, labels: (images, labels),
 ) -> tf.data.Dataset:
@@ -106,7 +110,11 @@ def stream(
         length: Length of the order.
         batch_size: Number of entries of the order in a batch. The last batch may be smaller.
         seed: Seed of order and augmentation. The same seed results in the same epochs.
-        augment: True for `Augmentation()`, or an `Augmentation` of your own.
+        augment: True for `Augmentation()`, an `Augmentation` of your own, a Keras layer or a
+            function. They get float32 images `(n, height, width, channels)` in [0, 1], and return
+            such images. A function with a parameter `seed` also gets two integers, an int32 array
+            `(2,)`. The random generators of a Keras layer are set from `seed`. Any other randomness
+            is up to the function.
         initial_epoch: Number of the epoch that the first iteration draws.
         arrange: Function from a batch's float32 images in [0, 1] and its labels to an element of
             the dataset.
@@ -118,14 +126,11 @@ def stream(
     batch_size = whole_number("batch_size", batch_size)
     seed = whole_number("seed", seed, 0)
     initial_epoch = whole_number("initial_epoch", initial_epoch, 0)
-    if not isinstance(augment, (bool, Augmentation)):
-        raise TypeError(
-            f"`augment` must be a bool or an Augmentation. Received: augment={shown(repr(augment))}"
-        )
-    augmentation = Augmentation() if augment is True else augment or None
+    augmentation = as_augmentation(augment)
     source = Stream(images, order, choose, length, batch_size, seed, augmentation, initial_epoch)
+    dtype = tf.float32 if isinstance(augmentation, OwnAugmentation) else tf.uint8
     signature = (
-        tf.TensorSpec((None, *images.shape[1:]), tf.uint8),
+        tf.TensorSpec((None, *images.shape[1:]), dtype),
         tf.TensorSpec((None,), tf.int32),
         tf.TensorSpec((2,), tf.int32),
     )
@@ -142,9 +147,11 @@ def _prepare(
     pixels: tf.Tensor,
     labels: tf.Tensor,
     seed: tf.Tensor,
-    augmentation: Augmentation | None,
+    augmentation: Augmentation | OwnAugmentation | None,
     arrange: Callable[[tf.Tensor, tf.Tensor], Any],
 ) -> Any:
+    if isinstance(augmentation, OwnAugmentation):
+        return arrange(pixels, labels)
     images = tf.cast(pixels, tf.float32) / 255
     if augmentation is not None:
         images = tf.ensure_shape(augmentation(images, seed), pixels.shape)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from siamese_verify.data.formats import bmp, gif, jpeg, png
+from siamese_verify.data.formats import bmp, gif, jpeg, pillow, png, webp
 from siamese_verify.data.formats.header import Header
 from siamese_verify.data.formats.orientation import upright
 from siamese_verify.data.row_blocks import by_rows
@@ -21,7 +21,8 @@ from siamese_verify.messages import shown
 
 Colours = npt.NDArray[np.uint8]
 """RGB pixels `(height, width, 3)`."""
-_FORMATS = (jpeg, png, gif, bmp)
+_FORMATS = (jpeg, png, gif, bmp, webp, pillow)
+"""Formats in the order in which a file is tried. The last one accepts any file."""
 _BYTES_PER_PIXEL = 8
 """Bytes of an uncompressed pixel of RGBA with 16 bits, the largest."""
 _OTHER_BYTES = 2**20
@@ -41,7 +42,7 @@ def max_bytes(max_pixels: int) -> int:
 def decode(
     contents: bytes, name: str, max_pixels: int, background: tuple[int, int, int]
 ) -> Colours:
-    """Decode a JPEG, PNG or BMP, or the first frame of a GIF.
+    """Decode an image file, or the first frame of an animation.
 
     Args:
         contents: Contents of the file.
@@ -84,7 +85,7 @@ def _naming(name: str) -> Iterator[None]:
     """Let errors name the file and the reason."""
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise MemoryError(f"The memory does not suffice to decode {shown(name)}.") from error
     except (ValueError, IndexError, struct.error, tf.errors.OpError) as error:
         raise ImageError(f"{shown(name)} cannot be read as an image: {_reason(error)}") from error
@@ -113,10 +114,9 @@ def _read_header(contents: bytes, max_pixels: int) -> tuple[ModuleType, Any]:
 
 
 def _find_format(contents: bytes) -> ModuleType:
-    for format_ in _FORMATS:
-        if contents.startswith(format_.SIGNATURE):
-            return format_
-    raise ValueError("not a JPEG, PNG, BMP or GIF" if contents else "the file is empty")
+    if not contents:
+        raise ValueError("the file is empty")
+    return next(format_ for format_ in _FORMATS if contents.startswith(format_.SIGNATURE))
 
 
 def _check_size(header: Header, n_bytes: int, max_pixels: int) -> None:
@@ -134,7 +134,8 @@ def _reason(error: Exception) -> str:
     """Shorten an error to the reason, without TensorFlow's stack, operation and node names."""
     if isinstance(error, (IndexError, struct.error)):
         return "truncated"
-    message = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    lines = [line for line in message.splitlines() if not line.startswith("\t [[")]
+    if not isinstance(error, tf.errors.OpError):
+        return shown(error)
+    lines = [line for line in error.message.splitlines() if not line.startswith("\t [[")]
     reason = re.sub(r"\{\{.*?\}\}|\[Op:.*|assertion failed:|[\[\]]", "", lines[-1] if lines else "")
     return shown(" ".join(reason.split())) or "the decoder does not say why"

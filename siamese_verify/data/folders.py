@@ -149,7 +149,7 @@ def describe_missing(
 
 
 def path_below(images_root: PathLike | None, sample: Sample) -> Path:
-    """Join the root and a sample's path. Without a root, return the path as it is.
+    """Join the root and a sample's path. Without a root, return the path alone.
 
     Raises:
         ValueError: If the path is empty, is absolute or holds `..`.

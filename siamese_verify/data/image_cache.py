@@ -58,7 +58,7 @@ class ImageCache:
         whole_number("max_bytes", self.max_bytes)
 
     def files(self, settings: str = "") -> list[Path]:
-        """List the files of images, or those of these settings, sorted by their names."""
+        """List the files of images of these settings, or of any, sorted by their names."""
         return sorted(Path(self.folder).glob(f"{settings}*{_ENDING}"))
 
     def segments(self, settings: str, shape: tuple[int, ...]) -> list[Segment]:

@@ -27,7 +27,7 @@ class Skipped(NamedTuple):
     path: str
     """Path of the sample, as it was received."""
     reason: str
-    """What is wrong with the file."""
+    """Reason, such as a missing file."""
 
 
 class LoadedSamples(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.batching import Indices, Labels, stream
 from siamese_verify.data.decoded_pairs import DecodedPairs
 from siamese_verify.data.linking import label_images
+from siamese_verify.data.own_augmentation import Augment
 from siamese_verify.data.shuffling import shuffled
 
 
@@ -63,7 +63,7 @@ class PairDataset(DecodedPairs):
         batch_size: int,
         shuffle: bool = False,
         seed: int = 0,
-        augment: bool | Augmentation = False,
+        augment: Augment = False,
         buffer: int | None = None,
         *,
         initial_epoch: int = 0,
@@ -74,7 +74,8 @@ class PairDataset(DecodedPairs):
             batch_size: Number of pairs in a batch. The last batch may be smaller.
             shuffle: Whether each epoch has its own random order.
             seed: Seed of order and augmentation. The same seed results in the same epochs.
-            augment: True for `Augmentation()`, or an augmentation of your own, for training only.
+            augment: True for `Augmentation()`, or an `Augmentation`, a Keras layer or a function
+                of your own (see `docs/images.md`). For training only.
                 Each image of a pair is changed on its own.
             buffer: Number of pairs among which to shuffle, as `tf.data` does. By default all are
                 shuffled. In LFW's order, same pairs first, a smaller buffer makes batches of
@@ -122,7 +123,7 @@ class PairDataset(DecodedPairs):
         batch_size: int,
         *,
         seed: int = 0,
-        augment: bool | Augmentation = False,
+        augment: Augment = False,
         initial_epoch: int = 0,
     ) -> tf.data.Dataset:
         """Return the images of shuffled pairs in batches, for losses on labelled embeddings.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from siamese_verify.data.decoding import Colours, ImageError, max_bytes, on_background
 from siamese_verify.data.formats import orientation
+from siamese_verify.data.formats.pillow import to_colours
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, scale
 from siamese_verify.files import PathLike, read_regular_file
 from siamese_verify.messages import shown
@@ -19,7 +20,6 @@ ImageLike: TypeAlias = PathLike | bytes | BinaryIO | npt.NDArray[Any] | Any
 """An image in any form that `read_image` accepts. `Any` stands for PIL's images."""
 _CHANNELS = (1, 3, 4)
 """Numbers of channels of grey, RGB and RGBA arrays."""
-_MODES_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _PATHS, _CONTENTS = (str, os.PathLike), (bytes, bytearray, memoryview)
 
 
@@ -118,8 +118,7 @@ def _from_pil(image: Any, preprocessing: Preprocessing) -> Colours:
     try:
         image.load()  # Some files have their Exif header after the pixels.
         noted = image.getexif().get(orientation.TAG, 1)
-        has_alpha = "transparency" in image.info or image.mode in _MODES_WITH_ALPHA
-        pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+        pixels = to_colours(image)
     except (OSError, SyntaxError, TypeError, ValueError) as error:  # Pillow raises several types.
         raise ImageError(f"A PIL image cannot be used. {shown(error)}") from error
     return orientation.upright(on_background(pixels, preprocessing.background), noted)

@@ -44,14 +44,14 @@ def load_images(
     on_error: OnError = "raise",
     verbose: bool = True,
 ) -> tuple[Images, Failures]:
-    """Decode and resize images on all cores, or take them from a cache.
+    """Decode and resize images on all cores, or find them in a cache.
 
     Args:
         paths: Paths of the files.
         preprocessing: Preprocessing of the images.
         cache: Folder or `ImageCache` that keeps the decoded images. An image is found there by the
-            contents of its file, which is read each time, so that a changed image is never mistaken
-            for its old version. Without `cache`, the pixels are kept in memory.
+            contents of its file, which is read each time. So a changed image is never mistaken for
+            its old version. Without `cache`, the pixels are kept in memory.
         on_error: `"raise"`, or `"skip"` to leave out the files that cannot be used.
         verbose: Whether to show a progress bar.
 
@@ -72,7 +72,7 @@ def load_images(
         images, failures = _through_cache(paths, preprocessing, cache, verbose)
     if failures and on_error == "raise":
         raise _error_of(failures, len(paths))
-    return images, failures
+    return images, dict(sorted(failures.items()))
 
 
 def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
@@ -213,7 +213,7 @@ def _decode(
     progress = keras.utils.Progbar(len(rows), unit_name="image") if verbose and rows else None
     failures: Failures = {}
     in_graph: set[int] = set()
-    aborted: list[Exception] = []
+    aborted: list[BaseException] = []
 
     def decode_one(row: int) -> bytes | None:
         """Decode and save a file, or return its contents for the graph."""
@@ -237,7 +237,7 @@ def _decode(
                     yield row, contents
                 if progress and (done % _CHUNK == 0 or done == len(rows)):
                     progress.update(done)
-        except Exception as error:  # A data set would raise another one.
+        except BaseException as error:  # A data set would raise another one.
             aborted.append(error)
 
     graph = jpeg_graph(preprocessing)
@@ -263,7 +263,7 @@ def _decode(
             failures[row] = error
         else:
             save(row, image)
-    return dict(sorted(failures.items()))
+    return failures
 
 
 def _is_for_graph(contents: bytes, path: PathLike, preprocessing: Preprocessing) -> bool:

@@ -59,7 +59,7 @@ class StoredImages:
         gathered = np.empty((part.size, *self.shape[1:]), np.uint8)
         order = np.argsort(part, axis=None, kind="stable")
         numbers, starts = np.unique(part.ravel()[order], return_index=True)
-        for number, places in zip(numbers, np.split(order, starts[1:]), strict=True):
+        for number, places in zip(numbers, np.split(order, starts)[1:], strict=True):
             gathered[places] = self._parts[number][row.ravel()[places]]
         return gathered.reshape(*part.shape, *self.shape[1:])
 

@@ -130,9 +130,8 @@ def jpeg_header(width: int, height: int) -> bytes:
 
 UNUSABLE = {
     "empty": (b"", "the file is empty"),
-    "text": (b"no image", "not a JPEG, PNG, BMP or GIF"),
-    "WebP": (encode(NOISE, "WEBP"), "not a JPEG, PNG, BMP or GIF"),
-    "TIFF": (encode(NOISE, "TIFF"), "not a JPEG, PNG, BMP or GIF"),
+    "text": (b"no image", "not a JPEG, PNG, BMP, GIF or WebP"),
+    "sound": (b"RIFF\4\0\0\0WAVE", "a RIFF file that is not a WebP"),
     "no width": (png_header(0, 5), "without size"),
     **{f"only {start!r}": (start, "") for start in (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8")},
     **{

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from image_folders import NFC, NFD
 from PIL import Image
 
-from siamese_verify.data import identity_dataset as identities_module
+from siamese_verify.data import loading
 from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.identity_dataset import IdentityDataset
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.samples import Sample
+from siamese_verify.data.stored_images import StoredImages
 
 COUNTS = {"Ada": 3, "Bob": 1, "Cyd": 7, "Dan": 2, "Eve": 5}
 IDENTITIES = list(COUNTS)
@@ -111,7 +112,7 @@ def test_pixels_can_be_kept_for_later_runs(folder: Path, tmp_path: Path, dataset
         made = IdentityDataset.from_folder(
             folder, Preprocessing(SIZE), cache=tmp_path, verbose=False
         )
-        assert isinstance(made.images, np.memmap)
+        assert isinstance(made.images, StoredImages)
         np.testing.assert_array_equal(made.images, dataset.images)
 
 
@@ -165,7 +166,7 @@ def test_fewer_than_two_identities_raise_an_error(count: int, folder: Path):
 def test_what_is_missing_is_named_before_anything_is_decoded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(identities_module, "load_images", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(loading, "load_images", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(FileNotFoundError, match="1 of 19 images are missing") as caught:
         IdentityDataset([*SAMPLES, Sample("Ada/9.png", "Ada")], folder)
     assert str(folder / "Ada" / "9.png") in str(caught.value)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from image_folders import NFC, NFD
 from PIL import Image
 
-from siamese_verify.data import decoded_pairs
+from siamese_verify.data import loading
 from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.lfw import PairFileError, lfw_sample
@@ -22,6 +22,7 @@ from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
 from siamese_verify.data.store import load_images
+from siamese_verify.data.stored_images import StoredImages
 
 LFW = Path(__file__).parents[3] / "shared" / "lfw"
 needs_lfw = pytest.mark.skipif(not LFW.is_dir(), reason="needs LFW in ../shared/lfw")
@@ -133,11 +134,11 @@ def test_each_image_is_decoded_once_however_many_pairs_it_is_in(
 ):
     decoded: list[str] = []
 
-    def noting(paths: list[Path], *args, **kwargs) -> np.ndarray:
+    def noting(paths: list[Path], *args, **kwargs) -> object:
         decoded.extend(path.stem for path in paths)
         return load_images(paths, *args, **kwargs)
 
-    monkeypatch.setattr(decoded_pairs, "load_images", noting)
+    monkeypatch.setattr(loading, "load_images", noting)
     PairDataset(PAIRS + PAIRS, folder / "lfw2", Preprocessing(SIZE), verbose=False)
     named = {Path(sample.path).stem for pair in PAIRS for sample in pair[:2]}
     assert sorted(decoded) == sorted(named)
@@ -165,7 +166,7 @@ def test_a_bad_pair_file_raises_an_error(folder: Path, tmp_path: Path):
 def test_missing_images_are_named_before_any_is_decoded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(decoded_pairs, "load_images", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(loading, "load_images", lambda *_, **__: pytest.fail("decoded"))
     absent = PairList([Pair(SAMPLES[0], lfw_sample("Nobody", i), 0) for i in range(1, 13)])
     with pytest.raises(FileNotFoundError, match="12 of 13 images are missing") as caught:
         PairDataset(absent, folder / "lfw2", verbose=False)
@@ -181,7 +182,7 @@ def test_a_data_set_works_from_a_memory_mapped_cache(
         cached = PairDataset.from_lfw(
             *(folder / "pairs.txt", folder / "lfw2", SIZE), cache=tmp_path, verbose=False
         )
-    assert isinstance(cached.images, np.memmap)
+    assert isinstance(cached.images, StoredImages)
     np.testing.assert_array_equal(cached.images, pairs.images)
     assert greys(cached.batches(16, shuffle=True)) == greys(pairs.batches(16, shuffle=True))
     assert greys(cached.split(0.25)[1].batches(16)) == greys(pairs.split(0.25)[1].batches(16))
@@ -214,7 +215,7 @@ def test_a_path_out_of_the_root_raises_an_error(path: str, folder: Path):
 def test_a_split_shares_pixels_and_follows_the_list(
     by: str, pairs: PairDataset, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(decoded_pairs, "load_images", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(loading, "load_images", lambda *_, **__: pytest.fail("decoded"))
     parts = pairs.split(0.25, seed=5, by=by)
     assert tuple(part.pairs for part in parts) == PAIRS.split(0.25, seed=5, by=by)
     for part in parts:

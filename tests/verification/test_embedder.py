@@ -56,7 +56,7 @@ def test_an_array_is_cropped_and_resized_as_a_file() -> None:
         (np.zeros((2, *FACE_SIZE, 1), np.uint8), ImageError, r"shape \(2, 24, 24, 1\)"),
         (np.zeros((24, 24, 2), np.uint8), ImageError, r"shape \(24, 24, 2\)"),
         (np.zeros((0, 24), np.uint8), ImageError, r"shape \(0, 24\)"),
-        (b"no image", ImageError, "not a JPEG, PNG, BMP or GIF"),
+        (b"no image", ImageError, "not a JPEG, PNG, BMP, GIF or WebP"),
         ("nowhere.jpg", FileNotFoundError, r"nowhere\.jpg"),
         (io.StringIO("text"), TypeError, "binary mode"),
         (7, TypeError, "Received: int"),

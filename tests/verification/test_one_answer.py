@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from encoded_images import ENCODED, SMOOTH, by_pillow, encode
+from encoded_images import BY_PILLOW, ENCODED, SMOOTH, by_pillow, encode
 from PIL import Image, ImageOps
 
 from siamese_verify import CosineHead, Preprocessing, SiameseModel, Verifier
@@ -29,8 +29,10 @@ def turned(file_format: str, orientation: int) -> bytes:
     return encode(SMOOTH, file_format, exif=exif)
 
 
+OTHERS = ("TIFF, alpha", "TIFF, turned", "PGM", "WebP, turned", "WebP, animation", "AVIF, turned")
 FILES = {
     **ENCODED,
+    **{kind: BY_PILLOW[kind] for kind in OTHERS},
     **{
         f"{form}, orientation {n}": turned(form, n) for form in ("JPEG", "PNG") for n in range(1, 9)
     },

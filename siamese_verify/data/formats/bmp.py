@@ -1,7 +1,7 @@
 """BMP, decoded by TensorFlow where it holds plain colours or greys.
 
-Files with other palettes, masks or compression are not decoded, because TensorFlow reads them as
-other pixels than the pixels they hold.
+TensorFlow reads files with other palettes, masks or compression as other pixels than the pixels
+they hold. Pillow decodes them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from siamese_verify.data.formats import pillow
 from siamese_verify.data.formats.header import Header
 
 SIGNATURE = b"BM"
@@ -23,7 +24,7 @@ _ALPHA = 0xFF000000
 
 
 def read_header(contents: bytes) -> Header:
-    """Read the size, and check that the decoder can read the pixels."""
+    """Read the size, by Pillow if TensorFlow cannot read the pixels."""
     (header_size,) = struct.unpack_from("<I", contents, 14)
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", contents, 18)
     red, green, blue, alpha = struct.unpack_from("<4I", contents.ljust(70, b"\0"), 54)
@@ -36,13 +37,15 @@ def read_header(contents: bytes) -> Header:
         is_grey = bits == 8 and _is_grey(contents[14 + header_size :][:1024])
         is_plain = compression == _PLAIN and (bits in (24, 32) or is_grey)
     if header_size not in _HEADER_SIZES or not is_plain:
-        raise ValueError("a BMP with a palette, masks or compression, which must be saved as PNG")
+        return pillow.read_header(contents)
     # A BMP that is stored from its top has a negative height.
     return Header(width, abs(height), has_alpha=alpha == _ALPHA)
 
 
 def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
     """Decode to RGB or RGBA."""
+    if isinstance(header, pillow.PillowHeader):
+        return pillow.decode(contents, header)
     pixels: npt.NDArray[np.uint8] = tf.io.decode_bmp(contents).numpy()
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
