@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamese_verify import Pair, PairDataset, PairList
+from siamese_verify import Pair, PairDataset, PairList, evaluate_scores
 from siamese_verify.data.lfw import lfw_sample
-from siamese_verify.plots import plot_history, plot_outcomes
+from siamese_verify.plots import plot_history, plot_outcomes, plot_roc
 
 SIZE = (6, 5)
 
@@ -158,3 +158,16 @@ def test_scores_may_be_a_column_as_from_predict(pairs):
 def test_a_number_of_scores_other_than_of_pairs_raises(pairs, n_scores):
     with pytest.raises(ValueError, match=f"Received: {n_scores} scores, 15 pairs"):
         plot_outcomes(pairs, np.zeros(n_scores), threshold=0.5)
+
+
+def test_each_group_of_impostor_pairs_has_a_curve():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0, 0], 100)
+    scores = rng.normal(np.repeat([2.0, 0.0, 1.0], 100))
+    groups = np.repeat(["", "random", "skilled"], 100)
+    report = evaluate_scores(scores, labels, 1.0, groups=groups)
+    lines = {line.get_label().partition(":")[0]: line for line in plot_roc(report).axes[0].lines}
+    for name in ("random", "skilled"):
+        far, tar = lines[name].get_data()
+        assert (far == report.against(name).roc.far).all()
+        assert (tar == report.against(name).roc.tar).all()

@@ -40,8 +40,8 @@ class DrawnPairs(PairSequence):
         identities of each different pair are drawn at random, whatever their numbers of images.
 
         Args:
-            source: Folder that holds one folder of images for each identity, or a table with the
-                columns `path` and `identity` (a file, a DataFrame or a mapping), or the samples.
+            source: Folder that holds one folder of images for each identity, or the samples. Also
+                a table with the columns `path` and `identity`: a file, a DataFrame or a mapping.
             size: Number of pairs, even: half same, half different. By default as many as possible,
                 but at most two pairs for each image.
             same: Number of same pairs, in place of `size`. By default as many as different pairs,
@@ -88,8 +88,8 @@ class DrawnPairs(PairSequence):
     def all_pairs(cls, source: Any, *, identities: Iterable[str] | None = None) -> Self:
         """List all pairs of some images, each once.
 
-        A list holds at most 100 million pairs, such as those of 14,000 images. It needs 12 bytes
-        for each.
+        The list holds at most 100 million pairs: all pairs of 14,142 images. Each pair needs 12
+        bytes, and 26 bytes while the list is made.
 
         Args:
             source: Folder, table or samples, as in `sample`.

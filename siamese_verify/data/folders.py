@@ -20,7 +20,7 @@ from siamese_verify.user_warnings import warn_user
 
 _ENDINGS = listed(IMAGE_SUFFIXES)
 _PARTS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
-"""Names of folders that hardly anybody gives to an identity."""
+"""Names of folders that are hardly names of identities."""
 
 
 def samples_by_identity(
@@ -42,7 +42,8 @@ def samples_by_identity(
         FileNotFoundError: If no folder holds an image file, or an identity has no image.
 
     Warns:
-        FolderWarning: If files or folders are passed over. Tells how many of each kind.
+        FolderWarning: If files or folders are passed over. Tells how many of each kind. Also if
+            the folders are named as parts of a data set, such as `train` and `test`.
     """
     check_name_list(identities)
     wanted = None if identities is None else set(map(normalized, identities))
@@ -78,7 +79,7 @@ def _scan(images_root: PathLike, wanted: set[str] | None) -> SamplesByIdentity:
             f"{_ENDINGS}. Convert or move the others if they are images. {received}",
             FolderWarning,
         )
-    if _PARTS.issuperset(map(str.lower, found)):
+    if found and _PARTS.issuperset(map(str.lower, found)):
         warn_user(
             f"The folders {listed(list(found))} count as identities, but are named as parts of a "
             "data set. Then all images of a part would show one identity. Use the folder of one "
@@ -123,10 +124,10 @@ def locate_files(images_root: PathLike | None, samples: Sequence[Sample]) -> lis
 
 def find_files(images_root: PathLike | None, samples: Sequence[Sample]) -> list[Path | None]:
     """Find the file of each sample as `locate_files` does, and None where it is missing."""
-    search = _Search(Path(images_root or "."))
+    search = _Search(images_root or ".")
     wanted = [path_below(images_root, sample) for sample in samples]
     return [
-        path if os.path.isfile(path) else search.find(PurePath(sample.path))
+        path if os.path.isfile(path) else search.find(sample.path)
         for path, sample in zip(wanted, samples, strict=True)
     ]
 
@@ -169,49 +170,63 @@ def path_below(images_root: PathLike | None, sample: Sample) -> Path:
     return Path(images_root or ".") / path
 
 
-_Entries = dict[str, list[Path]]
+_Entries = dict[str, list[str]]
 
 
 class _Search:
     """Files below a root by name, in any form of Unicode. Each folder is listed once."""
 
-    def __init__(self, root: Path):
-        self._root = root
+    def __init__(self, root: PathLike):
+        self._root = os.fspath(root)
         self._listed: dict[tuple[str, ...], tuple[_Entries, _Entries]] = {}
+        # The same by the folder's text in a path, so that most paths need no parsing.
+        self._spelled: dict[str, tuple[_Entries, _Entries]] = {}
 
-    def find(self, path: PurePath) -> Path | None:
+    def find(self, path: str) -> Path | None:
         """Return the file, or one that differs in a known ending only, or None."""
-        by_name, by_stem = self._list(tuple(map(normalized, path.parts[:-1])))
-        files = list(by_name.get(normalized(path.name), ()))
+        folder, name = os.path.split(path)
+        if folder not in self._spelled:
+            parts = PurePath(folder).parts
+            self._spelled[folder] = self._list(tuple(map(normalized, parts)))
+        by_name, by_stem = self._spelled[folder]
+        files = list(by_name.get(normalized(name), ()))
+        stem, ending = os.path.splitext(name)
         # An unknown ending is part of the name: "scan.1" and "scan.2" are not both "scan.jpg".
-        if path.suffix.lower() in ("", *IMAGE_SUFFIXES):
-            files += by_stem.get(normalized(path.stem), ())
-        return next(filter(os.path.isfile, files), None)
+        if not ending or ending.lower() in IMAGE_SUFFIXES:
+            files += by_stem.get(normalized(stem), ())
+        return next((Path(file) for file in files if os.path.isfile(file)), None)
 
     def _list(self, folder: tuple[str, ...]) -> tuple[_Entries, _Entries]:
         """Return the entries of a folder by their normalized names, and images by their stems."""
         if folder not in self._listed:
             by_name: _Entries = {}
             by_stem: _Entries = {}
-            for path in (place / name for place in self._places(folder) for name in _names(place)):
-                by_name.setdefault(normalized(path.name), []).append(path)
-                if path.suffix.lower() in IMAGE_SUFFIXES:
-                    by_stem.setdefault(normalized(path.stem), []).append(path)
+            for place in self._places(folder):
+                for name in _names(place):
+                    path = os.path.join(place, name)
+                    by_name.setdefault(normalized(name), []).append(path)
+                    stem, ending = os.path.splitext(name)
+                    if ending.lower() in IMAGE_SUFFIXES:
+                        by_stem.setdefault(normalized(stem), []).append(path)
             for paths in by_stem.values():
-                paths.sort(key=lambda path: IMAGE_SUFFIXES.index(path.suffix.lower()))
+                paths.sort(key=_rank_of_ending)
             self._listed[folder] = by_name, by_stem
         return self._listed[folder]
 
-    def _places(self, folder: tuple[str, ...]) -> list[Path]:
+    def _places(self, folder: tuple[str, ...]) -> list[str]:
         if not folder:
             return [self._root]
         if len(folder) == 1 and Path(folder[0]).anchor:  # The path is absolute.
-            return [Path(folder[0])]
+            return [folder[0]]
         # A file system can hold both forms of a name, as two folders.
         return self._list(folder[:-1])[0].get(folder[-1], [])
 
 
-def _names(folder: Path) -> list[str]:
+def _rank_of_ending(path: str) -> int:
+    return IMAGE_SUFFIXES.index(os.path.splitext(path)[1].lower())
+
+
+def _names(folder: str) -> list[str]:
     try:
         return sorted(os.listdir(folder))
     except OSError:  # It is not a folder, or cannot be read.

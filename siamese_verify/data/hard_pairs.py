@@ -39,8 +39,8 @@ def find(
 ) -> Integers:
     """Find the least alike same pairs and the most alike different pairs, by cosine.
 
-    Two blocks of embeddings, their cosines, and the pairs wanted are all that is in memory beside
-    the embeddings. Pairs of equal cosine come in the order of their images.
+    Memory holds two blocks of embeddings, their cosines, and the pairs wanted. Pairs of equal
+    cosine come in the order of their images.
 
     Args:
         embeddings: Vectors `(m, dims)`.
@@ -104,7 +104,7 @@ class _Highest:
         """No value below is among the highest."""
 
     def add(self, values: Floats, top: int, start: int) -> None:
-        """Add a block, whose first image pair is `(top, start)`. NaN is no value."""
+        """Add a block, whose first image pair is `(top, start)`. NaN is left out."""
         if not self._size:
             return
         rows, columns = np.nonzero(values >= self._least)

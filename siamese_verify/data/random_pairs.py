@@ -57,7 +57,7 @@ def count(counts: Integers) -> tuple[int, int]:
 
 
 def divide(counts: Integers, n_folds: int, seed: int) -> list[Integers]:
-    """Divide the identities into folds at random. Returns the numbers of those in each, sorted."""
+    """Divide the identities into folds at random. Returns the numbers of each fold, sorted."""
     shuffled = np.random.default_rng(seed).permutation(len(counts))
     return [np.sort(part) for part in np.array_split(shuffled, n_folds)]
 

@@ -14,7 +14,7 @@ from siamese_verify.messages import shown
 from siamese_verify.sample_size import lowest_rate, pairs_for_rate
 
 MOST_PAIRS = 100_000_000
-"""Most pairs of a list that is made here: 1.2 GB in columns, and three times as much meanwhile."""
+"""Most pairs of a kind that are made: 1.2 GB in columns, and up to 60 bytes a pair meanwhile."""
 _MARGIN = 2
 """Impostor pairs for a FAR, for each that would do if pairs shared no identity."""
 
@@ -116,7 +116,7 @@ class _Possible:
             kind, folds = f"a multiple of {step}", f", n_folds={self.n_parts}"
             why = f"since each of {self.n_parts} folds needs identities of its own. Use fewer folds"
         if most > MOST_PAIRS - step:
-            why = "which is the most that a list holds"
+            why = "which is the most that is drawn"
         raise ValueError(
             f"`{name}` must be {kind} from {least} to {most:,}, {why}. "
             f"Received: {name}={shown(repr(number))}{folds}"

@@ -44,7 +44,7 @@ class Calibration:
         intercept: Log-odds where the score, or its logit, is 0.
         on_logit: Whether the log-odds are a line over the logit of the score, which suits scores
             that are probabilities, or over the score.
-        review: Band of scores that a person should review, or None.
+        review: Band of scores to review by hand, or None.
 
     Raises:
         ValueError: If an attribute is of another type, not finite or out of range.
@@ -136,7 +136,7 @@ def calibrate(
         policy: Rule for the threshold, see `choose_threshold`.
         prior: Expected share of genuine pairs in use, between 0 and 1.
         identities: The two identities of each pair `(n, 2)`, see `evaluate_scores`.
-        review: Policies for the ends of a band of scores that a person should review, such as
+        review: Policies for the ends of a band of scores to review by hand, such as
             `("frr=0.01", "far=0.001")`. At most 1% of the genuine pairs then score below the band,
             and at most 0.1% of the impostor pairs above it.
 
@@ -148,9 +148,9 @@ def calibrate(
 
     Warns:
         CalibrationWarning: If the pairs are few for the policy or, for `"max_accuracy"`, far from
-            half genuine and half impostor. Also if all scores are equal, their AUC is not above
-            chance, or the threshold accepts all impostor pairs, rejects all genuine pairs, or is
-            not in the band for review.
+            half genuine and half impostor. Also if all scores are equal, or their AUC is not above
+            chance. Also if the threshold accepts all impostor pairs, rejects all genuine pairs, or
+            is not in the band for review.
 
     Examples:
         >>> rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""`ReviewBand`: scores between two thresholds, which a person should review. NumPy only."""
+"""`ReviewBand`: scores between two thresholds, to be reviewed by hand. NumPy only."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ def parse_policy(policy: str) -> Policy:
         if kind == "cost" and 0 < ratio < math.inf:
             return Policy(kind, ratio)
     raise ValueError(
-        "`policy` must be 'max_accuracy', 'eer', a highest rate between 0 and 1 such as 'far=0.01' "
-        "or 'frr=0.01', or the costs of a false accept and a false reject such as 'cost=10:1'. "
+        "`policy` must be 'max_accuracy', 'eer', a highest rate between 0 and 1, or two costs. A "
+        "rate is written 'far=0.01' or 'frr=0.01', costs of false accept and reject 'cost=10:1'. "
         f"Received: policy={shown(repr(policy))}"
     )
 

@@ -40,7 +40,7 @@ class Decision:
     fingerprint: str
     """Fingerprint of the model and the preprocessing that decided."""
     review: bool = False
-    """Whether a person should review the pair: `score` is in the band of the calibration."""
+    """Whether the pair is to be reviewed by hand: `score` is in the band of the calibration."""
     unlike_validation: tuple[str, ...] = ()
     """In what the images differ from all validation images, such as `"left: blurred"`."""
 

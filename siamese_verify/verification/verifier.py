@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sized
 from typing import Self
 
-import numpy as np
-
 from siamese_verify.data.alignment import UnknownAlignError
+from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.files import PathLike
@@ -23,6 +22,8 @@ from siamese_verify.verification.bound_calibration import BoundCalibration
 from siamese_verify.verification.decision import Decision
 from siamese_verify.verification.file import VerifierFileError, load_verifier, save_verifier
 from siamese_verify.verification.identifier import Identifier
+from siamese_verify.verification.looks import Reasons
+from siamese_verify.verification.pair_scores import PairScores, score_list
 
 
 class Verifier(Identifier):
@@ -88,6 +89,8 @@ class Verifier(Identifier):
     def verify_many(self, pairs: Iterable[tuple[ImageLike, ImageLike]]) -> list[Decision]:
         """Decide on many pairs at once, faster than one by one.
 
+        Images are read on all cores. Equal paths, and the same objects, are embedded once.
+
         Args:
             pairs: Pairs of images, as for `verify`.
 
@@ -104,10 +107,38 @@ class Verifier(Identifier):
                 raise TypeError(
                     f"A pair must be two images. Received: pairs[{i}]={shown(repr(pair))}"
                 )
-        embeddings = self._embedder.embed(image for pair in pairs for image in pair)
-        indices = np.arange(len(embeddings)).reshape(-1, 2)
-        scores = self._embedder.score(embeddings, indices)
-        return [bound.decide(score) for score in scores.tolist()]
+        images = [image for pair in pairs for image in pair]
+        embedded = self._embedder.embed_each(images, looks=bound.looks)
+        rows = embedded.rows.reshape(-1, 2)
+        scores = self._embedder.score(embedded.embeddings, rows)
+        return [
+            bound.decide(score, _sides(*(embedded.unlike[row] for row in both)))
+            for score, both in zip(scores.tolist(), rows.tolist(), strict=True)
+        ]
+
+    def score(
+        self, pairs: PairList, images_root: PathLike | None = None, *, verbose: bool = True
+    ) -> PairScores:
+        """Score the pairs of a list. An image that cannot be used only marks its pairs.
+
+        Each image is read and embedded once, on all cores. Only embeddings are kept in memory.
+
+        Args:
+            pairs: The pairs.
+            images_root: Folder that the samples' paths start from. By default paths are used as
+                they are.
+            verbose: Whether to show a progress bar.
+
+        Returns:
+            The `PairScores`.
+
+        Raises:
+            ValueError: If a path leads out of `images_root`.
+            RuntimeError: If weights, embeddings or scores are not finite.
+        """
+        fingerprint, bound = self._embedder.reader.read_finite(), self._bound
+        looks = bound.looks if bound and bound.fingerprint == fingerprint else None
+        return score_list(self._embedder, pairs, images_root, looks, verbose)
 
     def save(self, path: PathLike, *, include_hashes: bool = True) -> None:
         """Write everything but the gallery to one `.keras` file, which Keras can load too.
@@ -206,3 +237,7 @@ class Verifier(Identifier):
             bound = BoundCalibration.from_settings(settings, verifier.fingerprint)
         verifier._bound = bound
         return verifier, bound
+
+
+def _sides(left: Reasons, right: Reasons) -> tuple[str, ...]:
+    return *(f"left: {reason}" for reason in left), *(f"right: {reason}" for reason in right)

@@ -132,7 +132,7 @@ def work(counts: list[int], n_same: int, n_different: int) -> tuple[int, int]:
 @pytest.mark.parametrize(
     "counts_of",
     [
-        lambda n: [n] + [5] * 10,  # a large folder beside small ones
+        lambda n: [n] + [5] * 10,  # a large folder and small ones
         lambda n: [2] * n,
         lambda n: [n // 20] * 20,
         lambda n: [1] * n + [2 * n],

@@ -281,7 +281,7 @@ def test_too_many_or_no_pairs_raise_an_error_that_tells_how_many():
     many = SampleList([f"{i}.png" for i in range(20_000)], ["A"], np.zeros(20_000, np.int32))
     with pytest.raises(ValueError, match=r"20,000 images have 199,990,000 pairs.*100,000,000"):
         PairList.all_pairs(many)
-    with pytest.raises(ValueError, match="most that a list holds"):
+    with pytest.raises(ValueError, match="most that is drawn"):
         PairList.sample(many, same=10**8 + 1, different=0)
     with pytest.raises(ValueError, match=r"two images or more.*1 images"):
         PairList.all_pairs([Sample("1.png", "Ada")])

@@ -31,6 +31,11 @@ from siamese_verify.verification.file import VerifierFileError
         lambda settings: {**settings, "calibration": {**settings["calibration"], "prior": 7}},
         lambda settings: {**settings, "calibration": {**settings["calibration"], "threshold": "0"}},
         lambda settings: {**settings, "calibration": {**settings["calibration"], "far": ["0"] * 3}},
+        lambda settings: {**settings, "looks": {"contrast": 1}},
+        lambda settings: {
+            **settings,
+            "calibration": {**settings["calibration"], "review": {"low": 0}},
+        },
         lambda settings: {"format": 1},
         lambda settings: [],
     ],
@@ -98,3 +103,17 @@ def test_a_file_of_format_1_is_bound_to_its_weights(tmp_path: Path) -> None:
     train(old)
     with pytest.raises(RuntimeError, match="changed since calibrate"):
         old.verify(IMAGES[0], IMAGES[1])
+
+
+def test_a_file_of_format_3_has_no_band_and_says_nothing_of_looks(
+    saved: Path, tmp_path: Path, paths: list[tuple[Path, Path]]
+) -> None:
+    def older(settings: dict) -> dict:
+        del settings["looks"], settings["calibration"]["review"]
+        return {**settings, "format": 3}
+
+    verifier = sv.Verifier.load(rewritten(saved, tmp_path / "x.keras", "verifier.json", older))
+    decision = verifier.verify(*paths[0])
+    assert (decision.review, decision.unlike_validation) == (False, ())
+    newer = sv.Verifier.load(saved).verify(*paths[0])
+    assert (decision.score, decision.same) == (newer.score, newer.same)

@@ -280,3 +280,26 @@ def test_an_uncalibrated_verifier_raises(report: Evaluation):
     verifier.calibration = None
     with pytest.raises(RuntimeError, match="calibrate"):
         sv.model_card(verifier, report, **TEXTS)
+
+
+def test_figures_by_group_of_pairs_stand_with_their_intervals(verifier: sv.Verifier):
+    kinds = np.where(IS_SAME, "", np.where(np.arange(N) % 3, "random", "skilled | traced"))
+    report = sv.evaluate_scores(SCORES, IS_SAME, verifier.threshold, groups=kinds)
+    _, by_group = sections(sv.model_card(verifier, report, **TEXTS))["Figures"].split("By group")
+    rows = {row[0]: row[1:] for row in table(by_group)}
+    for name, group in report.by_group.items():
+        expected = [f"0 / {group.n_different}", str(group.far), "-", str(group.eer)]
+        assert rows[name.replace("|", "\\|")] == expected
+
+
+def test_the_band_for_review_stands_with_its_evidence(report: Evaluation):
+    verifier = make_verifier()
+    labels = np.repeat([1, 0], [120, 130])
+    scores = np.random.default_rng(1).normal(1.5 * labels)
+    review = ("frr=0.1", "far=0.1")
+    verifier.calibration = calibrate(scores, labels, "eer", 0.25, review=review)
+    band = verifier.calibration.review
+    report = sv.evaluate_scores(SCORES, IS_SAME, verifier.threshold)
+    text = sections(sv.model_card(verifier, report, **TEXTS))["Threshold"]
+    for figure in (band.same, band.different, band.frr, band.far, f"{band.low:.4f}", "`frr=0.1`"):
+        assert str(figure) in text

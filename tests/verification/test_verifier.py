@@ -1,11 +1,15 @@
 """Tests of decisions on pairs."""
 
+import copy
+import json
+import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from verifiers import FACE_SIZE
+from verifiers import FACE_SIZE, build_for_faces
 
 import siamese_verify as sv
 
@@ -51,3 +55,51 @@ def test_a_model_of_nan_decides_nothing(saved: Path, paths: list[tuple[Path, Pat
         verifier.verify(*paths[0])
     with pytest.raises(RuntimeError, match="not finite"):
         verifier.enroll({"Ada": paths[0]})
+
+
+def test_a_decision_tells_in_what_an_image_is_unlike_validation(verifier, saved, paths):
+    grey = np.full((50, 50), 128, np.uint8)
+    left, right = paths[0]
+    for one in (verifier, sv.Verifier.load(saved)):
+        good, bad, both = one.verify_many([(left, right), (left, grey), (grey, grey)])
+        assert good.unlike_validation == ()
+        assert bad.unlike_validation[0] == "right: low contrast"
+        assert {side.partition(":")[0] for side in both.unlike_validation} == {"left", "right"}
+    assert json.loads(json.dumps(both.to_dict()))["unlike_validation"] == [*both.unlike_validation]
+
+
+def test_a_pair_in_the_band_is_for_review(pairs, paths):
+    verifier = sv.Verifier(build_for_faces(), pairs.preprocessing)
+    with warnings.catch_warnings(action="ignore"):  # The pairs are few.
+        verifier.calibrate(pairs, "eer", review=("far=0.1", "frr=0.1"))
+    band = verifier.calibration.review
+    decisions = verifier.verify_many(paths)
+    assert {decision.review for decision in decisions} == {True, False}
+    assert all(one.review == (band.low <= one.score < band.high) for one in decisions)
+
+
+def test_a_pair_list_is_scored_and_bad_images_mark_their_pairs(verifier, pairs, drawn, tmp_path):
+    root = tmp_path / "images"
+    shutil.copytree(drawn / "lfw2", root)
+    broken, missing = (pairs.pairs.samples[row].path for row in (0, 3))
+    (root / broken).write_bytes(b"broken")
+    (root / missing).unlink()
+    found = verifier.score(pairs.pairs, root, verbose=False)
+    expected = verifier.model.score(pairs.images, pairs.indices)
+    is_bad = np.isin(pairs.pairs.indices, [0, 3]).any(axis=1)
+    assert found.failures.keys() == {broken, missing}
+    assert np.isnan(found.scores[is_bad]).all()
+    assert found.scores[~is_bad] == pytest.approx(expected[~is_bad], abs=1e-4)
+    assert found.unlike_validation.keys() < set(pairs.pairs.samples.paths)
+
+
+def test_a_list_with_groups_is_evaluated_by_group(verifier, pairs):
+    names = np.where(pairs.labels == 1, "", "random")
+    grouped = sv.PairList.from_columns(
+        pairs.pairs.samples, pairs.pairs.indices, pairs.labels, groups=names
+    )
+    data = copy.copy(pairs)
+    data.pairs = grouped
+    with warnings.catch_warnings(action="ignore"):  # The pairs were in calibration.
+        report = verifier.evaluate(data)
+    assert report.by_group["random"].far == report.far
