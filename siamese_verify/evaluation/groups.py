@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.evaluation.dependence import Kind
-from siamese_verify.evaluation.intervals import Estimate
+from siamese_verify.evaluation.intervals import Bools, Estimate
 from siamese_verify.evaluation.rates import Rate
 from siamese_verify.evaluation.roc_figures import estimate_eer
 from siamese_verify.evaluation.scored_pairs import ScoredPairs
+from siamese_verify.messages import listed, shown
 
 Texts = npt.NDArray[np.str_]
 
@@ -67,6 +68,23 @@ def measure_groups(pairs: ScoredPairs, groups: Texts, threshold: float) -> dict[
         return GroupFigures(int(genuine.sum()), int(impostor.sum()), far, frr, eer)
 
     return {group: measure(group) for group in np.unique(groups).tolist() if group}
+
+
+def impostors_of(groups: Texts | None, group: str, is_same: Bools) -> Bools:
+    """Find the impostor pairs of a group.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    none = np.empty(0, str)
+    found: Bools = ~is_same & (groups == group) if groups is not None else none == group
+    if not found.any():
+        names = np.unique(none if groups is None else groups[~is_same]).tolist()
+        raise ValueError(
+            "`group` must be the name of a group of impostor pairs. "
+            f"Received: group={shown(repr(group))}, of {listed([n for n in names if n]) or 'none'}"
+        )
+    return found
 
 
 def check_groups(groups: npt.ArrayLike, n: int) -> Texts:

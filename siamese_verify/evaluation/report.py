@@ -17,7 +17,12 @@ from siamese_verify.evaluation.accuracy import (
 )
 from siamese_verify.evaluation.checks import check_labelled_scores
 from siamese_verify.evaluation.clusters import checked_codes
-from siamese_verify.evaluation.groups import GroupFigures, check_groups, measure_groups
+from siamese_verify.evaluation.groups import (
+    GroupFigures,
+    check_groups,
+    impostors_of,
+    measure_groups,
+)
 from siamese_verify.evaluation.intervals import Estimate, Identities
 from siamese_verify.evaluation.rates import Rate
 from siamese_verify.evaluation.report_text import FARS, report_text
@@ -29,7 +34,6 @@ from siamese_verify.evaluation.roc_figures import (
 )
 from siamese_verify.evaluation.scored_pairs import ScoredPairs
 from siamese_verify.evaluation.thresholds import tar_name
-from siamese_verify.messages import listed, shown
 from siamese_verify.sample_size import pairs_for_rate
 from siamese_verify.user_warnings import warn_user
 
@@ -150,13 +154,7 @@ class Evaluation:
         Raises:
             ValueError: If the group has no impostor pairs.
         """
-        impostor = ~self.is_same & (self.groups == group)
-        if not impostor.any():
-            raise ValueError(
-                "`group` must be the name of a group of impostor pairs. "
-                f"Received: group={shown(repr(group))}, of {listed(list(self.by_group)) or 'none'}"
-            )
-        return self.among(self.is_same | impostor)
+        return self.among(self.is_same | impostors_of(self.groups, group, self.is_same))
 
     @functools.cached_property
     def by_group(self) -> dict[str, GroupFigures]:

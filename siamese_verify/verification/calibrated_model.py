@@ -88,13 +88,14 @@ class CalibratedModel:
 
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
-        before, fingerprint = self._bound, self.fingerprint
-        decoding = before.decoding if before else DECODING
-        looks = before.looks if before and before.fingerprint == fingerprint else None
+        fingerprint = self.fingerprint
+        decoding = self._bound.decoding if self._bound else DECODING
         self._bound = (
             None
             if calibration is None
-            else BoundCalibration(calibration, fingerprint, decoding=decoding, looks=looks)
+            else BoundCalibration(
+                calibration, fingerprint, None, decoding, self._looks(fingerprint)
+            )
         )
 
     @property
@@ -115,6 +116,11 @@ class CalibratedModel:
             )
         bound.check_fingerprint(self._embedder.reader.read_finite())
         return bound
+
+    def _looks(self, fingerprint: str) -> Looks | None:
+        """Return the look of the validation images, if it is known for this state of the model."""
+        bound = self._bound
+        return bound.looks if bound and bound.fingerprint == fingerprint else None
 
     def calibrate(
         self,

@@ -139,8 +139,8 @@ def _review(band: ReviewBand | None) -> str:
     return (
         f"\n\nPairs that score from {band.low:.4f} to below {band.high:.4f} are to be "
         f"reviewed by hand. These are {band.same} of the same and {band.different} of the "
-        f"different validation pairs. The policies `{band.policies[0]}` and `{band.policies[1]}` chose the "
-        f"ends. FRR below the band is {band.frr}, and FAR above it {band.far}."
+        f"different validation pairs. The policies `{band.policies[0]}` and `{band.policies[1]}` "
+        f"chose the ends. FRR below the band is {band.frr}, and FAR above it {band.far}."
     )
 
 

@@ -136,8 +136,7 @@ class Verifier(Identifier):
             ValueError: If a path leads out of `images_root`.
             RuntimeError: If weights, embeddings or scores are not finite.
         """
-        fingerprint, bound = self._embedder.reader.read_finite(), self._bound
-        looks = bound.looks if bound and bound.fingerprint == fingerprint else None
+        looks = self._looks(self._embedder.reader.read_finite())
         return score_list(self._embedder, pairs, images_root, looks, verbose)
 
     def save(self, path: PathLike, *, include_hashes: bool = True) -> None:
