@@ -205,7 +205,7 @@ def appended(array: npt.NDArray[Any], more: npt.NDArray[Any]) -> npt.NDArray[Any
     """Append rows, mostly in place: a full array is copied to one that is half as large again.
 
     Args:
-        array: Array that owns its memory, or that this function has made.
+        array: Array that owns its memory, or that this function has returned.
         more: Rows, which may become the memory of the result.
 
     Returns:
@@ -213,7 +213,7 @@ def appended(array: npt.NDArray[Any], more: npt.NDArray[Any]) -> npt.NDArray[Any
     """
     n, total = len(array), len(array) + len(more)
     if not n:
-        return more
+        return more if more.flags.owndata else more.copy()
     room = array if array.base is None else array.base
     if len(room) < total:
         room = np.empty((max(total, n + n // 2), *array.shape[1:]), array.dtype)

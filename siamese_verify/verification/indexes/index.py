@@ -101,8 +101,8 @@ def digests(embeddings: Floats) -> Ids:
     bits = np.ascontiguousarray(embeddings, np.float32).view(np.uint32)
     factors = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
     total = np.zeros(len(bits), np.uint64)
-    for i, factor in enumerate(factors):
-        product = (bits[:, i] + np.uint64(1)) * factor
+    for i, factor in enumerate(factors.tolist()):
+        product = (bits[:, i] + np.uint64(1)) * np.uint64(factor)
         total += product ^ (product >> np.uint64(29))
     return total.view(np.int64)
 
