@@ -206,14 +206,14 @@ def appended(array: npt.NDArray[Any], more: npt.NDArray[Any]) -> npt.NDArray[Any
 
     Args:
         array: Array that owns its memory, or that this function has returned.
-        more: Rows, which may become the memory of the result.
+        more: Rows, which are copied.
 
     Returns:
         Array of all rows. Append to the newest result only.
     """
     n, total = len(array), len(array) + len(more)
     if not n:
-        return more if more.flags.owndata else more.copy()
+        return more.copy()
     room = array if array.base is None else array.base
     if len(room) < total:
         room = np.empty((max(total, n + n // 2), *array.shape[1:]), array.dtype)

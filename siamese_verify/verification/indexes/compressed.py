@@ -41,13 +41,13 @@ class InMemory:
 
         size = rows.sample(1).shape[1]
         form = f"PQ{size if size % 2 else size // 2}x4fs,RFlat"
-        self._index: Any = faiss.index_factory(size, form, faiss.METRIC_INNER_PRODUCT)
-        self._index.train(rows.sample(_SEEN_BY_TRAINING))
+        index: Any = faiss.index_factory(size, form, faiss.METRIC_INNER_PRODUCT)
+        index.train(rows.sample(_SEEN_BY_TRAINING))
         for block in rows.blocks():
-            self._index.add(block)
-        exact = faiss.downcast_index(self._index.refine_index)
+            index.add(block)
+        exact: Any = faiss.downcast_index(index.refine_index)
         unit = faiss.rev_swig_ptr(exact.get_xb(), len(rows) * size).reshape(len(rows), size)
-        self.part = Part(rows.ids, rows.digests, unit)
+        self.part, self._index = Part(rows.ids, rows.digests, unit), index
 
     def search(self, probes: Floats, k: int, candidates: int) -> Neighbors:
         """Find neighbours (see `Compressed`)."""
@@ -110,9 +110,9 @@ class OnDisk:
                 size, start = 0, file.tell()
                 for block in rows.blocks():
                     size = block.shape[1]
-                    file.write(block)
-                file.write(rows.ids)
-                file.write(rows.digests)
+                    file.write(block.tobytes())
+                file.write(rows.ids.tobytes())
+                file.write(rows.digests.tobytes())
                 end = {"n": len(rows), "size": size, "start": start}
                 file.write(json.dumps(end).encode().rjust(200) + _END)
         return cls(path, end)

@@ -117,9 +117,12 @@ class FaissIndex:
         if state.base is None or not k:
             return recent
         old = _without(state.base, unit_rows(probes), k, self._candidates, state.removed)
-        scores, ids = (np.concatenate(both, axis=1) for both in zip(recent, old, strict=True))
+        scores = np.concatenate([recent.scores, old.scores], axis=1)
+        ids = np.concatenate([recent.ids, old.ids], axis=1)
         order = np.lexsort((ids, -scores))[:, :k]
-        return Neighbors(*(np.take_along_axis(found, order, axis=1) for found in (scores, ids)))
+        return Neighbors(
+            np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+        )
 
     def _begun(self, base: Compressed | None) -> _State:
         nothing = np.empty(0, np.int64)

@@ -24,12 +24,16 @@ class Part(NamedTuple):
 
     def extended(self, more: Part) -> Part:
         """Append embeddings, as `appended` does."""
-        return Part(*(appended(*both) for both in zip(self, more, strict=True)))
+        return Part(
+            appended(self.ids, more.ids),
+            appended(self.digests, more.digests),
+            appended(self.embeddings, more.embeddings),
+        )
 
     def without(self, ids: Ids) -> Part:
         """Copy all but some ids."""
         kept = ~np.isin(self.ids, ids)
-        return Part(*(array[kept] for array in self))
+        return Part(self.ids[kept], self.digests[kept], self.embeddings[kept])
 
 
 class Rows:

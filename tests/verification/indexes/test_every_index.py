@@ -16,7 +16,7 @@ AXES = np.eye(4, dtype=np.float32)
 HALVES = np.array(list(itertools.product((-0.5, 0.5), repeat=4)), np.float32)
 # Unit vectors whose scores are exact in float32 and often tied, longer ones, and zeros.
 VECTORS = np.concatenate([AXES, -AXES, HALVES, 2 * AXES, np.zeros((1, 4), np.float32)])
-NAMES = ["exact", "faiss", "faiss on disk"]
+NAMES = ["exact", "faiss", "faiss on disk", "milvus"]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -24,6 +24,13 @@ def index_type(request, tmp_path_factory):
     """Index that finds all neighbours, also where it compresses the gallery."""
     if request.param == "exact":
         yield ExactIndex
+    if request.param == "milvus":
+        pytest.importorskip("milvus_lite")
+        from siamese_verify.verification.indexes.milvus import MilvusIndex
+
+        file = tmp_path_factory.mktemp("milvus") / "gallery.db"
+        numbers = itertools.count()
+        yield lambda head, size: MilvusIndex(head, size, file, f"gallery_{next(numbers)}")
     if request.param.startswith("faiss"):
         pytest.importorskip("faiss").omp_set_num_threads(1)
         from siamese_verify.verification.indexes import faiss
