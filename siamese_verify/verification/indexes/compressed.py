@@ -26,7 +26,7 @@ class Compressed(Protocol):
     part: Part
 
     def search(self, probes: Floats, k: int, candidates: int) -> Neighbors:
-        """Find neighbours of unit probes; ids are -1 where there are fewer."""
+        """Find neighbours of unit probes. Ids are -1 where there are fewer."""
         ...
 
 

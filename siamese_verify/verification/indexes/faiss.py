@@ -35,16 +35,16 @@ class FaissIndex:
     """Index that finds nearly all neighbours in a fraction of the time, in memory or on disk.
 
     It compares each probe with a compressed form of the gallery (product quantization), and then
-    the best candidates exactly, so that the scores are the scores of the head. It needs the extra
-    `search`. Up to 10,000 embeddings are searched exactly.
+    the best candidates exactly. The scores are therefore the scores of the head. Up to 10,000
+    embeddings are searched exactly. It needs the extra `search`.
 
     New embeddings are searched exactly too, until they are an eighth of the gallery. Then the
     gallery is compressed again. So is a gallery of which a half was removed.
 
     With `path`, a file holds the compressed gallery, and memory only what searches read lately.
     The file is written when the gallery is compressed, and replaced only when it is complete. It
-    is a copy of what a verifier's gallery holds. What the file lacks, `fill` adds when the index
-    is opened, and what it has too much, `fill` removes.
+    is a copy of a verifier's gallery. When the index is opened, `fill` adds the embeddings that the
+    file lacks, and removes all that the gallery does not have.
 
     Args:
         head: A `CosineHead`.

@@ -1,4 +1,4 @@
-"""`Index`: the protocol of what searches a gallery, and the checks that every index needs."""
+"""`Index`: the protocol of a search in a gallery, and the checks that every index needs."""
 
 from __future__ import annotations
 

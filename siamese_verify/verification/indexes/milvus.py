@@ -71,8 +71,7 @@ class MilvusIndex:
     ):
         check_cosine("MilvusIndex", head)
         self._size, self._collection = whole_number("size", size), collection
-        # An address may hold a password.
-        self._shown = shown(re.sub(r"//[^/]*@", "//", os.fspath(url)))
+        self._shown = _without_password(os.fspath(url))
         with self._naming():
             from pymilvus import MilvusClient
 
@@ -192,9 +191,14 @@ class MilvusIndex:
             ) from error
         except Exception as error:  # The client has errors of its own, of gRPC and of Python.
             raise ConnectionError(
-                f"Milvus at {self._shown} cannot be used: {shown(error)}. Check the address and "
+                f"Milvus at {self._shown} cannot be used: {_without_password(error)}. Check the address and "
                 f"the server. Received: url={self._shown}"
             ) from error
+
+
+def _without_password(text: object) -> str:
+    """Show an address, or a text with one, without the user and password that it may hold."""
+    return shown(re.sub(r"//[^/\s]*@", "//", str(text)))
 
 
 def _with_zeros_marked(embeddings: Floats) -> Floats:
