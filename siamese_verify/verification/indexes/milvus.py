@@ -191,8 +191,8 @@ class MilvusIndex:
             ) from error
         except Exception as error:  # The client has errors of its own, of gRPC and of Python.
             raise ConnectionError(
-                f"Milvus at {self._shown} cannot be used: {_without_password(error)}. Check the address and "
-                f"the server. Received: url={self._shown}"
+                f"Milvus at {self._shown} cannot be used: {_without_password(error)}. Check the "
+                f"address and the server. Received: url={self._shown}"
             ) from error
 
 
