@@ -19,8 +19,9 @@ from siamese_verify.verification.calibrated_model import CalibratedModel
 from siamese_verify.verification.decision import Match
 from siamese_verify.verification.fingerprint import digest_of_format_1
 from siamese_verify.verification.gallery import Gallery, GalleryError
-from siamese_verify.verification.search import ExactIndex
-from siamese_verify.verification.shared_gallery import IndexType, SharedGallery
+from siamese_verify.verification.indexes.exact import ExactIndex
+from siamese_verify.verification.indexes.index import IndexType
+from siamese_verify.verification.shared_gallery import SharedGallery
 
 
 class Identifier(CalibratedModel):

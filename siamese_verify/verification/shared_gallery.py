@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from siamese_verify.verification.decision import Match
 from siamese_verify.verification.gallery import Gallery
-from siamese_verify.verification.search import Index
+from siamese_verify.verification.indexes.index import Index, IndexType, fill
 
 Embeddings = npt.NDArray[np.float32]
-IndexType = Callable[[keras.layers.Layer, Embeddings], Index]
 
 
 class SharedGallery:
@@ -80,7 +79,7 @@ class SharedGallery:
 
         Args:
             gallery: Gallery to search, as it was when the call began.
-            index_type: Class of the index.
+            index_type: Class of the index, or a function that makes one.
             head: Head that scores two embeddings.
             embedding: float32 array `(1, size)`.
             threshold: Lowest score of a match.
@@ -113,6 +112,8 @@ class SharedGallery:
         with self._lock:  # Otherwise each thread would build an index.
             kept = self._indexed
             if kept is None or kept[0] is not gallery or kept[1] is not index_type:
-                index = index_type(head, gallery.embeddings)
+                embeddings = gallery.embeddings
+                index = index_type(head, embeddings.shape[1])
+                fill(index, np.arange(len(embeddings)), embeddings)
                 kept = self._indexed = gallery, index_type, index
         return kept[2]
