@@ -42,7 +42,7 @@ class Embedder:
     def embed(self, images: Iterable[ImageLike]) -> Floats:
         """Embed images in any form that `read_image` reads."""
         pixels = [read_image(image, self.preprocessing) for image in image_list(images)]
-        return self._embed_pixels(np.array(pixels).reshape(-1, *self.preprocessing.shape))
+        return self.embed_pixels(np.array(pixels).reshape(-1, *self.preprocessing.shape))
 
     def embed_pairs(self, pairs: PairDataset) -> tuple[Floats, npt.NDArray[np.int64]]:
         """Embed each image of pairs once.
@@ -60,11 +60,11 @@ class Embedder:
                 f"Received: pairs.preprocessing={pairs.preprocessing}, not {self.preprocessing}"
             )
         rows, indices = np.unique(pairs.indices, return_inverse=True)
-        return self._embed_pixels(pairs.images[rows]), indices.reshape(pairs.indices.shape)
+        return self.embed_pixels(pairs.images[rows]), indices.reshape(pairs.indices.shape)
 
     def embed_reference(self) -> npt.NDArray[np.float32]:
         """Embed a fixed image, by which galleries of different models are told apart."""
-        return np.asarray(self._embed_pixels(self._reference_pixels())[0])
+        return np.asarray(self.embed_pixels(self._reference_pixels())[0])
 
     def score(self, embeddings: Floats, pairs: npt.NDArray[np.int64]) -> Floats:
         """Score pairs of embeddings, as `score_pairs` does.
@@ -113,7 +113,8 @@ class Embedder:
         pixels = np.arange(np.prod(shape)) ** 2 % 251
         return pixels.astype(np.uint8).reshape(1, *shape)
 
-    def _embed_pixels(self, pixels: Pixels) -> Floats:
+    def embed_pixels(self, pixels: Pixels) -> Floats:
+        """Embed pixels as `read_image` returns them, `(n, height, width, channels)`."""
         embeddings = self.model.embed(pixels)
         if not np.isfinite(embeddings).all():
             raise RuntimeError(

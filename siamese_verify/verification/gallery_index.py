@@ -1,0 +1,145 @@
+"""`GalleryIndex`: the index of a gallery in memory, which follows its changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from siamese_verify.layers.heads.cosine import CosineHead, SigmoidCosineHead
+from siamese_verify.messages import shown
+from siamese_verify.scoring import Floats
+from siamese_verify.verification.decision import Match
+from siamese_verify.verification.enrolled_images import EnrolledImages
+from siamese_verify.verification.search import ExactIndex, FaissIndex
+
+IndexType = Callable[[keras.layers.Layer, int], Any]
+_METHODS = ("add", "remove", "search", "__len__")
+
+
+class GalleryIndex:
+    """Index of a gallery. It adds and removes what has changed since the last search.
+
+    It is not safe to use from threads.
+
+    Args:
+        images: Gallery to search.
+    """
+
+    def __init__(self, images: EnrolledImages):
+        self._images = images
+        self._made_by: IndexType | None = None
+        self._index: Any = None
+        self._last_id = -1
+
+    def search(
+        self,
+        index_type: IndexType,
+        head: keras.layers.Layer,
+        probes: Floats,
+        k: int,
+        threshold: float,
+        below_threshold: bool,
+    ) -> list[list[Match]]:
+        """Find the `k` best-matching identities of each probe.
+
+        Args:
+            index_type: Class of the index, or a function that makes one.
+            head: Head that scores two embeddings.
+            probes: float32 array `(m, size)`.
+            k: Largest number of identities.
+            threshold: Lowest score of an accepted match.
+            below_threshold: Whether to return matches that are not accepted too.
+
+        Returns:
+            Matches of each probe, best first.
+
+        Raises:
+            RuntimeError: If a score is NaN, or the index returns an id that is not enrolled.
+            TypeError: If the index lacks a method.
+        """
+        index = self._updated(index_type, head)
+        lowest = -math.inf if below_threshold else threshold
+        found: list[list[Match]] = [[] for _ in probes]
+        # Several of the best images may show one identity, so that more are needed.
+        pending, count = np.arange(len(probes) if self._images else 0), k
+        while len(pending):
+            scores, ids = index.search(probes[pending], count)
+            finished = np.ones(len(pending), bool)
+            for i, probe in enumerate(pending.tolist()):
+                matches = self._matches(scores[i], ids[i], threshold, lowest)
+                found[probe] = matches[:k]
+                has_all = len(matches) >= k or count >= self._images.n_templates
+                finished[i] = has_all or scores[i, -1] < lowest
+            pending, count = pending[~finished], 4 * count
+        return found
+
+    def _matches(self, scores: Floats, ids: Any, threshold: float, lowest: float) -> list[Match]:
+        """Make a match of each identity among the neighbours of a probe."""
+        best: dict[str, Match] = {}
+        for score, id_ in zip(scores.tolist(), ids.tolist(), strict=True):
+            if score != score or score == math.inf:  # An index of the user's may return NaN.
+                raise RuntimeError(
+                    f"The index of the gallery returned the score {score}, so it decides "
+                    "nothing. Use ExactIndex."
+                )
+            if id_ >= 0 and score >= lowest:
+                name, image, metadata = self._images.find(id_)
+                best.setdefault(name, Match(name, score, score >= threshold, image, metadata))
+        return list(best.values())
+
+    def _updated(self, index_type: IndexType, head: keras.layers.Layer) -> Any:
+        """Bring the index up to date, or make one."""
+        images = self._images
+        stale, images.stale = np.array(images.stale, np.int64), []
+        if self._made_by is not index_type:
+            self._index, self._last_id = _made(index_type, head, len(images.frame.reference)), -1
+        self._made_by = None  # Until all changes succeed, the index is not to be used.
+        is_cosine = isinstance(head, (CosineHead, SigmoidCosineHead))
+        ids, embeddings = images.templates_after(self._last_id, is_cosine)
+        if len(stale := stale[stale <= self._last_id]):
+            self._index.remove(stale)
+        if len(ids):
+            self._index.add(ids, embeddings)
+            self._last_id = int(ids[-1])
+        self._made_by = index_type
+        return self._index
+
+
+def _made(index_type: IndexType, head: keras.layers.Layer, size: int) -> Any:
+    if index_type in (ExactIndex, FaissIndex):  # type: ignore
+        return _Rebuilt(index_type, head)  # type: ignore
+    is_class = isinstance(index_type, type)
+    index = index_type if is_class else index_type(head, size)
+    if lacking := [method for method in _METHODS if not hasattr(index, method)]:
+        raise TypeError(
+            f"An index must have the methods {', '.join(_METHODS)}, and index_type(head, size) "
+            "must make it. Earlier versions passed all embeddings to index_type and searched only. "
+            f"Received: index_type={shown(repr(index_type))} without {', '.join(lacking)}"
+        )
+    return index_type(head, size) if is_class else index
+
+
+class _Rebuilt:
+    def __init__(self, kind, head):
+        self._kind, self._head = kind, head
+        self._ids, self._embeddings = np.empty(0, np.int64), None
+
+    def __len__(self):
+        return len(self._ids)
+
+    def add(self, ids, embeddings):
+        self._ids = np.concatenate([self._ids, ids])
+        old = [] if self._embeddings is None else [self._embeddings]
+        self._embeddings = np.concatenate([*old, embeddings])
+
+    def remove(self, ids):
+        kept = ~np.isin(self._ids, ids)
+        self._ids, self._embeddings = self._ids[kept], self._embeddings[kept]
+
+    def search(self, probes, k):
+        scores, rows = self._kind(self._head, self._embeddings).search(probes, k)
+        return scores, np.where(rows < 0, -1, self._ids[rows])
