@@ -17,7 +17,9 @@ import time
 import numpy as np
 
 import siamese_verify as sv
-from siamese_verify.verification.search import ExactIndex, FaissIndex, Index
+from siamese_verify.verification.indexes.exact import ExactIndex
+from siamese_verify.verification.indexes.faiss import FaissIndex
+from siamese_verify.verification.indexes.index import Index
 
 SIZE, K, IMAGES, PROBES = 128, 10, 10, 1000
 

@@ -5,6 +5,7 @@ An image passes the tower once. Each further comparison costs only the head.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -126,6 +127,22 @@ class GalleryScorer:
         self._gallery = self._prepared(gallery)
         self._zero_columns = self._zeros(gallery)
 
+    def extended(self, more: Floats) -> GalleryScorer:
+        """Make a scorer of a larger gallery, which still shares memory with this one.
+
+        Extend only the newest of such scorers: they all write behind the gallery of the last.
+        """
+        larger = copy.copy(self)
+        larger._gallery = appended(self._gallery, self._prepared(more))
+        larger._zero_columns = appended(self._zero_columns, self._zeros(more))
+        return larger
+
+    def selected(self, rows: npt.NDArray[np.int64]) -> GalleryScorer:
+        """Make a scorer of some rows of the gallery."""
+        smaller = copy.copy(self)
+        smaller._gallery, smaller._zero_columns = self._gallery[rows], self._zero_columns[rows]
+        return smaller
+
     def blocks(self, probes: Floats) -> Iterator[tuple[slice, slice, Floats]]:
         """Score probes block by block (see `score_blocks`)."""
         height, width = self._block_size()
@@ -148,7 +165,7 @@ class GalleryScorer:
         return matrix
 
     def _prepared(self, embeddings: Floats) -> Floats:
-        return unit_rows(embeddings) if self._is_cosine else embeddings
+        return unit_rows(embeddings) if self._is_cosine else embeddings.copy()
 
     def _zeros(self, embeddings: Floats) -> npt.NDArray[np.bool_]:
         """Find embeddings of zeros, which `CosineHead` scores 1, and a matrix product 0."""
@@ -182,6 +199,27 @@ def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, sli
 def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
     scores: Any = keras.ops.convert_to_numpy(head((left, right)))
     return np.asarray(scores[..., 0], np.float32)
+
+
+def appended(array: npt.NDArray[Any], more: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Append rows, mostly in place: a full array is copied to one that is half as large again.
+
+    Args:
+        array: Array that owns its memory, or that this function has made.
+        more: Rows, which may become the memory of the result.
+
+    Returns:
+        Array of all rows. Append to the newest result only.
+    """
+    n, total = len(array), len(array) + len(more)
+    if not n:
+        return more
+    room = array if array.base is None else array.base
+    if len(room) < total:
+        room = np.empty((max(total, n + n // 2), *array.shape[1:]), array.dtype)
+        room[:n] = array
+    room[n:total] = more
+    return room[:total]
 
 
 def unit_rows(x: Floats) -> Floats:

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import difflib
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,38 +14,14 @@ import numpy.typing as npt
 from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats, unit_rows
+from siamese_verify.verification.column import Column
 from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.identification import IdentificationCalibration
 
 Rows = npt.NDArray[np.int64]
-Kind = TypeVar("Kind", bound=np.generic)
 _REMOVED = -1
 # To find near names among more identities would need seconds.
 _MOST_COMPARED = 20_000
-
-
-class _Column(Generic[Kind]):
-    """Array with room for more rows, which doubles when it is full."""
-
-    def __init__(self, rows: npt.NDArray[Kind]):
-        self._buffer, self._n = rows, len(rows)
-
-    @property
-    def rows(self) -> npt.NDArray[Kind]:
-        return self._buffer[: self._n]
-
-    def reserve(self, n: int) -> None:
-        """Make room for `n` more rows."""
-        n += self._n
-        if n > len(self._buffer):
-            buffer = np.empty((max(n, 2 * self._n), *self._buffer.shape[1:]), self._buffer.dtype)
-            buffer[: self._n] = self.rows
-            self._buffer = buffer
-
-    def append(self, rows: npt.NDArray[Kind]) -> None:
-        self.reserve(len(rows))
-        self._buffer[self._n : self._n + len(rows)] = rows
-        self._n += len(rows)
 
 
 class EnrolledImages:
@@ -70,9 +46,9 @@ class EnrolledImages:
     def _set_rows(self, gallery: Gallery) -> None:
         self._codes_by_name: dict[str, int] = {}
         self._names: list[str] = []
-        self._codes = _Column(self._encode(gallery.names))
-        self._ids, self._embeddings = _Column(gallery.ids), _Column(gallery.embeddings)
-        self._digests, self._images = _Column(gallery.image_digests), list(gallery.images)
+        self._codes = Column(self._encode(gallery.names))
+        self._ids, self._embeddings = Column(gallery.ids), Column(gallery.embeddings)
+        self._digests, self._images = Column(gallery.image_digests), list(gallery.images)
         self._n = len(gallery)
 
     def __len__(self) -> int:
@@ -174,8 +150,12 @@ class EnrolledImages:
             f"Received: {len(unknown):,} unknown names, {len(self._codes_by_name):,} enrolled"
         )
 
-    def find(self, template_id: int) -> tuple[str, str, dict[str, Any]]:
-        """Find name, image and metadata of a template. A mean is not of one image.
+    def metadata_of(self, name: str) -> dict[str, Any]:
+        """Copy the metadata of an identity."""
+        return copy.deepcopy(self._metadata.get(name, {}))
+
+    def find(self, template_id: int) -> tuple[str, str]:
+        """Find name and image of a template. A mean is not of one image.
 
         Raises:
             RuntimeError: If there is no such template.
@@ -188,9 +168,7 @@ class EnrolledImages:
                 f"The index of the gallery returned the id {template_id}, which is not enrolled. "
                 "Use ExactIndex."
             )
-        name = self._names[code]
-        image = self._images[row] if self.frame.template == "each" else ""
-        return name, image, copy.deepcopy(self._metadata.get(name, {}))
+        return self._names[code], self._images[row] if self.frame.template == "each" else ""
 
     def templates_after(self, last: int, unit: bool) -> tuple[Rows, Floats]:
         """Collect the templates that an index does not have.
@@ -231,7 +209,7 @@ class EnrolledImages:
         return new
 
     def _encode(self, names: Iterable[str]) -> npt.NDArray[np.int32]:
-        """Number the names, new ones after the known."""
+        """Give each name its number, and new names the next numbers."""
         codes = []
         for name in names:
             code = self._codes_by_name.setdefault(name, len(self._names))

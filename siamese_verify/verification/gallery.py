@@ -188,12 +188,12 @@ class Gallery:
             "decoding": np.array(self.decoding, np.int64),
             "fingerprint": np.array(self.fingerprint),
             "reference": self.reference,
+            "names": np.array(self.names, np.str_),
             "embeddings": self.embeddings,
             "ids": self.ids,
             "image_digests": self.image_digests,
         }
         record = {
-            "names": self.names,
             "images": self.images,
             "metadata": {name: dict(values) for name, values in self.metadata.items()},
             "template": self.template,
@@ -216,7 +216,7 @@ class Gallery:
             metadata = record.get("metadata", {})
             identification = record.get("identification")
             return cls(
-                tuple([normalized(name) for name in _listed(record["names"])]),
+                tuple([normalized(name) for name in arrays["names"].tolist()]),
                 arrays["embeddings"],
                 str(arrays["fingerprint"].item()),
                 arrays["reference"],
@@ -232,10 +232,10 @@ class Gallery:
             )
 
 
-def _listed(texts: Any) -> list[str]:
-    if not isinstance(texts, list):  # The letters of one text would count as texts.
-        raise TypeError(f"Names and images must be lists. Received: {type(texts).__name__}")
-    return texts
+def _listed(images: Any) -> list[str]:
+    if not isinstance(images, list):  # The letters of one text would count as images.
+        raise TypeError(f"Images must be in a list. Received: {type(images).__name__}")
+    return images
 
 
 def check_template(template: Any) -> None:

@@ -20,13 +20,11 @@ from siamese_verify.verification.archive import checked_archive, explaining, ope
 
 Arrays = dict[str, npt.NDArray[Any]]
 # Format 1 held a digest of other content in the place of the fingerprint, and format 2 had neither
-# digest nor number of decoding. Format 3 had names in an array of their own, and no record.
+# digest nor number of decoding. Format 3 had neither ids, digests of images nor a record.
 _FORMAT = 4
 _ARRAYS_OF_2 = ("format", "fingerprint", "reference", "names", "embeddings")
 _ARRAYS_OF_3 = (*_ARRAYS_OF_2, "digest", "decoding")
-_ARRAYS = ("format", "fingerprint", "reference", "embeddings", "digest", "decoding", "ids",
-           "image_digests", "record")  # fmt: skip
-_MEMBERS = dict.fromkeys((*_ARRAYS_OF_3, *_ARRAYS, "model"))
+_ARRAYS = (*_ARRAYS_OF_3, "ids", "image_digests", "record")
 
 
 class GalleryError(ValueError):
@@ -39,8 +37,8 @@ def write_gallery(path: PathLike, arrays: Arrays, record: Mapping[str, Any]) -> 
     Args:
         path: Path of the file, which is replaced only when the new one is complete.
         arrays: Arrays by name.
-        record: Names and settings, as JSON holds them. JSON needs a fourth of the bytes of NumPy's
-            array of texts, which has the longest text's length in each row.
+        record: Paths and settings, as JSON holds them. NumPy's array of texts would need four
+            bytes a letter, for the longest path in each row.
 
     Raises:
         ValueError: If the path does not end in `.npz`.
@@ -61,8 +59,7 @@ def read_gallery(path: PathLike) -> tuple[Arrays, dict[str, Any]]:
     """Read what `write_gallery` wrote, also by an earlier version.
 
     Returns:
-        Arrays by name, and the record. Of a gallery of an earlier format, the record holds names
-        alone.
+        Arrays by name, and the record, which is empty for a gallery of an earlier format.
 
     Raises:
         GalleryError: If the file is damaged, changed, not a gallery, or of a newer version, or
@@ -75,14 +72,12 @@ def read_gallery(path: PathLike) -> tuple[Arrays, dict[str, Any]]:
         explaining(GalleryError, f"{name} cannot be read as a gallery"),
     ):
         arrays = _read_arrays(file, name)
-        if "record" in arrays:
-            return arrays, json.loads(arrays["record"].tobytes())
-        return arrays, {"names": arrays["names"].tolist()}
+        return arrays, json.loads(arrays["record"].tobytes()) if "record" in arrays else {}
 
 
 def _read_arrays(file: BinaryIO, name: str) -> Arrays:
     """Read all arrays of a file, which is called `name` in errors."""
-    with checked_archive(file, [f"{array}.npy" for array in _MEMBERS]) as archive:
+    with checked_archive(file, [f"{array}.npy" for array in (*_ARRAYS, "model")]) as archive:
         version = whole_number("format", _read_array(archive, "format").item())
         if version > _FORMAT:
             raise GalleryError(
@@ -121,6 +116,5 @@ def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        if array.size:
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

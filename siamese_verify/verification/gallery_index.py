@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,9 +13,8 @@ from siamese_verify.messages import shown
 from siamese_verify.scoring import Floats
 from siamese_verify.verification.decision import Match
 from siamese_verify.verification.enrolled_images import EnrolledImages
-from siamese_verify.verification.search import ExactIndex, FaissIndex
+from siamese_verify.verification.indexes.index import Index, IndexType, fill
 
-IndexType = Callable[[keras.layers.Layer, int], Any]
 _METHODS = ("add", "remove", "search", "__len__")
 
 
@@ -31,9 +29,8 @@ class GalleryIndex:
 
     def __init__(self, images: EnrolledImages):
         self._images = images
-        self._made_by: IndexType | None = None
-        self._index: Any = None
-        self._last_id = -1
+        # The index, the type that made it, and the largest id that it has had.
+        self._made: tuple[IndexType, Index, int] | None = None
 
     def search(
         self,
@@ -87,33 +84,36 @@ class GalleryIndex:
                     "nothing. Use ExactIndex."
                 )
             if id_ >= 0 and score >= lowest:
-                name, image, metadata = self._images.find(id_)
-                best.setdefault(name, Match(name, score, score >= threshold, image, metadata))
+                name, image = self._images.find(id_)
+                if name not in best:
+                    metadata = self._images.metadata_of(name)
+                    best[name] = Match(name, score, score >= threshold, image, metadata)
         return list(best.values())
 
-    def _updated(self, index_type: IndexType, head: keras.layers.Layer) -> Any:
+    def _updated(self, index_type: IndexType, head: keras.layers.Layer) -> Index:
         """Bring the index up to date, or make one."""
         images = self._images
         stale, images.stale = np.array(images.stale, np.int64), []
-        if self._made_by is not index_type:
-            self._index, self._last_id = _made(index_type, head, len(images.frame.reference)), -1
-        self._made_by = None  # Until all changes succeed, the index is not to be used.
+        made, self._made = self._made, None  # If a change raises, the index is not used again.
         is_cosine = isinstance(head, (CosineHead, SigmoidCosineHead))
-        ids, embeddings = images.templates_after(self._last_id, is_cosine)
-        if len(stale := stale[stale <= self._last_id]):
-            self._index.remove(stale)
-        if len(ids):
-            self._index.add(ids, embeddings)
-            self._last_id = int(ids[-1])
-        self._made_by = index_type
-        return self._index
+        if made is None or made[0] is not index_type:
+            index, last = _made(index_type, head, len(images.frame.reference)), -1
+            ids, embeddings = images.templates_after(last, is_cosine)
+            fill(index, ids, embeddings)
+        else:
+            _, index, last = made
+            ids, embeddings = images.templates_after(last, is_cosine)
+            if len(stale := stale[stale <= last]):
+                index.remove(stale)
+            if len(ids):
+                index.add(ids, embeddings)
+        self._made = index_type, index, int(ids[-1]) if len(ids) else last
+        return index
 
 
-def _made(index_type: IndexType, head: keras.layers.Layer, size: int) -> Any:
-    if index_type in (ExactIndex, FaissIndex):  # type: ignore
-        return _Rebuilt(index_type, head)  # type: ignore
+def _made(index_type: IndexType, head: keras.layers.Layer, size: int) -> Index:
     is_class = isinstance(index_type, type)
-    index = index_type if is_class else index_type(head, size)
+    index: Any = index_type if is_class else index_type(head, size)
     if lacking := [method for method in _METHODS if not hasattr(index, method)]:
         raise TypeError(
             f"An index must have the methods {', '.join(_METHODS)}, and index_type(head, size) "
@@ -121,25 +121,3 @@ def _made(index_type: IndexType, head: keras.layers.Layer, size: int) -> Any:
             f"Received: index_type={shown(repr(index_type))} without {', '.join(lacking)}"
         )
     return index_type(head, size) if is_class else index
-
-
-class _Rebuilt:
-    def __init__(self, kind, head):
-        self._kind, self._head = kind, head
-        self._ids, self._embeddings = np.empty(0, np.int64), None
-
-    def __len__(self):
-        return len(self._ids)
-
-    def add(self, ids, embeddings):
-        self._ids = np.concatenate([self._ids, ids])
-        old = [] if self._embeddings is None else [self._embeddings]
-        self._embeddings = np.concatenate([*old, embeddings])
-
-    def remove(self, ids):
-        kept = ~np.isin(self._ids, ids)
-        self._ids, self._embeddings = self._ids[kept], self._embeddings[kept]
-
-    def search(self, probes, k):
-        scores, rows = self._kind(self._head, self._embeddings).search(probes, k)
-        return scores, np.where(rows < 0, -1, self._ids[rows])

@@ -21,14 +21,14 @@ from siamese_verify.verification.decision import Match
 from siamese_verify.verification.enroller import Enroller
 from siamese_verify.verification.enrolment import Identities
 from siamese_verify.verification.gallery import Gallery
-from siamese_verify.verification.gallery_index import IndexType
 from siamese_verify.verification.identification import (
     IdentificationCalibration,
     calibrate_identification,
     check_fpir,
     rate_of_images,
 )
-from siamese_verify.verification.search import ExactIndex
+from siamese_verify.verification.indexes.exact import ExactIndex
+from siamese_verify.verification.indexes.index import IndexType
 
 
 class Identifier(Enroller):

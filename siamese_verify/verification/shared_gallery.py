@@ -15,8 +15,9 @@ from siamese_verify.scoring import Floats
 from siamese_verify.verification.decision import Match
 from siamese_verify.verification.enrolled_images import EnrolledImages
 from siamese_verify.verification.gallery import Gallery, GalleryError, Template
-from siamese_verify.verification.gallery_index import GalleryIndex, IndexType
+from siamese_verify.verification.gallery_index import GalleryIndex
 from siamese_verify.verification.identification import IdentificationCalibration
+from siamese_verify.verification.indexes.index import IndexType
 
 
 class SharedGallery:

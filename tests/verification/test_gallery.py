@@ -95,8 +95,7 @@ def damaged(path: Path, signed: bool, **changed: np.ndarray) -> Path:
 
 ROWS = np.eye(4, 8, dtype=np.float32)
 RECORD = {
-    "names": ["Ada", "Ada", "Bob", "Bob"], "images": [""] * 4, "metadata": {}, "template": "each",
-    "next_id": 4, "identification": None,
+    "images": [""] * 4, "metadata": {}, "template": "each", "next_id": 4, "identification": None,
 }  # fmt: skip
 MEASURED = {
     "threshold": 0.5, "target": 0.1, "fpir": [0.1, 0.05, 0.2], "n_strangers": 10, "n_images": 20,
@@ -138,11 +137,12 @@ def test_the_record_of_these_tests_is_read(faces: sv.Verifier, tmp_path: Path) -
         {"image_digests": np.zeros((4, 2, 16), np.float32)},
         {"record": np.array(["Ada"] * 4)},
         {"record": np.zeros((4, 4), np.float32)},
-        {"record": recorded(names=["Ada"])},
-        {"record": recorded(names=[1, 2, 3, 4])},
-        {"record": recorded(names="Ada1")},
-        {"record": recorded(names=None)},
-        {"record": recorded(names=["Ada\0"] * 4)},
+        {"names": np.arange(4)},
+        {"names": np.full((4, 2), "a")},
+        {"names": np.array([b"a"] * 4)},
+        {"names": np.array([{}, None, 1, "a"], object)},
+        {"record": recorded(images="1234")},
+        {"record": recorded(images=None)},
         {"record": recorded(images=["a.jpg"])},
         {"record": recorded(images=[1, 2, 3, 4])},
         {"record": recorded(metadata=[1])},
@@ -177,7 +177,7 @@ def test_galleries_that_save_never_wrote_raise(
 def test_names_and_embeddings_belong_together(faces: sv.Verifier, tmp_path: Path) -> None:
     verifier, path = copy.copy(faces), tmp_path / "identities.npz"
     for changed in (
-        {"record": recorded(names=["Bob", "Bob", "Ada", "Ada"])},
+        {"names": np.array(["Bob", "Bob", "Ada", "Ada"])},
         {"embeddings": ROWS},
     ):
         verifier.save_gallery(path)

@@ -11,7 +11,8 @@ import siamese_verify as sv
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.evaluation.calibration import CalibrationWarning
 from siamese_verify.verification.gallery import GalleryError
-from siamese_verify.verification.search import ExactIndex, FaissIndex
+from siamese_verify.verification.indexes.exact import ExactIndex
+from siamese_verify.verification.indexes.faiss import FaissIndex
 
 
 def test_an_enrolled_identity_is_the_best_match(

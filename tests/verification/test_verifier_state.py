@@ -16,7 +16,7 @@ from siamese_verify.evaluation.calibration import CalibrationWarning
 from siamese_verify.verification import fingerprint
 from siamese_verify.verification.file import VerifierFileError
 from siamese_verify.verification.gallery import GalleryError
-from siamese_verify.verification.search import Neighbors
+from siamese_verify.verification.indexes.index import Neighbors
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::siamese_verify.evaluation.calibration.CalibrationWarning"),
@@ -191,6 +191,15 @@ def test_an_index_that_returns_no_number_decides_nothing() -> None:
     class Index:
         def __init__(self, *_: object):
             pass
+
+        def add(self, *_: object) -> None:
+            pass
+
+        def remove(self, *_: object) -> None:
+            pass
+
+        def __len__(self) -> int:
+            return 4
 
         def search(self, *_: object) -> Neighbors:
             return Neighbors(np.full((1, 1), np.nan, np.float32), np.zeros((1, 1), np.int64))

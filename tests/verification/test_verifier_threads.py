@@ -12,7 +12,7 @@ from verifiers import IMAGES, PREPROCESSING, build, draw_pairs
 
 import siamese_verify as sv
 from siamese_verify.evaluation.calibration import calibrate
-from siamese_verify.verification.search import ExactIndex
+from siamese_verify.verification.indexes.exact import ExactIndex
 
 THREADS = 8
 pytestmark = [

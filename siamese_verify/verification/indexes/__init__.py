@@ -1,0 +1,1 @@
+"""Indexes of a gallery: in memory, on disk, or in a vector database, behind one protocol."""
