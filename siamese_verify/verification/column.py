@@ -35,6 +35,8 @@ class Column(Generic[Kind]):
 
     def append(self, rows: npt.NDArray[Kind]) -> None:
         """Add rows."""
+        if not len(rows):  # The first rows may be read-only.
+            return
         self.reserve(len(rows))
         self._buffer[self._n : self._n + len(rows)] = rows
         self._n += len(rows)

@@ -137,7 +137,7 @@ class Enroller(CalibratedModel):
 
     @property
     def gallery(self) -> Gallery:
-        """The enrolled images as an immutable `Gallery`. After a change, reading it costs a copy."""
+        """The enrolled images as an immutable `Gallery`. It is made again after a change."""
         return self._enrolled.gallery or self._empty_gallery()
 
     def save_gallery(self, path: PathLike) -> None:
@@ -256,7 +256,7 @@ class Enroller(CalibratedModel):
             frame.reference,
             images=tuple(paths),
             image_digests=np.concatenate(digests),
-            metadata=checked_metadata(metadata or {}),
+            metadata=checked_metadata({} if metadata is None else metadata),
         )
 
     def _check_unchanged(self, batch: Gallery) -> Callable[[], None]:

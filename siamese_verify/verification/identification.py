@@ -114,7 +114,7 @@ def calibrate_identification(
     stranger has one image. Its value in one calibration varies as the interval says.
 
     Args:
-        scores: Score of the best match of each stranger's image, `(n,)`.
+        scores: Score of the best match of each stranger's image, float32 `(n,)`.
         identities: Name of the stranger on each image.
         fpir: Largest share of strangers' images that may be accepted, in (0, 1).
         gallery_size: Number of templates in the gallery.
@@ -140,7 +140,7 @@ def calibrate_identification(
     # Equal scores are accepted together, so that a tie may forbid the score that `allowed` names.
     accepted = np.searchsorted(-ordered, -ordered, side="right")
     fitting = np.flatnonzero(accepted <= allowed)
-    above_all = math.nextafter(float(ordered[0]), math.inf)
+    above_all = float(np.nextafter(ordered[0], np.float32(np.inf)))
     threshold = float(ordered[fitting[-1]]) if len(fitting) else above_all
     n_strangers, independent = _count(identities)
     enough = math.ceil(_ENOUGH_ERRORS / fpir)
