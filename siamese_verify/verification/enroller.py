@@ -138,7 +138,10 @@ class Enroller(CalibratedModel):
     @property
     def gallery(self) -> Gallery:
         """The enrolled images as an immutable `Gallery`. It is made again after a change."""
-        return self._enrolled.gallery or self._empty_gallery()
+        gallery = self._enrolled.gallery
+        if gallery or (gallery is not None and gallery.fingerprint == self.fingerprint):
+            return gallery
+        return self._empty_gallery()
 
     def save_gallery(self, path: PathLike) -> None:
         """Write the gallery to a `.npz` file, with its threshold for identification.

@@ -100,8 +100,7 @@ class Identifier(Enroller):
         Warns:
             UserWarning: As `identify`.
         """
-        k, frame = whole_number("k", k), self._enrolled.frame
-        identification = frame.identification if frame else None
+        k, identification = whole_number("k", k), self.identification
         if identification is None:
             bound = self._valid_calibration()
             threshold, fingerprint = bound.calibration.threshold, bound.fingerprint
@@ -117,7 +116,7 @@ class Identifier(Enroller):
     def identification(self) -> IdentificationCalibration | None:
         """Threshold for identification with its evidence, from `calibrate_identification`."""
         frame = self._enrolled.frame
-        return frame.identification if frame else None
+        return None if frame is None else frame.identification
 
     def calibrate_identification(
         self, strangers: Identities, fpir: float = 0.01, *, known: Identities | None = None

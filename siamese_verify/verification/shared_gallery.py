@@ -194,7 +194,7 @@ class SharedGallery:
         frame = self.frame
         return dataclasses.replace(
             batch.selected(np.arange(0)),
-            next_id=frame.next_id if frame else 0,
-            template=template or (frame.template if frame else "each"),
+            next_id=0 if frame is None else frame.next_id,
+            template=template or ("each" if frame is None else frame.template),
             metadata={},
         )

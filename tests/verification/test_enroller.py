@@ -248,5 +248,7 @@ def test_images_without_a_path_cannot_be_embedded_again(tmp_path: Path) -> None:
     verifier.save_gallery(tmp_path / "old.npz")
     train(verifier)
     other = sv.Verifier(verifier.model, PREPROCESSING)
-    with pytest.raises(GalleryError, match=r"(?s)4 of its 4 .*'Ada': an image was not enrolled from"):
+    with pytest.raises(
+        GalleryError, match=r"(?s)4 of its 4 .*'Ada': an image was not enrolled from"
+    ):
         other.load_gallery(tmp_path / "old.npz", reembed=True)
