@@ -2,8 +2,8 @@
 
     python benchmarks/templates.py      # about 3 minutes
 
-A small network learns 200 drawn identities. Of 100 others, 1 to 8 images each are enrolled, and two
-more are probes. Strangers with one image each choose the threshold for an FPIR of 2%. More
+A small network learns 200 drawn identities. From 1 to 8 images each of 100 others are enrolled, and
+two more are probes. Strangers with one image each choose the threshold for an FPIR of 2%. More
 strangers, which the threshold has not seen, measure the FPIR again. All drawings are repeated with
 three seeds, and the table shows the mean.
 """

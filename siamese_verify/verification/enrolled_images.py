@@ -140,14 +140,14 @@ class EnrolledImages:
         unknown = [name for name in names if normalized(name) not in self._codes_by_name]
         if not unknown:
             return
-        are_few = len(self._codes_by_name) <= _MOST_COMPARED
-        near = difflib.get_close_matches(unknown[0], self._codes_by_name) if are_few else []
+        held = self._codes_by_name
+        near = difflib.get_close_matches(unknown[0], held) if len(held) <= _MOST_COMPARED else []
         hint = f" Near names: {listed(near)}." if near else ""
         raise ValueError(
             f"{listed(unknown, lambda name: shown(repr(name)))} "
             f"{'is' if len(unknown) == 1 else 'are'} not enrolled, so nothing was changed.{hint} "
             "Look up names in verifier.gallery.identities. "
-            f"Received: {len(unknown):,} unknown names, {len(self._codes_by_name):,} enrolled"
+            f"Received: {len(unknown):,} unknown names, {len(held):,} enrolled"
         )
 
     def metadata_of(self, name: str) -> dict[str, Any]:

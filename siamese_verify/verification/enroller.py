@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from siamese_verify.verification.calibrated_model import CalibratedModel
 from siamese_verify.verification.enrolment import (
     Identities,
     checked_metadata,
+    embedded_again,
     flatten,
     read_blocks,
     stored_paths,
@@ -68,10 +68,10 @@ class Enroller(CalibratedModel):
         Args:
             identities: Images of each identity, by name. Spellings of a name that differ only in
                 Unicode's form (NFC, NFD) are one name. The gallery keeps the path of an image.
-            template: How several images of an identity are compared. With `"each"`, an identity
-                scores as its best-matching image. With `"mean"`, as the mean of its embeddings,
-                each scaled to length 1 for a cosine head. By default the gallery's own, which is
-                `"each"` for a new gallery. All identities of a gallery have one template.
+            template: Template of an identity with several images. With `"each"`, it scores as its
+                best-matching image. With `"mean"`, as the mean of its embeddings, each scaled to
+                length 1 for a cosine head. By default the gallery's own, which is `"each"` for a
+                new gallery. All identities of a gallery have one template.
             metadata: Metadata of identities of this call or of the gallery, by name: a dict that
                 JSON can hold. It replaces earlier metadata of the same name.
 
@@ -186,7 +186,10 @@ class Enroller(CalibratedModel):
             gallery = gallery.upgraded(digest, own.fingerprint)
         is_same = gallery.is_of_same_model(own)
         if reembed and (gallery.is_outdated or not is_same):
-            gallery = self._embedded_again(gallery, own, path, images_root)
+            files = stored_paths(gallery, shown(path), images_root, self.preprocessing)
+            embed = self._embedder.embed_pixels
+            gallery = embedded_again(gallery, own, files, self.preprocessing, embed)
+            self._embedder.reader.check_unchanged(own.fingerprint)
         elif not is_same:
             raise GalleryError(
                 f"{shown(path)} was made by another model or with other preprocessing, so its "
@@ -200,31 +203,6 @@ class Enroller(CalibratedModel):
                 "Enroll all identities again, and save the gallery."
             )
         self._enrolled.load(gallery)
-
-    def _embedded_again(
-        self, gallery: Gallery, own: Gallery, path: PathLike, images_root: PathLike | None
-    ) -> Gallery:
-        """Embed the images of a gallery again, from their files."""
-        files = stored_paths(gallery, shown(path), images_root, self.preprocessing)
-        blocks = [*read_blocks(gallery.names, files, self.preprocessing)]
-        embeddings = [self._embedder.embed_pixels(block.pixels) for block in blocks]
-        if gallery.identification:
-            warn_user(
-                f"{shown(path)} had a threshold for identification, which does not hold for "
-                "another model and is removed. Call calibrate_identification(strangers) again."
-            )
-        first = gallery.next_id
-        self._embedder.reader.check_unchanged(own.fingerprint)
-        return dataclasses.replace(
-            own,
-            names=gallery.names,
-            images=gallery.images,
-            embeddings=np.concatenate([own.embeddings, *embeddings]),
-            image_digests=np.concatenate([own.image_digests, *(b.digests for b in blocks)]),
-            ids=np.arange(first, first + len(gallery)),
-            metadata=gallery.metadata,
-            template=gallery.template,
-        )
 
     def _empty_gallery(self) -> Gallery:
         fingerprint = self._embedder.reader.read_finite()

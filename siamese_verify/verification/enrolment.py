@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from siamese_verify.data.reading import ImageLike, image_list, read_image, read_
 from siamese_verify.files import PathLike
 from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.names import normalized
+from siamese_verify.scoring import Floats
+from siamese_verify.user_warnings import warn_user
 from siamese_verify.verification.gallery import DIGEST_SIZE, Gallery, GalleryError
 
 Identities = Mapping[str, Iterable[ImageLike]]
@@ -136,6 +139,54 @@ def stored_paths(
             "enroll these identities again."
         )
     return paths
+
+
+def embedded_again(
+    gallery: Gallery,
+    own: Gallery,
+    paths: Sequence[str],
+    preprocessing: Preprocessing,
+    embed: Callable[[Pixels], Floats],
+) -> Gallery:
+    """Embed the images of a gallery again, without its threshold for identification.
+
+    Args:
+        gallery: Gallery of another model.
+        own: Empty gallery of this model.
+        paths: Path of each image.
+        preprocessing: Preprocessing of this model.
+        embed: Function from pixels to embeddings of this model.
+
+    Raises:
+        GalleryError: If a file changes meanwhile.
+
+    Warns:
+        UserWarning: If the gallery has a threshold for identification.
+    """
+    if gallery.identification:
+        warn_user(
+            "The gallery had a threshold for identification, which does not hold for another model "
+            "and is removed. Call calibrate_identification(strangers) again."
+        )
+    embeddings, digests = [own.embeddings], [own.image_digests]
+    for block in read_blocks(gallery.names, paths, preprocessing):
+        embeddings.append(embed(block.pixels))
+        digests.append(block.digests)
+    image_digests = np.concatenate(digests)
+    if not np.array_equal(image_digests[:, 1], gallery.image_digests[:, 1]):
+        raise GalleryError(
+            "Image files have changed while they were read, so nothing was changed. Try again."
+        )
+    return dataclasses.replace(
+        own,
+        names=gallery.names,
+        images=gallery.images,
+        embeddings=np.concatenate(embeddings),
+        image_digests=image_digests,
+        ids=np.arange(gallery.next_id, gallery.next_id + len(gallery)),
+        metadata=gallery.metadata,
+        template=gallery.template,
+    )
 
 
 def checked_metadata(metadata: Any) -> dict[str, dict[str, Any]]:

@@ -57,8 +57,8 @@ class Identifier(Enroller):
         """Find the identities of the gallery that an image may show.
 
         The threshold is chosen by `calibrate_identification`. Without that, it is the threshold of
-        `calibrate`, which holds for one comparison: with n images enrolled, a stranger is accepted
-        up to n times as often as the false accept rate says.
+        `calibrate`, which holds for one comparison. With n images enrolled, a stranger is then
+        accepted up to n times as often as the false accept rate says.
 
         Args:
             probe: Image to identify, in any form that `verify` accepts.

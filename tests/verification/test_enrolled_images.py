@@ -1,4 +1,6 @@
-"""Tests of a gallery in memory: it grows in place, and is what a plain list would be."""
+"""Tests of a gallery in memory: it grows in place, and holds the same as a list."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -47,9 +49,8 @@ def test_images_added_one_by_one_do_not_copy_the_gallery_each_time() -> None:
 def test_any_changes_leave_what_a_list_would_hold(
     template: Template, steps: list[tuple[str, str, int]]
 ) -> None:
-    images, expected, indexed = EnrolledImages(batch("Ada", [])), [], {}
-    images.set_template(template)
-    last, ids = -1, set()
+    images = EnrolledImages(dataclasses.replace(batch("Ada", []), template=template))
+    expected, indexed, last, ids = [], {}, -1, set()
     for step, name, n in steps:
         pixels = list(range(1, n + 1))
         if step == "add":
@@ -67,7 +68,7 @@ def test_any_changes_leave_what_a_list_would_hold(
         assert [*zip(gallery.names, gallery.embeddings[:, 0].tolist(), strict=True)] == expected
         assert gallery.images == tuple(f"{p}.jpg" for _, p in expected)
         assert len(images) == len(expected)
-        # What an index holds that follows the changes, and what a new one would hold.
+        # An index that follows the changes holds the same as a new one.
         stale, images.stale = images.stale, []
         for id_ in stale:
             if id_ <= last:

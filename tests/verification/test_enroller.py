@@ -145,7 +145,7 @@ def test_a_gallery_has_one_template(tmp_path: Path) -> None:
     verifier = make_enrolled()
     with pytest.raises(ValueError, match=r"this one has 'each'.*Received: template='mean'"):
         verifier.enroll({"Eve": IMAGES[4:5]}, template="mean")
-    with pytest.raises(ValueError, match="must be 'each'.*Received: template='all'"):
+    with pytest.raises(ValueError, match=r"must be 'each'.*Received: template='all'"):
         verifier.enroll({"Eve": IMAGES[4:5]}, template="all")
     verifier.remove(["Ada", "Bob"])
     verifier.enroll({"Ada": IMAGES[:2]}, template="mean")
@@ -157,9 +157,9 @@ def test_a_gallery_has_one_template(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("metadata", "error"),
-    [({"Ada": 1}, TypeError), ([], TypeError), ({1: {}}, TypeError), ({"Ada": {"a": {1}}}, ValueError),
-     ({"Ada": {"a": float("nan")}}, ValueError), ({"Ada": {"a": (1,)}}, ValueError),
-     ({"Ada": {1: 1}}, ValueError)],
+    [({"Ada": 1}, TypeError), ([], TypeError), ({1: {}}, TypeError),
+     ({"Ada": {"a": {1}}}, ValueError), ({"Ada": {"a": float("nan")}}, ValueError),
+     ({"Ada": {"a": (1,)}}, ValueError), ({"Ada": {1: 1}}, ValueError)],
 )  # fmt: skip
 def test_metadata_that_json_cannot_hold_enrolls_no_identity(
     metadata: object, error: type[Exception]
@@ -223,7 +223,7 @@ def test_a_gallery_of_another_model_is_embedded_again_from_its_files(
     assert gallery.ids.min() >= 3
     assert other.enroll(files) == 0
     other.save_gallery(tmp_path / "new.npz")
-    other.load_gallery(tmp_path / "new.npz")  # Of this model, so nothing is to be done.
+    other.load_gallery(tmp_path / "new.npz")  # This model made it, so that nothing is to be done.
 
 
 def test_missing_and_changed_images_are_named_and_nothing_is_replaced(
@@ -248,7 +248,5 @@ def test_images_without_a_path_cannot_be_embedded_again(tmp_path: Path) -> None:
     verifier.save_gallery(tmp_path / "old.npz")
     train(verifier)
     other = sv.Verifier(verifier.model, PREPROCESSING)
-    with pytest.raises(
-        GalleryError, match=r"(?s)4 of its 4 .*'Ada': an image was not enrolled from"
-    ):
+    with pytest.raises(GalleryError, match=r"(?s)4 of its 4 .*'Ada': an image was not enr"):
         other.load_gallery(tmp_path / "old.npz", reembed=True)

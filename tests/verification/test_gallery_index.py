@@ -93,5 +93,5 @@ def test_an_id_that_is_not_enrolled_raises() -> None:
 
     verifier = make_enrolled()
     verifier.index_type = Wrong
-    with pytest.raises(RuntimeError, match="returned the id 10., which is not enrolled"):
+    with pytest.raises(RuntimeError, match=r"returned the id 10., which is not enrolled"):
         verifier.identify(IMAGES[0])
