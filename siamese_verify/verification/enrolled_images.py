@@ -123,8 +123,7 @@ class EnrolledImages:
         Returns:
             Number of images that were removed.
         """
-        rows = self._rows_of(names)
-        self._retire(rows)
+        self._retire(rows := self._rows_of(names))
         for name in {normalized(name) for name in names}:
             self._names[self._codes_by_name.pop(name)] = ""
             self._metadata.pop(name, None)
