@@ -205,15 +205,15 @@ def appended(array: npt.NDArray[Any], more: npt.NDArray[Any]) -> npt.NDArray[Any
     """Append rows, mostly in place: a full array is copied to one that is half as large again.
 
     Args:
-        array: Array that owns its memory, or that this function has made.
-        more: Rows, which may become the memory of the result.
+        array: Array that owns its memory, or that this function has returned.
+        more: Rows, which are copied.
 
     Returns:
         Array of all rows. Append to the newest result only.
     """
     n, total = len(array), len(array) + len(more)
     if not n:
-        return more
+        return more.copy()
     room = array if array.base is None else array.base
     if len(room) < total:
         room = np.empty((max(total, n + n // 2), *array.shape[1:]), array.dtype)

@@ -99,10 +99,11 @@ def digests(embeddings: Floats) -> Ids:
     It finds changes by accident. Nobody is kept from finding two embeddings with one digest.
     """
     bits = np.ascontiguousarray(embeddings, np.float32).view(np.uint32)
-    factors = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
+    rng = np.random.default_rng(0)
+    factors = np.asarray(rng.integers(2**62, size=bits.shape[1]), np.int64) * 2 + 1
     total = np.zeros(len(bits), np.uint64)
-    for i, factor in enumerate(factors):
-        product = (bits[:, i] + np.uint64(1)) * factor
+    for i, factor in enumerate(factors.tolist()):
+        product = (bits[:, i] + np.uint64(1)) * np.uint64(factor)
         total += product ^ (product >> np.uint64(29))
     return total.view(np.int64)
 

@@ -1,6 +1,5 @@
 """Tests that every index passes, against sorting the scores of all that it should hold."""
 
-import functools
 import itertools
 import threading
 
@@ -17,7 +16,7 @@ AXES = np.eye(4, dtype=np.float32)
 HALVES = np.array(list(itertools.product((-0.5, 0.5), repeat=4)), np.float32)
 # Unit vectors whose scores are exact in float32 and often tied, longer ones, and zeros.
 VECTORS = np.concatenate([AXES, -AXES, HALVES, 2 * AXES, np.zeros((1, 4), np.float32)])
-NAMES = ["exact"]
+NAMES = ["exact", "faiss", "faiss on disk", "milvus"]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -25,11 +24,27 @@ def index_type(request, tmp_path_factory):
     """Index that finds all neighbours, also where it compresses the gallery."""
     if request.param == "exact":
         yield ExactIndex
-    if request.param == "faiss":
-        pytest.importorskip("faiss").omp_set_num_threads(1)
-        from siamese_verify.verification.indexes.faiss import FaissIndex
+    if request.param == "milvus":
+        pytest.importorskip("milvus_lite")
+        from siamese_verify.verification.indexes.milvus import MilvusIndex
 
-        yield functools.partial(FaissIndex, candidates=10_000)
+        file = tmp_path_factory.mktemp("milvus") / "gallery.db"
+        numbers = itertools.count()
+        yield lambda head, size: MilvusIndex(head, size, file, f"gallery_{next(numbers)}")
+    if request.param.startswith("faiss"):
+        pytest.importorskip("faiss").omp_set_num_threads(1)
+        from siamese_verify.verification.indexes import faiss
+
+        folder = tmp_path_factory.mktemp("indexes")
+
+        def faiss_index(head, size):
+            path = folder / str(next(numbers)) if "disk" in request.param else None
+            return faiss.FaissIndex(head, size, candidates=10_000, path=path)
+
+        numbers = itertools.count()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(faiss, "_RECENT", 1_000)
+            yield faiss_index
 
 
 def check(index, truth, probes, k):

@@ -34,7 +34,7 @@ def test_faiss_is_exact_where_all_are_candidates(n, size):
     probes, gallery = np.split(
         np.random.default_rng(0).normal(size=(n + 5, size)).astype(np.float32), [5]
     )
-    found = filled(FaissIndex(sv.CosineHead(), size, candidates=n), gallery).search(probes, 10)
+    found = filled(FaissIndex(sv.CosineHead(), size, candidates=n + 1), gallery).search(probes, 10)
     exact = filled(ExactIndex(sv.CosineHead(), gallery.shape[1]), gallery).search(probes, 10)
     np.testing.assert_array_equal(found.ids, exact.ids)
     np.testing.assert_allclose(found.scores, exact.scores, atol=1e-6)
