@@ -1,6 +1,6 @@
 """Measure two templates: each image of an identity, or the mean of its images. Print a table.
 
-    python benchmarks/templates.py      # about 3 minutes
+    python benchmarks/templates.py      # about 2 minutes on two cores
 
 A small network learns 200 drawn identities. From 1 to 8 images each of 100 others are enrolled, and
 two more are probes. Strangers with one image each choose the threshold for an FPIR of 2%. More
