@@ -55,12 +55,30 @@ class Decision:
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """Enrolled identity that an image may show."""
+    """Enrolled identity that an image may show.
+
+    A match is true if it is accepted, as a `Decision` is.
+
+    Examples:
+        >>> match = Match("Ada", 0.4, accepted=False, image="ada/1.jpg")
+        >>> bool(match), match.image
+        (False, 'ada/1.jpg')
+    """
 
     name: str
     """Name under which the identity was enrolled."""
     score: float
-    """Score of its best-matching image, never below the threshold."""
+    """Score of its best-matching image, or of the mean of its images."""
+    accepted: bool = True
+    """Whether `score` is at least the threshold. False only with `below_threshold=True`."""
+    image: str = ""
+    """Path of the best-matching image, as it was enrolled. Empty if it was not a path, or if the
+    gallery compares the mean of an identity's images."""
+    metadata: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    """Metadata of the identity: a copy of the enrolled values."""
+
+    def __bool__(self) -> bool:
+        return bool(self.accepted)
 
     def to_dict(self) -> dict[str, Any]:
         """Make a record for JSON."""

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import math
-import zipfile
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, BinaryIO, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.formats import DECODING
-from siamese_verify.files import PathLike, replacing
+from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 from siamese_verify.names import normalized
-from siamese_verify.verification.archive import checked_archive, explaining, open_file
+from siamese_verify.verification.archive import explaining
+from siamese_verify.verification.gallery_file import GalleryError as GalleryError
+from siamese_verify.verification.gallery_file import read_gallery, write_gallery
+from siamese_verify.verification.identification import IdentificationCalibration
 
-# Format 1 held a digest of other content in the place of the fingerprint, and format 2 had neither
-# digest nor number of decoding.
-_FORMAT = 3
-_ARRAYS_OF_2 = ("format", "fingerprint", "reference", "names", "embeddings")
-_ARRAYS = (*_ARRAYS_OF_2, "digest", "decoding")
+Template = Literal["each", "mean"]
+TEMPLATES: tuple[Template, ...] = ("each", "mean")
+DIGEST_SIZE = 16
+"""Number of bytes of an image's digest."""
 # Largest difference between references of one model, relative to their largest value. Machines
 # round differently by far less. Other models differ by far more.
 _TOLERANCE = 0.01
 
 
-class GalleryError(ValueError):
-    """Error for a gallery that cannot be used. Its text states the reason."""
+def _unknown(n: int = 0) -> npt.NDArray[np.uint8]:
+    """Make the digests of images that are not known."""
+    return np.zeros((n, 2, DIGEST_SIZE), np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """Immutable names and embeddings of enrolled identities.
+    """Immutable names and embeddings of enrolled images.
 
     Args:
         names: Name of the identity of each embedding, `(n,)`. A name may occur more than once.
@@ -46,6 +45,14 @@ class Gallery:
         reference: float32 array `(size,)`: the embedding of a fixed image. It shows what the
             fingerprint does not cover, such as the size of a tower's crops.
         decoding: Number of the way in which the images were decoded.
+        images: Path of each image as it was enrolled, `(n,)`. Empty for an image without a path.
+        image_digests: uint8 array `(n, 2, 16)`: digests of each image's pixels after preprocessing,
+            and of its file. Zeros stand for an unknown digest.
+        ids: int64 array `(n,)`, rising: the number of each embedding. It is never used again.
+        next_id: Number of the next embedding.
+        metadata: Metadata of identities, by name: what JSON can hold.
+        template: `"each"` if each image is compared, `"mean"` if the mean of an identity's.
+        identification: Threshold for identification with its evidence, if it was measured.
 
     Raises:
         ValueError: If shapes, types or values are others.
@@ -62,14 +69,17 @@ class Gallery:
     fingerprint: str
     reference: npt.NDArray[np.float32]
     decoding: int = DECODING
+    images: tuple[str, ...] = ()
+    image_digests: npt.NDArray[np.uint8] = dataclasses.field(default_factory=_unknown)
+    ids: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.arange(0))
+    next_id: int = 0
+    metadata: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    template: Template = "each"
+    identification: IdentificationCalibration | None = None
 
     def __post_init__(self) -> None:
-        shapes = np.shape(self.embeddings), np.shape(self.reference)
-        if len(shapes[1]) != 1 or shapes[0] != (len(self.names), *shapes[1]):
-            raise ValueError(
-                "The parts of a gallery must fit. Received: "
-                f"{len(self.names):,} names, embeddings {shapes[0]}, reference {shapes[1]}"
-            )
+        self._fill()
+        self._check_shapes()
         for name in ("embeddings", "reference"):
             array = getattr(self, name)
             if array.dtype != np.float32 or not np.isfinite(array).all():
@@ -77,7 +87,7 @@ class Gallery:
                     f"The {name} of a gallery must be float32 and finite, because others cannot be "
                     f"compared. Received: {array.dtype} array"
                 )
-        for name in self.names:
+        for name in (*self.names, *self.metadata):
             if not isinstance(name, str) or "\0" in name:
                 raise ValueError(
                     "The name of an identity must be a str without null characters. "
@@ -85,6 +95,46 @@ class Gallery:
                 )
         if whole_number("decoding", self.decoding) > DECODING:
             raise ValueError(f"`decoding` is at most {DECODING}. Received: {self.decoding}")
+        check_template(self.template)
+
+    def _fill(self) -> None:
+        """Put the values of a gallery without images, digests or ids in their place."""
+        n = len(self.names)
+        ids = self.ids if len(self.ids) else np.arange(n)
+        after = int(ids[-1]) + 1 if ids.ndim == 1 and n else 0
+        values = {
+            "ids": ids,
+            "images": self.images or ("",) * n,
+            "image_digests": self.image_digests if len(self.image_digests) else _unknown(n),
+            "next_id": max(whole_number("next_id", self.next_id, 0), after),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _check_shapes(self) -> None:
+        shapes, n = (np.shape(self.embeddings), np.shape(self.reference)), len(self.names)
+        if len(shapes[1]) != 1 or shapes[0] != (n, *shapes[1]):
+            raise ValueError(
+                "The parts of a gallery must fit. Received: "
+                f"{n:,} names, embeddings {shapes[0]}, reference {shapes[1]}"
+            )
+        if len(self.images) != n or not all(isinstance(image, str) for image in self.images):
+            raise ValueError(
+                "The images of a gallery must be a str for each name. "
+                f"Received: {len(self.images):,} images of {n:,} names"
+            )
+        digests, ids = self.image_digests, self.ids
+        if digests.shape != (n, 2, DIGEST_SIZE) or digests.dtype != np.uint8:
+            raise ValueError(
+                f"The digests of images must be a uint8 array ({n}, 2, {DIGEST_SIZE}). "
+                f"Received: {digests.dtype} array {digests.shape}"
+            )
+        rise = ids.shape == (n,) and bool((np.diff(ids, prepend=-1) > 0).all())
+        if ids.dtype != np.int64 or not rise:
+            raise ValueError(
+                f"The ids of a gallery must be rising int64 numbers from 0, one of each of {n:,} "
+                f"embeddings. Received: {ids.dtype} array {ids.shape}"
+            )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -109,19 +159,17 @@ class Gallery:
             and np.allclose(mine, theirs, rtol=0, atol=tolerance)
         )
 
-    def check_fingerprint(self, fingerprint: str) -> None:
-        """Raise a `GalleryError` unless a model of this fingerprint made the gallery."""
-        if self.fingerprint != fingerprint:
-            raise GalleryError(
-                f"The model has changed since {len(self):,} images were enrolled, so their "
-                "embeddings cannot be compared with new ones. Enroll all identities again in a "
-                f"new Verifier. Received: fingerprint={fingerprint}"
-            )
-
-    def extended(self, names: Iterable[str], embeddings: npt.NDArray[np.float32]) -> Self:
-        """Make a gallery with more embeddings, of new or of known identities."""
-        more = np.concatenate([self.embeddings, embeddings])
-        return dataclasses.replace(self, names=(*self.names, *names), embeddings=more)
+    def selected(self, rows: npt.NDArray[np.int64]) -> Self:
+        """Make a gallery of some rows. Everything else stays."""
+        chosen = rows.tolist()
+        return dataclasses.replace(
+            self,
+            names=tuple([self.names[row] for row in chosen]),
+            embeddings=self.embeddings[rows],
+            images=tuple([self.images[row] for row in chosen]),
+            image_digests=self.image_digests[rows],
+            ids=self.ids[rows],
+        )
 
     def upgraded(self, old: str, new: str) -> Self:
         """Make a gallery with the fingerprint `new`, if this one has the digest `old`."""
@@ -136,20 +184,23 @@ class Gallery:
         Raises:
             ValueError: If the path does not end in `.npz`.
         """
-        if Path(path).suffix != ".npz":
-            raise ValueError(
-                f"The path of a gallery must end in .npz. Received: path={shown(path)}"
-            )
         arrays: dict[str, Any] = {
-            "format": np.array(_FORMAT, np.int64),
             "decoding": np.array(self.decoding, np.int64),
             "fingerprint": np.array(self.fingerprint),
             "reference": self.reference,
             "names": np.array(self.names, np.str_),
             "embeddings": self.embeddings,
+            "ids": self.ids,
+            "image_digests": self.image_digests,
         }
-        with replacing(path) as unfinished:
-            np.savez(unfinished, digest=np.array(_digest(arrays)), **arrays)
+        record = {
+            "images": self.images,
+            "metadata": {name: dict(values) for name, values in self.metadata.items()},
+            "template": self.template,
+            "next_id": self.next_id,
+            "identification": self.identification and self.identification.to_dict(),
+        }
+        write_gallery(path, arrays, record)
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
@@ -160,61 +211,37 @@ class Gallery:
                 the path is not of a file.
             OSError: If the file cannot be opened, such as `FileNotFoundError`.
         """
-        name = shown(path)
-        with (
-            open_file(path, GalleryError) as file,
-            explaining(GalleryError, f"{name} cannot be read as a gallery"),
-        ):
-            arrays = _read_arrays(file, name)
+        arrays, record = read_gallery(path)
+        with explaining(GalleryError, f"{shown(path)} cannot be read as a gallery"):
+            metadata = record.get("metadata", {})
+            identification = record.get("identification")
             return cls(
-                tuple(normalized(identity) for identity in arrays["names"].tolist()),
+                tuple([normalized(name) for name in arrays["names"].tolist()]),
                 arrays["embeddings"],
                 str(arrays["fingerprint"].item()),
                 arrays["reference"],
                 arrays["decoding"].item(),
+                images=tuple(_listed(record.get("images", []))),
+                image_digests=arrays.get("image_digests", _unknown()),
+                ids=arrays.get("ids", np.arange(0)),
+                next_id=record.get("next_id", 0),
+                metadata={normalized(name): dict(metadata[name]) for name in metadata},
+                template=record.get("template", "each"),
+                identification=identification
+                and IdentificationCalibration.from_dict(identification),
             )
 
 
-def _read_arrays(file: BinaryIO, name: str) -> dict[str, npt.NDArray[Any]]:
-    """Read all arrays of a file, which is called `name` in errors."""
-    with checked_archive(file, [f"{array}.npy" for array in (*_ARRAYS, "model")]) as archive:
-        version = whole_number("format", _read_array(archive, "format").item())
-        if version > _FORMAT:
-            raise GalleryError(
-                f"{name} was written by a newer siamese-verify, and this version reads formats "
-                f"up to {_FORMAT}. Upgrade siamese-verify. Received: format={version}"
-            )
-        renamed = {"fingerprint": "model"} if version == 1 else {}
-        chosen = _ARRAYS if version > 2 else _ARRAYS_OF_2
-        arrays = {array: _read_array(archive, renamed.get(array, array)) for array in chosen}
-    if version < 3:
-        arrays["decoding"] = np.array(1)
-    elif arrays.pop("digest").item() != _digest(arrays):
-        raise GalleryError(
-            f"{name} was changed after it was saved, so its names may not belong to its "
-            "embeddings. Get the original file, or enroll the identities again."
+def _listed(images: Any) -> list[str]:
+    if not isinstance(images, list):  # The letters of one text would count as images.
+        raise TypeError(f"Images must be in a list. Received: {type(images).__name__}")
+    return images
+
+
+def check_template(template: Any) -> None:
+    """Raise a `ValueError` unless `template` is one of `TEMPLATES`."""
+    if template not in TEMPLATES:
+        raise ValueError(
+            "`template` must be 'each' (each image of an identity is compared) or 'mean' (the mean "
+            f"of its embeddings). Received: template={shown(repr(template))}"
         )
-    return arrays
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    """Read an array that is as long as its header declares."""
-    with archive.open(f"{name}.npy") as member:
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise ValueError(f"Its array {name!r} has an unknown header")
-        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(member)
-        contents = member.read()
-    is_plain = dtype.kind in "fiU" and dtype.itemsize > 0 and min(shape, default=0) >= 0
-    if not is_plain or math.prod(shape) * dtype.itemsize != len(contents):
-        raise ValueError(f"Its array {name!r} is not a plain array of the declared length")
-    return np.frombuffer(contents, dtype).reshape(shape, order="F" if in_columns else "C")
-
-
-def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Compute the SHA-256 of all arrays but the digest itself."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

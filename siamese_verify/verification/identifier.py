@@ -1,30 +1,37 @@
-"""`Identifier`: a calibrated model with a gallery of enrolled identities."""
+"""`Identifier`: a calibrated model that finds enrolled identities on images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Self
 
 import keras
 import numpy as np
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.preprocessing import Preprocessing
-from siamese_verify.data.reading import ImageLike, image_list
-from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
-from siamese_verify.names import normalized
+from siamese_verify.data.reading import ImageLike
+from siamese_verify.evaluation.calibration import CalibrationWarning
+from siamese_verify.messages import listed, shown
+from siamese_verify.scoring import Floats
 from siamese_verify.user_warnings import warn_user
-from siamese_verify.verification.calibrated_model import CalibratedModel
 from siamese_verify.verification.decision import Match
-from siamese_verify.verification.fingerprint import digest_of_format_1
-from siamese_verify.verification.gallery import Gallery, GalleryError
+from siamese_verify.verification.enroller import Enroller
+from siamese_verify.verification.enrolment import Identities
+from siamese_verify.verification.gallery import Gallery
+from siamese_verify.verification.identification import (
+    IdentificationCalibration,
+    calibrate_identification,
+    check_fpir,
+    rate_of_images,
+)
 from siamese_verify.verification.indexes.exact import ExactIndex
 from siamese_verify.verification.indexes.index import IndexType
-from siamese_verify.verification.shared_gallery import SharedGallery
 
 
-class Identifier(CalibratedModel):
+class Identifier(Enroller):
     """Calibrated model with a gallery, which finds enrolled identities on images.
 
     Args:
@@ -43,124 +50,157 @@ class Identifier(CalibratedModel):
     ):
         super().__init__(model, preprocessing, head=head)
         self.index_type: IndexType = ExactIndex
-        self._enrolled = SharedGallery()
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy enrolls for itself.
-        return {**vars(self), "_enrolled": SharedGallery(self._enrolled.gallery)}
-
-    def enroll(self, identities: Mapping[str, Iterable[ImageLike]]) -> None:
-        """Add identities to the gallery: all of them or, if it raises, none.
-
-        Args:
-            identities: Images of each identity, by name. Spellings of a name that differ only in
-                Unicode's form (NFC, NFD) are one name.
-
-        Raises:
-            ImageError: If an image cannot be used.
-            TypeError: If a name is not a str, or the image of an identity is not in a list.
-            GalleryError: If the model has changed since others were enrolled, whose embeddings
-                can no longer be compared.
-            ValueError: If a name has a null character.
-            RuntimeError: If weights or embeddings are not finite, or change during the call.
-        """
-        names, images = _flatten(identities)
-        reader, gallery = self._embedder.reader, self.gallery
-        fingerprint = reader.read_finite()
-        gallery.check_fingerprint(fingerprint)
-        embeddings = self._embedder.embed(images)
-        self._enrolled.extend(
-            gallery, names, embeddings, lambda: reader.check_unchanged(fingerprint)
-        )
-
-    @property
-    def gallery(self) -> Gallery:
-        """The immutable `Gallery` of all enrolled identities."""
-        return self._enrolled.gallery or self._empty_gallery()
-
-    def _empty_gallery(self) -> Gallery:
-        fingerprint = self._embedder.reader.read_finite()
-        reference = self._embedder.embed_reference()
-        return Gallery((), np.empty((0, len(reference)), np.float32), fingerprint, reference)
-
-    def identify(self, probe: ImageLike, k: int = 1) -> list[Match]:
+    def identify(
+        self, probe: ImageLike, k: int = 1, *, below_threshold: bool = False
+    ) -> list[Match]:
         """Find the identities of the gallery that an image may show.
 
-        The threshold holds for one comparison. With n images enrolled, a stranger is accepted up to
-        n times as often as the false accept rate says.
+        The threshold is chosen by `calibrate_identification`. Without that, it is the threshold of
+        `calibrate`, which holds for one comparison. With n images enrolled, a stranger is then
+        accepted up to n times as often as the false accept rate says.
 
         Args:
             probe: Image to identify, in any form that `verify` accepts.
             k: Largest number of identities to return.
+            below_threshold: Whether to return matches that score below the threshold too. They are
+                not `accepted`, and therefore false.
 
         Returns:
             The best-matching identities that score at least the threshold, best first. The list is
-            empty, and so false, if no identity does.
+            empty, and so false, if no identity does. With `below_threshold`, look at `accepted`.
 
         Raises:
             ValueError: If `k` is below 1.
             RuntimeError, ImageError: As `verify`.
             GalleryError: If the model has changed since the gallery was made.
-        """
-        k, bound, gallery = whole_number("k", k), self._valid_calibration(), self._enrolled.gallery
-        if gallery:
-            gallery.check_fingerprint(bound.fingerprint)
-        embedding = self._embedder.embed([probe])
-        if not gallery:
-            return []
-        head, threshold = self.model.head, bound.calibration.threshold
-        return self._enrolled.search(gallery, self.index_type, head, embedding, threshold, k)
-
-    def save_gallery(self, path: PathLike) -> None:
-        """Write the gallery to a `.npz` file.
-
-        Raises:
-            ValueError: If the path does not end in `.npz`.
-            GalleryError: If the model has changed since the gallery was made.
-            RuntimeError: If weights are not finite.
-        """
-        gallery = self.gallery
-        gallery.check_fingerprint(self._embedder.reader.read_finite())
-        gallery.save(path)
-
-    def load_gallery(self, path: PathLike) -> None:
-        """Read a gallery that this verifier's model made. It replaces the present one.
-
-        Raises:
-            GalleryError: If the file is of another model or other preprocessing, damaged, changed,
-                or of a newer version.
-            OSError: If the file cannot be opened, such as `FileNotFoundError`.
-            RuntimeError: If the weights of this verifier are not finite.
 
         Warns:
-            UserWarning: If the file is of an earlier version, which decoded images differently.
+            UserWarning: If the gallery has outgrown its threshold for identification.
         """
-        own = self._empty_gallery()
-        gallery = Gallery.load(path)
-        if gallery.fingerprint != own.fingerprint:  # It may be of format 1.
-            digest = digest_of_format_1(self.model, self.preprocessing)
-            gallery = gallery.upgraded(digest, own.fingerprint)
-        if not gallery.is_of_same_model(own):
-            raise GalleryError(
-                f"{shown(path)} was made by another model or with other preprocessing, so its "
-                "embeddings cannot be compared with this verifier's. Enroll the identities again. "
-                f"Received: fingerprint={shown(gallery.fingerprint)}, not {own.fingerprint}"
+        return self.identify_many([probe], k, below_threshold=below_threshold)[0]
+
+    def identify_many(
+        self, probes: Iterable[ImageLike], k: int = 1, *, below_threshold: bool = False
+    ) -> list[list[Match]]:
+        """Identify many images at once, in one batch and one search.
+
+        Args:
+            probes: Images to identify.
+            k: As for `identify`.
+            below_threshold: As for `identify`.
+
+        Returns:
+            Matches of each image, as `identify` returns them.
+
+        Raises:
+            TypeError: If `probes` is one image, not in a list.
+            ValueError, RuntimeError, ImageError, GalleryError: As `identify`.
+
+        Warns:
+            UserWarning: As `identify`.
+        """
+        k, identification = whole_number("k", k), self.identification
+        if identification is None:
+            bound = self._valid_calibration()
+            threshold, fingerprint = bound.calibration.threshold, bound.fingerprint
+        else:
+            threshold, fingerprint = identification.threshold, self._embedder.reader.read_finite()
+            if outgrown := identification.growth_warning(self._enrolled.n_templates):
+                warn_user(outgrown)
+        self._enrolled.check_fingerprint(fingerprint)
+        embeddings = self._embedder.embed(probes)
+        return self._search(embeddings, k, threshold, below_threshold)
+
+    @property
+    def identification(self) -> IdentificationCalibration | None:
+        """Threshold for identification with its evidence, from `calibrate_identification`."""
+        frame = self._enrolled.frame
+        return None if frame is None else frame.identification
+
+    def calibrate_identification(
+        self, strangers: Identities, fpir: float = 0.01, *, known: Identities | None = None
+    ) -> Self:
+        """Choose the threshold for identification, on images of identities that are not enrolled.
+
+        The threshold of `calibrate` holds for one comparison. A search compares a stranger with the
+        whole gallery, so that it is accepted far more often. The threshold that is chosen here is
+        the smallest score whose false positive identification rate (FPIR) is at most `fpir` with
+        the present gallery. The gallery and its file keep it, and `identify` uses it from then on.
+
+        The FPIR grows with the gallery, at most in proportion to the number of templates.
+        `identify` warns once there are a tenth more than now.
+
+        Args:
+            strangers: Images of identities that are neither enrolled nor in training, by name. An
+                FPIR of 1% needs 100 images at least, and 1,000 strangers to be known within a
+                factor of two.
+            fpir: Largest share of strangers' images for which `identify` may return an identity.
+            known: New images of enrolled identities, by name, to measure how many are missed.
+
+        Returns:
+            The verifier itself. `identification` holds the threshold and its evidence.
+
+        Raises:
+            ValueError: If `fpir` is not between 0 and 1, there are too few images for it, no
+                identity is enrolled, or one in `known` is not.
+            ImageError, TypeError, GalleryError, RuntimeError: As `enroll`.
+
+        Warns:
+            CalibrationWarning: If strangers are enrolled, by name or by an image. Also if they are
+                so few that the FPIR may be more than twice `fpir`.
+
+        References:
+            ISO/IEC 19795-1:2021, "Biometric performance testing and reporting".
+        """
+        fpir, gallery = check_fpir(fpir), self._enrolled.gallery
+        if not gallery:
+            raise ValueError(
+                "No identity is enrolled, and the FPIR depends on the gallery. Call "
+                "enroll(identities) first."
             )
-        if gallery.is_outdated:
-            warn_user(
-                f"{shown(path)} was enrolled from images that this version decodes differently. "
-                "Enroll all identities again, and save the gallery."
-            )
-        self._enrolled.replace(gallery)
+        self._enrolled.check_known({*(known or {})})
+        batch = self._embedded(strangers, None, skip_known=False)
+        _warn_of_enrolled(batch, gallery)
+        best = [matches[0] for matches in self._search(batch.embeddings, 1, -math.inf)]
+        scores = np.array([match.score for match in best], np.float32)
+        n_templates = self._enrolled.n_templates
+        calibration = calibrate_identification(scores, batch.names, fpir, n_templates)
+        if known:
+            mated = self._embedded(known, None, skip_known=False)
+            found = self._search(mated.embeddings, 1, calibration.threshold)
+            missed = [
+                [match.name for match in matches] != [name]
+                for matches, name in zip(found, mated.names, strict=True)
+            ]
+            fnir = rate_of_images(np.array(missed), mated.names)
+            calibration = dataclasses.replace(calibration, fnir=fnir)
+        self._check_unchanged(batch)()
+        self._enrolled.set_identification(calibration, batch.fingerprint)
+        return self
+
+    def _search(
+        self, embeddings: Floats, k: int, threshold: float, below_threshold: bool = False
+    ) -> list[list[Match]]:
+        head = self.model.head
+        return self._enrolled.search(
+            self.index_type, head, embeddings, k, threshold, below_threshold
+        )
 
 
-def _flatten(identities: Mapping[str, Iterable[ImageLike]]) -> tuple[list[str], list[ImageLike]]:
-    """List the name and the image of each enrolment."""
-    names, images = [], []
-    for name, given in identities.items():
-        if not isinstance(name, str):
-            raise TypeError(f"The name of an identity must be a str. Received: {shown(repr(name))}")
-        for image in image_list(given):
-            names.append(normalized(name))
-            images.append(image)
-    return names, images
+def _warn_of_enrolled(strangers: Gallery, gallery: Gallery) -> None:
+    """Warn of strangers that are enrolled, by name or by an image."""
+    names = {*strangers.names} & {*gallery.names}
+    enrolled = {digest.tobytes() for digest in gallery.image_digests[:, 0] if digest.any()}
+    same = {
+        name
+        for name, digest in zip(strangers.names, strangers.image_digests[:, 0], strict=True)
+        if digest.tobytes() in enrolled
+    }
+    if found := sorted(names | same):
+        warn_user(
+            f"{len(found):,} of {len({*strangers.names}):,} strangers are enrolled, by name or by "
+            "an image, so the threshold is higher than it has to be. Pass identities that are not "
+            f"enrolled. Received: {listed(found, lambda name: shown(repr(name)))}",
+            CalibrationWarning,
+        )

@@ -43,6 +43,7 @@ def test_a_decision_is_a_record() -> None:
 
 def test_a_match_is_a_record() -> None:
     (match,) = make_enrolled().identify(IMAGES[0])
-    assert match.to_dict() == {"name": "Ada", "score": match.score}
+    expected = {"name": "Ada", "score": match.score, "accepted": True, "image": "", "metadata": {}}
+    assert match.to_dict() == expected == json.loads(json.dumps(match.to_dict()))
     with pytest.raises(TypeError):
         _, _ = match

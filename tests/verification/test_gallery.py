@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from verifiers import FACE_SIZE, IMAGES, PREPROCESSING, SIZE, build, build_for_f
 
 import siamese_verify as sv
 from siamese_verify.verification.fingerprint import digest_of_format_1
-from siamese_verify.verification.gallery import Gallery, GalleryError, _digest
+from siamese_verify.verification.gallery import Gallery, GalleryError
+from siamese_verify.verification.gallery_file import _digest
 
 
 def test_a_gallery_is_saved_and_loaded(
@@ -92,6 +94,25 @@ def damaged(path: Path, signed: bool, **changed: np.ndarray) -> Path:
 
 
 ROWS = np.eye(4, 8, dtype=np.float32)
+RECORD = {
+    "images": [""] * 4, "metadata": {}, "template": "each", "next_id": 4, "identification": None,
+}  # fmt: skip
+MEASURED = {
+    "threshold": 0.5, "target": 0.1, "fpir": [0.1, 0.05, 0.2], "n_strangers": 10, "n_images": 20,
+    "gallery_size": 4, "fnir": None,
+}  # fmt: skip
+
+
+def recorded(**changed: object) -> np.ndarray:
+    return np.frombuffer(json.dumps({**RECORD, **changed}).encode(), np.uint8)
+
+
+def test_the_record_of_these_tests_is_read(faces: sv.Verifier, tmp_path: Path) -> None:
+    path = tmp_path / "identities.npz"
+    faces.save_gallery(path)
+    assert Gallery.load(damaged(path, True, record=recorded())).names == faces.gallery.names
+    found = Gallery.load(damaged(path, True, record=recorded(identification=MEASURED)))
+    assert found.identification.to_dict() == MEASURED
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -107,12 +128,37 @@ ROWS = np.eye(4, 8, dtype=np.float32)
         {"embeddings": ROWS[:, :5], "reference": ROWS[0, :5]},
         {"reference": ROWS[0].astype("U8")},
         {"reference": ROWS[0] * np.nan},
+        {"ids": np.arange(4.0)},
+        {"ids": np.arange(4)[::-1].copy()},
+        {"ids": np.arange(4) - 1},
+        {"ids": np.arange(3)},
+        {"image_digests": np.zeros((4, 2, 8), np.uint8)},
+        {"image_digests": np.zeros((3, 2, 16), np.uint8)},
+        {"image_digests": np.zeros((4, 2, 16), np.float32)},
+        {"record": np.array(["Ada"] * 4)},
+        {"record": np.zeros((4, 4), np.float32)},
         {"names": np.arange(4)},
         {"names": np.full((4, 2), "a")},
         {"names": np.array([b"a"] * 4)},
         {"names": np.array([{}, None, 1, "a"], object)},
-        {"format": np.array([3, 3])},
-        {"format": np.array(3.0)},
+        {"record": recorded(images="1234")},
+        {"record": recorded(images=None)},
+        {"record": recorded(images=["a.jpg"])},
+        {"record": recorded(images=[1, 2, 3, 4])},
+        {"record": recorded(metadata=[1])},
+        {"record": recorded(metadata={"Ada": 1})},
+        {"record": recorded(template="all")},
+        {"record": recorded(next_id=-1)},
+        {"record": recorded(next_id="9")},
+        {"record": recorded(identification={"threshold": 0.5})},
+        {"record": recorded(identification={**MEASURED, "threshold": float("nan")})},
+        {"record": recorded(identification={**MEASURED, "fpir": [0.5, 0.6, 0.7]})},
+        {"record": recorded(identification={**MEASURED, "gallery_size": 0})},
+        {"record": recorded(identification={**MEASURED, "more": 0})},
+        {"record": np.frombuffer(b"[" * 100_000, np.uint8)},
+        {"record": np.frombuffer(b"\xff", np.uint8)},
+        {"format": np.array([4, 4])},
+        {"format": np.array(4.0)},
         {"decoding": np.array(9)},
         {"fingerprint": np.arange(3)},
     ],
@@ -130,7 +176,10 @@ def test_galleries_that_save_never_wrote_raise(
 
 def test_names_and_embeddings_belong_together(faces: sv.Verifier, tmp_path: Path) -> None:
     verifier, path = copy.copy(faces), tmp_path / "identities.npz"
-    for changed in ({"names": np.array(["Bob", "Bob", "Ada", "Ada"])}, {"embeddings": ROWS}):
+    for changed in (
+        {"names": np.array(["Bob", "Bob", "Ada", "Ada"])},
+        {"embeddings": ROWS},
+    ):
         verifier.save_gallery(path)
         with pytest.raises(GalleryError, match="was changed after it was saved"):
             verifier.load_gallery(damaged(path, False, **changed))
@@ -141,7 +190,7 @@ def test_names_and_embeddings_belong_together(faces: sv.Verifier, tmp_path: Path
     [((2**20, 2**20), "<f4"), ((-1, 8), "<f4"), ((10**12,), "<U0"), ((10**12,), "|V0"),
      ((1,), "<U500000000"), ((10**12, 0), "<f4")],
 )  # fmt: skip
-@pytest.mark.parametrize("name", ["names", "embeddings"])
+@pytest.mark.parametrize("name", ["record", "embeddings"])
 def test_a_header_cannot_fill_the_memory(
     name: str, shape: tuple[int, ...], descr: str, faces: sv.Verifier, tmp_path: Path
 ) -> None:

@@ -195,6 +195,12 @@ def test_an_index_that_returns_no_number_decides_nothing() -> None:
         def add(self, *_: object) -> None:
             pass
 
+        def remove(self, *_: object) -> None:
+            pass
+
+        def __len__(self) -> int:
+            return 4
+
         def search(self, *_: object) -> Neighbors:
             return Neighbors(np.full((1, 1), np.nan, np.float32), np.zeros((1, 1), np.int64))
 
