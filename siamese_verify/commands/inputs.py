@@ -1,0 +1,99 @@
+"""Inputs of the commands: verifiers, pairs and images, each read in one way."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from siamese_verify.commands.arguments import TABLES
+from siamese_verify.data.folders import samples_by_identity
+from siamese_verify.data.pairs import PairList
+from siamese_verify.data.samples import Sample, group_by_identity
+from siamese_verify.messages import shown
+
+if TYPE_CHECKING:
+    from siamese_verify.data.pair_dataset import PairDataset
+    from siamese_verify.data.preprocessing import Preprocessing
+    from siamese_verify.verification.verifier import Verifier
+
+
+class Images(NamedTuple):
+    """Images of identities.
+
+    Attributes:
+        samples: Their paths and identities.
+        root: Folder that the paths start from. None if they are used as they stand.
+    """
+
+    samples: Sequence[Sample]
+    root: str | None
+
+
+def load_verifier(path: str) -> Verifier:
+    """Load a verifier."""
+    # TensorFlow's many objects live until the end. Searching them for garbage costs 1.5 s in all.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        from siamese_verify.verification.verifier import Verifier
+
+        return Verifier.load(path)
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
+
+
+def is_table(path: str) -> bool:
+    """Tell by the ending whether a file is a table."""
+    return Path(path).suffix.lower() in TABLES
+
+
+def read_pairs(path: str) -> PairList:
+    """Read a pair list: a table, or LFW's format."""
+    return PairList.from_table(path) if is_table(path) else PairList.from_lfw(path)
+
+
+def read_images(source: str, root: str | None = None) -> Images:
+    """Read which images show whom: a folder with a folder for each identity, or a table."""
+    if Path(source).is_dir():
+        grouped = samples_by_identity(source)
+        return Images([sample for samples in grouped.values() for sample in samples], source)
+    if is_table(source):
+        from siamese_verify.data.tables import read_samples
+
+        return Images(read_samples(source), root)
+    raise ValueError(
+        f"{shown(source)} must be a folder with a folder of images for each identity, or a table "
+        f"with the columns path and identity ({', '.join(TABLES)})."
+    )
+
+
+def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset:
+    """Read and decode the pairs of a command, with progress on a terminal."""
+    if settings.images_root is None and not is_table(settings.pairs):
+        raise ValueError("A pair list in LFW's format needs --images, the folder of its images.")
+    pairs = read_pairs(settings.pairs)
+    from siamese_verify.data.pair_dataset import PairDataset
+
+    terminal = settings.terminal
+    with contextlib.redirect_stdout(terminal):
+        return PairDataset(
+            pairs, settings.images_root, preprocessing, verbose=terminal.isatty()
+        )
+
+
+def enroll_images(verifier: Verifier, source: str, root: str | None = None) -> None:
+    """Enroll the images of a folder or a table."""
+    images = read_images(source, root)
+    folder = Path(images.root or "")
+    verifier.enroll(
+        {
+            identity: [folder / sample.path for sample in samples]
+            for identity, samples in group_by_identity(images.samples).items()
+        }
+    )

@@ -1,0 +1,140 @@
+"""`siamese-verify inspect`: check pairs and images before they are used."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import warnings
+from argparse import Namespace, _ArgumentGroup
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from siamese_verify.commands import NO, YES
+from siamese_verify.commands.arguments import add_json, existing, existing_folder, output_file
+from siamese_verify.commands.inputs import read_pairs
+from siamese_verify.commands.outputs import print_json
+from siamese_verify.data.folders import describe_missing, find_files
+from siamese_verify.data.pairs import PairList
+from siamese_verify.data.samples import PairListWarning, Sample
+from siamese_verify.files import replacing
+from siamese_verify.messages import listed_in_lines, shown
+
+EXAMPLE = "siamese-verify inspect pairs.txt --images images --bad unreadable.csv"
+EXIT_CODES = "0 no problems, 1 problems"
+
+
+def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
+    """Add the arguments of the command."""
+    inputs.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=existing,
+        help="pair list or table of pairs, or folder or table of images",
+    )
+    inputs.add_argument(
+        "--images",
+        dest="images_root",
+        metavar="DIR",
+        type=existing_folder,
+        help="folder that the paths start from, to check that each image is there and can be "
+        "decoded: missing, empty, cut, damaged and over-large files, and other formats",
+    )
+    output.add_argument(
+        "--bad",
+        metavar="FILE",
+        type=output_file(".csv"),
+        help="table of the images that cannot be read, with path and reason (.csv)",
+    )
+    add_json(output)
+
+
+def run(settings: Namespace) -> int:
+    """Check a pair list and its images, and summarize it. Exit code 1 if there are problems."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PairListWarning)
+        pairs = read_pairs(settings.source)
+    problems = [str(warning.message) for warning in caught]
+    unreadable: dict[str, str] = {}
+    if settings.images_root:
+        with contextlib.redirect_stdout(settings.terminal):
+            found, unreadable = _check_images(
+                settings.images_root, pairs.samples, settings.terminal.isatty()
+            )
+        problems += found
+    counts = _count(pairs)
+    if settings.json:
+        each = [{"path": path, "reason": reason} for path, reason in unreadable.items()]
+        print_json({**counts, "problems": problems, "unreadable_images": each})
+    else:
+        for name, count in counts.items():
+            print(f"{name.replace('_', ' '):<30}{count:>9,}")
+        print("\n".join(["", *problems]) if problems else "\nno problems")
+    return NO if problems else YES
+
+
+def _check_images(
+    images_root: str, samples: Sequence[Sample], verbose: bool
+) -> tuple[list[str], dict[str, str]]:
+    """Find and decode the image of each sample.
+
+    Returns:
+        Descriptions of the problems, and the reason for each path that cannot be decoded.
+    """
+    located = find_files(images_root, samples)
+    missing = describe_missing(images_root, samples, located)
+    problems = [missing] if missing else []
+    files = [file for file in located if file is not None]
+    unreadable = {
+        str(file): reason
+        for file, reason in zip(files, _decoding_errors(files, verbose), strict=True)
+        if reason is not None
+    }
+    if unreadable:
+        # Each reason names its path.
+        reasons = listed_in_lines(unreadable.values(), lambda reason: shown(reason, 500))
+        problems.append(f"{len(unreadable):,} of {len(samples):,} images cannot be read:{reasons}")
+    return problems, unreadable
+
+
+def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | None]:
+    """Decode each file, on all cores. Yield the text of its error, or None."""
+    import keras
+
+    from siamese_verify.data.decoding import ImageError
+    from siamese_verify.data.preprocessing import Preprocessing
+    from siamese_verify.data.reading import read_image
+
+    preprocessing = Preprocessing()
+
+    def error_of(file: Path) -> str | None:
+        try:
+            read_image(file, preprocessing)
+        except (ImageError, OSError) as error:
+            return str(error)
+        return None
+
+    progress = keras.utils.Progbar(len(files), unit_name="image") if verbose and files else None
+    with ThreadPoolExecutor() as pool:
+        for done, reason in enumerate(pool.map(error_of, files), start=1):
+            if progress:
+                progress.update(done)
+            yield reason
+
+
+def _count(pairs: PairList) -> dict[str, int]:
+    """Count what a pair list holds, by name."""
+    pairs_of = Counter(
+        identity for pair in pairs for identity in {pair.left.identity, pair.right.identity}
+    )
+    images_of = Counter(sample.identity for sample in pairs.samples)
+    return {
+        **pairs.summary()._asdict(),
+        "folds": 0 if pairs.folds is None else int(pairs.folds.max()) + 1,
+        "identities_in_several_pairs": sum(count > 1 for count in pairs_of.values()),
+        "most_pairs_of_an_identity": max(pairs_of.values()),
+        "most_images_of_an_identity": max(images_of.values()),
+    }
+
+
