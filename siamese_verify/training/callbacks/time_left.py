@@ -32,6 +32,7 @@ class TimeLeft(keras.callbacks.Callback):
     def __init__(self, file: TextIO | None = None):
         super().__init__()
         self._file = file or sys.stdout
+        self.async_safe = True  # Otherwise Keras waits after each batch for its logs.
 
     @override
     def on_train_begin(self, logs: Logs = None) -> None:
