@@ -2,6 +2,7 @@
 
 from siamese_verify.data.augmentation import Augmentation as Augmentation
 from siamese_verify.data.identity_dataset import IdentityDataset as IdentityDataset
+from siamese_verify.data.image_cache import ImageCache as ImageCache
 from siamese_verify.data.pair_dataset import PairDataset as PairDataset
 from siamese_verify.data.pairs import PairList as PairList
 from siamese_verify.data.preprocessing import Preprocessing as Preprocessing

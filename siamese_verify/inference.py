@@ -31,8 +31,11 @@ class TowerRunner:
             _jax_runner(model) if keras.backend.backend() == "jax" else model.predict_on_batch
         )
 
-    def __call__(self, images: npt.NDArray[Any], batch_size: int) -> npt.NDArray[np.float32]:
-        """Embed images `(n, height, width, channels)`, at least one, in batches."""
+    def __call__(self, images: Any, batch_size: int) -> npt.NDArray[np.float32]:
+        """Embed images `(n, height, width, channels)`, at least one, in batches.
+
+        Images may be an array or `StoredImages`, of which each batch is read as it is needed.
+        """
         batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         return np.concatenate([self._run(scale(batch)) for batch in batches]).astype(np.float32)
 
@@ -47,9 +50,9 @@ def in_inference(tower: keras.Model) -> keras.Model:
     return tower if knows else keras.Sequential([tower])
 
 
-def check_shape(images: npt.NDArray[Any], expected: Sequence[int | None]) -> None:
+def check_shape(images: Any, expected: Sequence[int | None]) -> None:
     """Raise a `ValueError` unless each image has the expected shape. None fits any size."""
-    if images.ndim != 1 + len(expected) or any(
+    if len(images.shape) != 1 + len(expected) or any(
         size not in (None, given) for size, given in zip(expected, images.shape[1:], strict=True)
     ):
         raise ValueError(

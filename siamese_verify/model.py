@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from siamese_verify import onednn, ranges
 from siamese_verify.checks import whole_number
+from siamese_verify.data.stored_images import StoredImages, images_at
 from siamese_verify.inference import TowerRunner, check_shape
 from siamese_verify.layers.score_kinds import check_loss_fits
 from siamese_verify.messages import shown
@@ -162,13 +163,16 @@ class SiameseModel(keras.Model):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def embed(self, images: npt.ArrayLike, batch_size: int = 128) -> npt.NDArray[np.float32]:
+    def embed(
+        self, images: npt.ArrayLike | StoredImages, batch_size: int = 128
+    ) -> npt.NDArray[np.float32]:
         """Compute the embeddings of images, which can then be compared without the tower.
 
         `score_pairs`, `score_matrix` and `model.head((left, right))` score embeddings.
 
         Args:
-            images: Images `(n, height, width, channels)`, uint8, or floats in [0, 1].
+            images: Images `(n, height, width, channels)`, uint8, or floats in [0, 1]. Stored images
+                are read batch by batch.
             batch_size: Number of images that pass the tower at once.
 
         Returns:
@@ -188,7 +192,7 @@ class SiameseModel(keras.Model):
             (5, 32)
         """
         batch_size = whole_number("batch_size", batch_size)
-        images = np.asarray(images)
+        images = images if isinstance(images, StoredImages) else np.asarray(images)
         if not self.built:
             self.build(((None, *images.shape[1:]),) * 2)
         check_shape(images, self.image_shape)
@@ -202,7 +206,7 @@ class SiameseModel(keras.Model):
         return embeddings
 
     def score(
-        self, images: npt.ArrayLike, pairs: npt.ArrayLike, batch_size: int = 128
+        self, images: npt.ArrayLike | StoredImages, pairs: npt.ArrayLike, batch_size: int = 128
     ) -> npt.NDArray[np.float32]:
         """Score pairs, for which each image passes the tower once.
 
@@ -229,7 +233,7 @@ class SiameseModel(keras.Model):
         """
         chosen = checked_pairs(pairs)
         used, indices = np.unique(chosen, return_inverse=True)
-        embeddings = self.embed(np.asarray(images)[used], batch_size)
+        embeddings = self.embed(images_at(images, used), batch_size)
         return score_pairs(self.head, embeddings, indices.reshape(chosen.shape))
 
     @override

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.data.pair_dataset import PairDataset, check_pair_dataset
 from siamese_verify.evaluation.checks import check_scores
 from siamese_verify.evaluation.report import Evaluation
 from siamese_verify.messages import shown
@@ -67,10 +67,12 @@ def plot_outcomes(
         The figure. Each row shows one outcome, with names, score and threshold under each pair.
 
     Raises:
+        TypeError: If `pairs` is not a `PairDataset`.
         ValueError: If the numbers of scores and pairs differ.
     """
     from matplotlib.figure import Figure
 
+    check_pair_dataset(pairs)
     score = check_scores(scores)
     if len(score) != len(pairs):
         raise ValueError(

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from keras import ops
 
 from siamese_verify.data.preprocessing import check_pixels
+from siamese_verify.data.stored_images import StoredImages
 from siamese_verify.layers.tower import ConvTower
 from siamese_verify.messages import shown
 from siamese_verify.tensors import Tensor
@@ -101,7 +102,7 @@ def scaled(images: Tensor) -> Tensor:
     return images
 
 
-def warn_of_dark_pixels(images: npt.NDArray[Any]) -> None:
+def warn_of_dark_pixels(images: npt.NDArray[Any] | StoredImages) -> None:
     """Check pixels, and warn of images that were probably divided by 255 twice.
 
     Raises:
@@ -110,10 +111,15 @@ def warn_of_dark_pixels(images: npt.NDArray[Any]) -> None:
     Warns:
         UserWarning: If no pixel is brighter than 1 of 255.
     """
-    check_pixels(images)
+    if not isinstance(images, StoredImages):
+        check_pixels(images)
     darkest = 1 if images.dtype == np.uint8 else _DIVIDED_TWICE
     # Nearly always, the first image is bright enough.
-    if not images.size or any(image.max() > darkest for image in images) or not images.any():
+    if 0 in images.shape or any(image.max() > darkest for image in images):
+        return
+    least = min(image.min() for image in images)
+    largest = max(image.max() for image in images)
+    if not largest:
         return
     if images.dtype == np.uint8:
         cause = "Floats in [0, 1] were probably cast to uint8. Pass the floats instead"
@@ -121,7 +127,7 @@ def warn_of_dark_pixels(images: npt.NDArray[Any]) -> None:
         cause = "They were probably divided by 255 twice. Divide them once, or pass uint8"
     warn_user(
         "No pixel is brighter than 1 of 255, so that all images look black to a network. "
-        f"{cause}. Received: {images.dtype} values from {images.min():.3g} to {images.max():.3g}"
+        f"{cause}. Received: {images.dtype} values from {least:.3g} to {largest:.3g}"
     )
 
 
@@ -165,7 +171,7 @@ def _mean(layer: keras.layers.Normalization) -> npt.NDArray[Any]:
 
 
 def warn_of_equal_embeddings(
-    tower: keras.Model, images: npt.NDArray[Any], embeddings: npt.NDArray[np.float32]
+    tower: keras.Model, images: npt.NDArray[Any] | StoredImages, embeddings: npt.NDArray[np.float32]
 ) -> None:
     """Warn if different images have nearly equal embeddings."""
     if len(images) < _FEWEST_IMAGES or _is_own(tower):

@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.augmentation import Augmentation
-from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.store import without_autotuning
+from siamese_verify.data.stored_images import Images
 from siamese_verify.messages import shown
 
 Indices = npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ _live: weakref.WeakSet[Stream] = weakref.WeakSet()
 class Stream:
     """Source of the epochs of a `tf.data.Dataset`, which lives at least as long as the dataset."""
 
-    images: Pixels
+    images: Images
     order: Order
     choose: Choose
     length: int
@@ -86,7 +86,7 @@ def live_streams() -> list[Stream]:
 
 
 def stream(
-    images: Pixels,
+    images: Images,
     order: Order,
     choose: Choose,
     length: int,
@@ -100,7 +100,7 @@ def stream(
     """Return batches of images with their labels. Each iteration is one epoch.
 
     Args:
-        images: uint8 array `(n, height, width, channels)`.
+        images: uint8 images `(n, height, width, channels)`.
         order: Function that draws the order of an epoch from a random generator.
         choose: Function from a batch of the order to the rows of its images, and to their labels.
         length: Length of the order.

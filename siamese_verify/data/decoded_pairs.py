@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
+from siamese_verify.data import arrays
 from siamese_verify.data.batching import Indices
-from siamese_verify.data.folders import locate_files
+from siamese_verify.data.loading import Skipped, load_samples, warn_of_skipped, write_skipped
 from siamese_verify.data.pairs import PairList
-from siamese_verify.data.preprocessing import Pixels, Preprocessing
+from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.samples import Sample
-from siamese_verify.data.store import load_images
+from siamese_verify.data.store import Cache, OnError
+from siamese_verify.data.stored_images import Images, StoredImages
 from siamese_verify.files import PathLike
 
 
@@ -21,40 +25,136 @@ class DecodedPairs:
 
     Args:
         pairs: Pair list, which states who is compared with whom.
-        images_root: Folder that the samples' paths start from.
+        images_root: Folder that the samples' paths start from. By default the paths are used as
+            they are.
         preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
-        cache: Folder in which the decoded pixels are kept for later runs (see `load_images`).
+        cache: Folder or `ImageCache` that keeps the decoded images for later runs.
+        on_error: `"raise"`, or `"skip"` to leave out the pairs of images that are missing or
+            cannot be read. `skipped` lists these images.
         verbose: Whether to show the progress of decoding.
     """
 
     def __init__(
         self,
         pairs: PairList,
-        images_root: PathLike,
+        images_root: PathLike | None = None,
         preprocessing: Preprocessing | None = None,
         *,
-        cache: PathLike | None = None,
+        cache: Cache | None = None,
+        on_error: OnError = "raise",
         verbose: bool = True,
     ):
-        if not isinstance(pairs, PairList):
-            raise TypeError(f"`pairs` must be a PairList. Received: {type(pairs).__name__}")
-        if not len(pairs):
-            raise ValueError(f"`pairs` must hold at least one pair. Received: {pairs!r}")
-        self.preprocessing = preprocessing or Preprocessing()
-        located = locate_files(images_root, pairs.samples)
-        # Two spellings of a path can lead to one file, which is one image.
-        files = list(dict.fromkeys(located))
-        row = {file: i for i, file in enumerate(files)}
-        self._rows = {s: row[file] for s, file in zip(pairs.samples, located, strict=True)}
-        self.images: Pixels = load_images(files, self.preprocessing, cache=cache, verbose=verbose)
-        self.training_identities: frozenset[str] | None = None
+        check_pair_list(pairs)
+        preprocessing = preprocessing or Preprocessing()
+        samples = pairs.samples
+        images, rows, skipped = load_samples(
+            samples, images_root, preprocessing, cache, on_error, verbose
+        )
+        if skipped:
+            pairs = _without_skipped(pairs, rows[pairs.indices] >= 0, skipped)
+        row = dict(zip(samples.paths, rows.tolist(), strict=True))
+        self._set(pairs, images, row, preprocessing, skipped)
+
+    def _set(
+        self,
+        pairs: PairList,
+        images: Images,
+        rows: dict[str, int],
+        preprocessing: Preprocessing,
+        skipped: tuple[Skipped, ...] = (),
+        training_identities: frozenset[str] | None = None,
+        has_identities: bool = True,
+    ) -> None:
+        self.images, self.preprocessing, self.skipped = images, preprocessing, skipped
+        self.training_identities = training_identities
+        self._rows, self._has_identities = rows, has_identities
         self._set_pairs(pairs)
 
     def _set_pairs(self, pairs: PairList) -> None:
-        rows = self._rows
         self.pairs = pairs
         self.labels = pairs.labels
-        self.indices: Indices = np.array([(rows[p.left], rows[p.right]) for p in pairs], np.int64)
+        rows = [self._rows[path] for path in pairs.samples.paths]
+        self.indices: Indices = np.array(rows, np.int64)[pairs.indices]
+
+    @classmethod
+    def of_images(
+        cls,
+        pairs: PairList,
+        images: Images,
+        rows: dict[str, int],
+        preprocessing: Preprocessing,
+        *,
+        training_identities: frozenset[str] | None = None,
+        has_identities: bool = True,
+    ) -> Self:
+        """Make pairs of images that are decoded already.
+
+        Args:
+            pairs: The pairs.
+            images: uint8 images `(n, height, width, channels)`.
+            rows: Row in `images` of the sample of each path.
+            preprocessing: Preprocessing of the images.
+            training_identities: Identities that a model is trained on.
+            has_identities: Whether the identities of the samples are known.
+        """
+        made = cls.__new__(cls)
+        made._set(
+            pairs,
+            images,
+            rows,
+            preprocessing,
+            training_identities=training_identities,
+            has_identities=has_identities,
+        )
+        return made
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: npt.ArrayLike | None = None,
+        *,
+        indices: npt.ArrayLike | None = None,
+        identities: Any = None,
+        folds: Iterable[int] | None = None,
+        groups: Sequence[str] | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> Self:
+        """Make pairs of images that are in memory.
+
+        Images are uint8, or floats in [0, 1], of the shape `(n, height, width, channels)` or
+        `(n, height, width)`. They are kept as uint8.
+
+        Args:
+            images: One array of images with `indices`. Or the left and the right images, a tuple
+                of two arrays. Or a `tf.data.Dataset` of `((left, right), label)`, batched or not,
+                which is read to its end.
+            labels: Label of each pair, 1 = same, 0 = different. A `tf.data.Dataset` has its own.
+            indices: Rows of the left and the right image of each pair, `(n, 2)`.
+            identities: Name of the identity of each image: a sequence, or a tuple of two for left
+                and right images. By default they are not known, and `split(by="identity")` raises
+                an error. Images that same pairs link then count as one identity.
+            folds: Fold of each pair, for `evaluate_folds`.
+            groups: Name of the group of each pair, for figures by group.
+            preprocessing: Preprocessing, which crops and resizes each image as `read_image` does.
+                By default images keep their size.
+
+        Raises:
+            TypeError: If `images` is something else.
+            ValueError: If shapes, types, lengths or values do not fit.
+
+        Examples:
+            >>> left, right = np.zeros((2, 4, 16, 16), np.uint8)
+            >>> PairDataset.from_arrays((left, right), labels=[1, 0, 1, 0])
+            PairDataset(PairList(2 same, 2 different), image_size=(16, 16))
+        """
+        pixels, made, chosen, all_labels, names = arrays.pairs_of(
+            images, labels, indices, identities, preprocessing
+        )
+        samples = [Sample(str(row), name) for row, name in enumerate(names)]
+        pairs = PairList.from_columns(samples, chosen, all_labels, folds, groups)
+        rows = {sample.path: row for row, sample in enumerate(samples)}
+        return cls.of_images(pairs, pixels, rows, made, has_identities=identities is not None)
 
     @classmethod
     def from_lfw(
@@ -66,7 +166,8 @@ class DecodedPairs:
         channels: int = 1,
         center_crop: tuple[int, int] | None = None,
         max_pixels: int = Preprocessing.max_pixels,
-        cache: PathLike | None = None,
+        cache: Cache | None = None,
+        on_error: OnError = "raise",
         verbose: bool = True,
     ) -> Self:
         """Read a pair file in LFW's format and decode the images that it names.
@@ -78,7 +179,8 @@ class DecodedPairs:
             channels: 1 (grey) or 3 (RGB).
             center_crop: Height and width of the middle part to keep. By default all is kept.
             max_pixels: Largest number of pixels that a file may hold.
-            cache: Folder in which the decoded pixels are kept for later runs.
+            cache: Folder or `ImageCache` that keeps the decoded images for later runs.
+            on_error: `"raise"`, or `"skip"` to leave out pairs (see the class).
             verbose: Whether to show the progress of decoding.
 
         Returns:
@@ -96,7 +198,9 @@ class DecodedPairs:
         """
         preprocessing = Preprocessing(image_size, channels, center_crop, max_pixels)
         pairs = PairList.from_lfw(pairs_file)
-        return cls(pairs, images_root, preprocessing, cache=cache, verbose=verbose)
+        return cls(
+            pairs, images_root, preprocessing, cache=cache, on_error=on_error, verbose=verbose
+        )
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -116,7 +220,16 @@ class DecodedPairs:
 
         Returns:
             The rest and the part.
+
+        Raises:
+            ValueError: If an argument is out of range, a part would be empty, or the identities
+                are not known.
         """
+        if by == "identity" and not self._has_identities:
+            raise ValueError(
+                "The identities of these images are not known, so that they cannot be kept apart. "
+                "Pass `identities` to from_arrays, or use split(by='pair'). Received: by='identity'"
+            )
         rest, part = self.pairs.split(fraction, seed=seed, by=by)
         kept, split_off = self._with_pairs(rest), self._with_pairs(part)
         # A part of a part still knows the identities that the first split trains on.
@@ -130,8 +243,54 @@ class DecodedPairs:
         other._set_pairs(pairs)
         return other
 
-    def distinct_images(self) -> tuple[Pixels, list[Sample]]:
+    def distinct_images(self) -> tuple[Images, list[Sample]]:
         """Return the images of these pairs, each once: their pixels and their samples."""
-        rows = np.unique(self.indices)
-        samples = {row: sample for sample, row in self._rows.items()}
-        return self.images[rows], [samples[row] for row in rows.tolist()]
+        samples = self.pairs.samples
+        # Two spellings of a path can lead to one image.
+        rows, places = np.unique([self._rows[path] for path in samples.paths], return_index=True)
+        images = self.images
+        if len(rows) < len(images):
+            images = images.take(rows) if isinstance(images, StoredImages) else images[rows]
+        return images, [samples[place] for place in places.tolist()]
+
+    def write_skipped(self, path: PathLike) -> None:
+        """Write the images that were left out as a CSV table with the columns path and reason."""
+        write_skipped(self.skipped, path)
+
+
+def check_pair_list(pairs: PairList) -> None:
+    """Raise an error unless `pairs` is a `PairList` of at least one pair."""
+    if not isinstance(pairs, PairList):
+        raise TypeError(f"`pairs` must be a PairList. Received: {type(pairs).__name__}")
+    if not len(pairs):
+        raise ValueError(f"`pairs` must hold at least one pair. Received: {pairs!r}")
+
+
+def _without_skipped(
+    pairs: PairList, is_good: npt.NDArray[np.bool_], skipped: Sequence[Skipped]
+) -> PairList:
+    """Leave out the pairs of images that were skipped, and warn of it.
+
+    Args:
+        pairs: The pairs.
+        is_good: Whether each image of each pair can be used, `(n, 2)`.
+        skipped: The images that were skipped.
+    """
+    kept = np.flatnonzero(is_good.all(axis=1))
+    warn_of_skipped(
+        skipped,
+        len(pairs.samples),
+        f", and with them {len(pairs) - len(kept):,} of {len(pairs):,} pairs",
+    )
+    if not len(kept):
+        raise ValueError(
+            "No pair is left without the images that are missing or cannot be read. "
+            f"Received: {len(skipped):,} such images among {len(pairs.samples):,}"
+        )
+    return PairList.from_columns(
+        pairs.samples,
+        pairs.indices[kept],
+        pairs.labels[kept],
+        None if pairs.folds is None else pairs.folds[kept],
+        None if pairs.groups is None else pairs.groups[kept],
+    )

@@ -79,14 +79,15 @@ def _check_all_found(found: SamplesByIdentity, wanted: set[str], passed_over: st
         )
 
 
-def locate_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path]:
+def locate_files(images_root: PathLike | None, samples: Sequence[Sample]) -> list[Path]:
     """Find the file of each sample.
 
     Where a file is missing, a file of the same name in another form of Unicode or with another
     known ending replaces it. So LFW's lists, which name JPEG files, also work with PNG files.
 
     Args:
-        images_root: Folder below which the paths of the samples lie.
+        images_root: Folder below which the paths of the samples lie. With None, they are used as
+            they are.
         samples: The samples.
 
     Returns:
@@ -102,9 +103,9 @@ def locate_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path]
     return [file for file in located if file is not None]
 
 
-def find_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path | None]:
+def find_files(images_root: PathLike | None, samples: Sequence[Sample]) -> list[Path | None]:
     """Find the file of each sample as `locate_files` does, and None where it is missing."""
-    search = _Search(Path(images_root))
+    search = _Search(Path(images_root or "."))
     wanted = [path_below(images_root, sample) for sample in samples]
     return [
         path if os.path.isfile(path) else search.find(PurePath(sample.path))
@@ -113,7 +114,7 @@ def find_files(images_root: PathLike, samples: Sequence[Sample]) -> list[Path | 
 
 
 def describe_missing(
-    images_root: PathLike, samples: Sequence[Sample], located: Sequence[Path | None]
+    images_root: PathLike | None, samples: Sequence[Sample], located: Sequence[Path | None]
 ) -> str:
     """Describe the samples whose file `find_files` has not found. Empty if there is none."""
     missing = [sample for sample, file in zip(samples, located, strict=True) if file is None]
@@ -122,13 +123,14 @@ def describe_missing(
     paths = listed_in_lines(missing, lambda sample: shown(path_below(images_root, sample)))
     return (
         f"{len(missing):,} of {len(samples):,} images are missing:{paths}\n"
-        "`images_root` must be the folder that the samples' paths start from. "
+        "`images_root` must be the folder that the samples' paths start from, or None if they need "
+        "none. "
         f"Received: images_root={shown(images_root)}"
     )
 
 
-def path_below(images_root: PathLike, sample: Sample) -> Path:
-    """Join the root and a sample's path.
+def path_below(images_root: PathLike | None, sample: Sample) -> Path:
+    """Join the root and a sample's path. Without a root, return the path as it is.
 
     Raises:
         ValueError: If the path is empty, is absolute or holds `..`.
@@ -138,13 +140,15 @@ def path_below(images_root: PathLike, sample: Sample) -> Path:
         'scans/2024/17.png'
     """
     path = Path(sample.path)
+    if images_root is None and path.parts:
+        return path
     if path.anchor or not path.parts or ".." in path.parts:
         raise ValueError(
             "A sample's path must lead to a file below `images_root`. An absolute path or `..` "
             "could read any file. Write the path relative to `images_root`. Received: "
             f"path={shown(repr(sample.path))}, images_root={shown(images_root)}"
         )
-    return Path(images_root) / path
+    return Path(images_root or ".") / path
 
 
 class _Search:
@@ -169,7 +173,10 @@ class _Search:
         """Return the entries of a folder by their normalized names."""
         if folder not in self._listed:
             # A file system can hold both forms of a name, as two folders.
-            places = self._list(folder[:-1]).get(folder[-1], []) if folder else [self._root]
+            if len(folder) == 1 and Path(folder[0]).anchor:  # The path is absolute.
+                places = [Path(folder[0])]
+            else:
+                places = self._list(folder[:-1]).get(folder[-1], []) if folder else [self._root]
             entries: dict[str, list[Path]] = {}
             for path in (place / name for place in places for name in _names_in(place)):
                 entries.setdefault(normalized(path.name), []).append(path)

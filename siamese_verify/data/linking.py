@@ -1,18 +1,20 @@
-"""Labels for the images of pairs. Images that same pairs link share a label."""
+"""What pairs link, directly or through other pairs."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.data.pairs import PairList
+from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.messages import shown
 
 Labels = npt.NDArray[np.int32]
-Indices = npt.NDArray[np.int64]
+Indices = npt.NDArray[Any]
 
 
-def label_images(pairs: PairList, indices: Indices, n_images: int) -> Labels:
+def label_images(pairs: PairSequence, indices: Indices, n_images: int) -> Labels:
     """Label each image, such that images share a label if same pairs link them.
 
     Args:
@@ -44,7 +46,11 @@ def lowest_linked(links: Indices, n: int) -> Labels:
     """Return, for each of n items, the lowest item that it is linked with, directly or not."""
     lowest = np.arange(n, dtype=np.int32)
     while True:
-        of_link = lowest[links].min(axis=1, keepdims=True)
-        if (lowest[links] == of_link).all():
+        ends = lowest[links]
+        links = ends[ends[:, 0] != ends[:, 1]]
+        if not len(links):
             return lowest
-        np.minimum.at(lowest, links, of_link)
+        np.minimum.at(lowest, links.max(axis=1), links.min(axis=1))
+        # Each item follows its chain of lower items to the end, in steps that double.
+        while not np.array_equal(further := lowest[lowest], lowest):
+            lowest = further

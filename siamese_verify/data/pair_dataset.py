@@ -19,27 +19,36 @@ class PairDataset(DecodedPairs):
 
     Args:
         pairs: Pairs to compare.
-        images_root: Folder that the samples' paths start from.
+        images_root: Folder that the samples' paths start from. By default the paths are used as
+            they are.
         preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
-        cache: Folder in which the decoded pixels are kept for later runs (see `load_images`).
+        cache: Folder or `ImageCache` that keeps the decoded images for later runs. The images may
+            then be larger than the memory.
+        on_error: `"raise"`, or `"skip"` to leave out the pairs of images that are missing or
+            cannot be read.
         verbose: Whether to show the progress of decoding.
 
     Attributes:
         pairs: The `PairList`.
         labels: Label of each pair, an int32 array `(n,)`: 1 = same, 0 = different.
         preprocessing: The `Preprocessing`.
-        images: Pixels, a uint8 array `(images, height, width, channels)`. The rest and the part
-            of a split share this array, so it may hold images of other pairs too.
+        images: Pixels, a uint8 array `(images, height, width, channels)`, or with `cache`
+            `StoredImages`, which are indexed alike. The rest and the part of a split share them,
+            so they may hold images of other pairs too.
         indices: Rows of `images`, an int64 array `(n, 2)`: the left and the right image of each
             pair.
         training_identities: Identities that a model is trained on, a frozenset, for the part that
             `split` returns. None otherwise.
+        skipped: The images that were left out, a tuple of `Skipped(path, reason)`.
 
     Raises:
         TypeError: If `pairs` is not a `PairList`.
         ValueError: If `pairs` is empty, or a path leads out of `images_root`.
         FileNotFoundError: If images are missing. Raised before any image is decoded.
-        ImageError: If a file cannot be decoded. Names the file.
+        ImageError: If files cannot be decoded. Names the first ten.
+
+    Warns:
+        UserWarning: If images are left out. Tells how many.
 
     Examples:
         >>> pairs = PairList.sample("lfw/lfw2", 8)
@@ -167,3 +176,13 @@ def _as_pairs(
 ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
     n = tf.shape(labels)[0]
     return (images[:n], images[n:]), labels
+
+
+def check_pair_dataset(pairs: object) -> None:
+    """Raise a `TypeError` unless `pairs` is a `PairDataset`. Tells how to make one."""
+    if not isinstance(pairs, PairDataset):
+        raise TypeError(
+            "`pairs` must be a PairDataset. PairDataset.from_arrays(...) makes one of arrays and "
+            "of a tf.data.Dataset, and PairDataset(pairs, images_root) makes one of files. "
+            f"Received: pairs of {type(pairs).__name__}"
+        )

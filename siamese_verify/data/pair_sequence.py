@@ -1,10 +1,12 @@
-"""`PairSequence`: what every list of pairs holds."""
+"""`PairSequence`: what every list of pairs holds, in columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,40 +14,107 @@ from typing_extensions import override
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.folders import path_below
+from siamese_verify.data.groups import Groups
+from siamese_verify.data.sample_list import Rows, SampleList
 from siamese_verify.data.samples import Pair, Sample
 from siamese_verify.data.summary import PairSummary
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 
+_BLOCK = 65_536
+"""Number of pairs that are made at once while a list is iterated."""
+
 
 class PairSequence(Sequence[Pair]):
-    """An immutable sequence of pairs, which knows their labels, identities and images."""
+    """An immutable sequence of pairs in columns. A `Pair` is made on access."""
 
     def __init__(self, pairs: Iterable[Pair], folds: Iterable[int] | None = None):
-        self._pairs = tuple(pairs)
-        for pair in self._pairs:
-            if not isinstance(pair, Pair):
-                raise TypeError(f"`pairs` must hold only `Pair`s. Received: {shown(repr(pair))}")
-            if pair.label not in (0, 1):
+        if isinstance(pairs, PairSequence):
+            self._set(pairs._shared, pairs._rows, pairs.labels, folds, pairs._groups)
+            return
+        checked = [_checked_pair(pair) for pair in pairs]
+        samples, rows = SampleList.of(chain.from_iterable(pair[:2] for pair in checked))
+        labels = np.array([pair.label for pair in checked], np.int32)
+        self._set(samples, rows.reshape(-1, 2), labels, folds)
+
+    @classmethod
+    def from_columns(
+        cls,
+        samples: Iterable[Sample],
+        indices: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        folds: Iterable[int] | None = None,
+        groups: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Make a list from its columns, without an object for each pair.
+
+        Args:
+            samples: The samples. It is shared, not copied, if it is another list's `samples`.
+            indices: Numbers `(n, 2)` of the left and the right sample of each pair.
+            labels: Labels `(n,)`: 1 = genuine, 0 = impostor.
+            folds: Fold of each pair, counted from 0. By default the list has no folds.
+            groups: Name of the group of each pair, such as "skilled", or "" for none. By default
+                the list has no groups.
+
+        Raises:
+            TypeError: If something other than a `Sample` is among `samples`.
+            ValueError: If the columns have different lengths, or a value is out of range.
+
+        Examples:
+            >>> samples = [Sample("1.png", "Ada"), Sample("2.png", "Ada"), Sample("3.png", "Bob")]
+            >>> PairList.from_columns(samples, [(0, 1), (0, 2)], [1, 0])[1]
+            Pair(left=Sample(path='1.png', identity='Ada'), right=Sample(path='3.png', \
+identity='Bob'), label=0)
+        """
+        shared, rows = SampleList.of(samples)
+        indices, labels = np.asarray(indices), np.asarray(labels)
+        _check_columns(indices, labels, len(rows))
+        made = cls.__new__(cls)
+        kept = None if groups is None else Groups.of(np.asarray(groups))
+        made._set(shared, rows[indices.reshape(-1, 2)], labels.astype(np.int32), folds, kept)
+        return made
+
+    def _set(
+        self,
+        shared: SampleList,
+        rows: Rows,
+        labels: npt.NDArray[np.int32],
+        folds: Iterable[int] | None = None,
+        groups: Groups | None = None,
+    ) -> None:
+        # Slices and parts share the samples of the whole list.
+        self._shared, self._rows, self._groups = shared, rows, groups
+        self.labels: npt.NDArray[np.int32] = labels
+        """Label of each pair: int32 array `(n,)`, 1 = same, 0 = different."""
+        self.folds: npt.NDArray[np.int32] | None = None if folds is None else _checked_folds(folds)
+        for array in (rows, labels):
+            array.flags.writeable = False
+        for name, column in (("folds", self.folds), ("groups", groups)):
+            if column is not None and len(column) != len(labels):
                 raise ValueError(
-                    f"A label must be 1 (same) or 0 (different). Received: {shown(pair)}"
+                    f"`{name}` must hold one {name[:-1]} for each pair. "
+                    f"Received: {len(labels)} pairs, {len(column)} {name}"
                 )
-        self.folds: npt.NDArray[np.int32] | None = None
-        if folds is not None:
-            self.folds = np.array([whole_number("folds", fold, 0) for fold in folds], np.int32)
-            if len(self.folds) != len(self._pairs):
-                raise ValueError(
-                    "`folds` must hold one fold for each pair. "
-                    f"Received: {len(self._pairs)} pairs, {len(self.folds)} folds"
-                )
+
+    def _take(self, places: npt.NDArray[Any] | slice, folds: Iterable[int] | None = None) -> Self:
+        """Return the pairs at some places, which keep their groups."""
+        taken = type(self).__new__(type(self))
+        groups = None if self._groups is None else self._groups.take(places)
+        taken._set(self._shared, self._rows[places], self.labels[places], folds, groups)
+        return taken
 
     @override
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.labels)
 
     @override
     def __iter__(self) -> Iterator[Pair]:
-        return iter(self._pairs)
+        samples = list(self.samples)
+        for start in range(0, len(self), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            indices, labels = self.indices[block].tolist(), self.labels[block].tolist()
+            for (left, right), label in zip(indices, labels, strict=True):
+                yield Pair(samples[left], samples[right], label)
 
     @overload
     def __getitem__(self, index: int) -> Pair: ...
@@ -53,53 +122,94 @@ class PairSequence(Sequence[Pair]):
     def __getitem__(self, index: slice) -> Self: ...
     @override
     def __getitem__(self, index: int | slice) -> Pair | Self:
-        return type(self)(self._pairs[index]) if isinstance(index, slice) else self._pairs[index]
+        if isinstance(index, slice):
+            return self._take(index)
+        left, right = self._rows[index].tolist()
+        return Pair(self._shared[left], self._shared[right], int(self.labels[index]))
 
     def __add__(self, other: PairSequence) -> Self:
         if not isinstance(other, PairSequence):
             return NotImplemented
-        return type(self)(self._pairs + other._pairs)
+        samples, mine, others = self._shared.merged(other._shared)
+        groups = None
+        if self._groups is not None or other._groups is not None:
+            groups, others_groups = (x._groups or Groups.none(len(x)) for x in (self, other))
+            groups = groups.joined(others_groups)
+        joined = type(self).__new__(type(self))
+        joined._set(
+            samples,
+            np.concatenate([mine[self._rows], others[other._rows]]),
+            np.concatenate([self.labels, other.labels]),
+            groups=groups,
+        )
+        return joined
 
     @override
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PairSequence):
             return NotImplemented
-        folds, other_folds = (None if x.folds is None else x.folds.tolist() for x in (self, other))
-        return self._pairs == other._pairs and folds == other_folds
+        columns = ("indices", "labels", "folds", "groups")
+        return self.samples == other.samples and all(
+            np.array_equal(getattr(self, column), getattr(other, column)) for column in columns
+        )
 
     @override
     def __hash__(self) -> int:
-        return hash(self._pairs)
+        return hash((self.indices.tobytes(), self.labels.tobytes()))
 
     @override
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.same):,} same, {len(self.different):,} different)"
+        same = int(self.labels.sum())
+        return f"{type(self).__name__}({same:,} same, {len(self) - same:,} different)"
+
+    @cached_property
+    def _used(self) -> tuple[SampleList, Rows]:
+        """The samples of these pairs, and their rows in them."""
+        used = np.zeros(len(self._shared), bool)
+        used[self._rows] = True
+        if used.all():
+            return self._shared, self._rows
+        rows = np.flatnonzero(used).astype(np.int32)
+        row_of = np.empty(len(used), np.int32)
+        row_of[rows] = np.arange(len(rows), dtype=np.int32)
+        indices = row_of[self._rows]
+        indices.flags.writeable = False
+        return self._shared.take(rows), indices
 
     @property
-    def labels(self) -> npt.NDArray[np.int32]:
-        """Label of each pair: int32 array `(n,)`, 1 = same, 0 = different."""
-        return np.array([pair.label for pair in self], np.int32)
+    def samples(self) -> SampleList:
+        """Samples of all pairs, each once, sorted by identity and path."""
+        return self._used[0]
 
     @property
-    def same(self) -> Self:
-        """The genuine pairs, whose images show one identity, in order."""
-        return type(self)(pair for pair in self if pair.label == 1)
-
-    @property
-    def different(self) -> Self:
-        """The impostor pairs, in order."""
-        return type(self)(pair for pair in self if pair.label == 0)
+    def indices(self) -> Rows:
+        """Rows of `samples`, an int32 array `(n, 2)`: the left and the right one of each pair."""
+        return self._used[1]
 
     @property
     def identities(self) -> tuple[str, ...]:
         """Names of all identities, each once, sorted."""
-        return tuple(sorted({sample.identity for pair in self for sample in pair[:2]}))
+        return self.samples.identities
 
     @property
-    def samples(self) -> tuple[Sample, ...]:
-        """Samples of all pairs, each once, sorted by identity and path."""
-        distinct = {sample for pair in self for sample in pair[:2]}
-        return tuple(sorted(distinct, key=lambda sample: (sample.identity, sample.path)))
+    def identity_codes(self) -> Rows:
+        """Places in `identities`, an int32 array `(n, 2)`: of the left and the right sample."""
+        return self.samples.identity_codes[self.indices]
+
+    @property
+    def groups(self) -> npt.NDArray[np.str_] | None:
+        """Name of each pair's group, an array of str `(n,)` with "" for none, or None."""
+        return None if self._groups is None else self._groups.names()
+
+    @property
+    def same(self) -> Self:
+        """The genuine pairs, whose images show one identity, in order."""
+        return self._take(np.flatnonzero(self.labels == 1))
+
+    @property
+    def different(self) -> Self:
+        """The impostor pairs, in order."""
+        return self._take(np.flatnonzero(self.labels == 0))
 
     def paths(self, images_root: PathLike) -> list[tuple[Path, Path]]:
         """Return the two paths of each pair below `images_root`, in order.
@@ -107,13 +217,57 @@ class PairSequence(Sequence[Pair]):
         Raises:
             ValueError: If a sample's path leads out of `images_root`.
         """
-        return [
-            (path_below(images_root, pair.left), path_below(images_root, pair.right))
-            for pair in self
-        ]
+        below = [path_below(images_root, sample) for sample in self.samples]
+        return [(below[left], below[right]) for left, right in self.indices.tolist()]
 
     def summary(self) -> PairSummary:
         """Count pairs, same and different, identities and images."""
         same = int(self.labels.sum())
         identities, images = len(self.identities), len(self.samples)
         return PairSummary(len(self), same, len(self) - same, identities, images)
+
+
+def _checked_pair(pair: object) -> Pair:
+    if not isinstance(pair, Pair):
+        raise TypeError(f"`pairs` must hold only `Pair`s. Received: {shown(repr(pair))}")
+    if not isinstance(pair.left, Sample) or not isinstance(pair.right, Sample):
+        raise TypeError(
+            "A `Pair` must hold two `Sample`s, which tell the identity of each image, such as "
+            "Pair(Sample('1.jpg', 'Ada'), Sample('2.jpg', 'Ada'), 1). If you know only paths and "
+            "labels, use `PairList.from_table({'left': [...], 'right': [...], 'label': [...]})`. "
+            f"Received: {shown(repr(pair))}"
+        )
+    if pair.label not in (0, 1):
+        raise ValueError(f"A label must be 1 (same) or 0 (different). Received: {shown(pair)}")
+    return pair
+
+
+def _checked_folds(folds: Iterable[int]) -> npt.NDArray[np.int32]:
+    if not isinstance(folds, np.ndarray) or not np.issubdtype(folds.dtype, np.integer):
+        folds = np.array([whole_number("folds", fold, 0) for fold in folds], np.int64)
+    if len(folds) and folds.min() < 0:
+        whole_number("folds", int(folds.min()), 0)
+    return folds.astype(np.int32)
+
+
+def _check_columns(indices: npt.NDArray[Any], labels: npt.NDArray[Any], n_samples: int) -> None:
+    if not np.isin(labels, (0, 1)).all():
+        wrong = labels[~np.isin(labels, (0, 1))].reshape(-1)[0]
+        raise ValueError(
+            f"`labels` must be 1 (same) or 0 (different). Received: {shown(repr(wrong))}"
+        )
+    is_empty = not indices.size
+    if indices.shape != (*labels.shape, 2) and not (is_empty and labels.shape == (0,)):
+        raise ValueError(
+            "`indices` must have the shape (n, 2) and `labels` the shape (n,). "
+            f"Received: shapes {indices.shape} and {labels.shape}"
+        )
+    if is_empty:
+        return
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(f"`indices` must be whole numbers. Received: dtype {indices.dtype}")
+    if indices.min() < 0 or indices.max() >= n_samples:
+        raise ValueError(
+            f"`indices` must be from 0 to {n_samples - 1:,}, since there are {n_samples:,} "
+            f"samples. Received: from {indices.min()} to {indices.max()}"
+        )

@@ -173,7 +173,7 @@ class PairList(PairSequence):
             (17, 3)
         """
         rest, part = splitting.split(self, fraction, by, np.random.default_rng(seed))
-        return PairList(rest), PairList(part)
+        return self._take(rest), self._take(part)
 
     def in_folds(self, n_folds: int, *, seed: int = 0) -> PairList:
         """Divide the list into folds for `evaluate_folds`, with no identity in two folds.
@@ -201,6 +201,4 @@ class PairList(PairSequence):
             >>> PairList(same).in_folds(2).folds.tolist()
             [0, 0, 1, 1]
         """
-        folds = splitting.into_folds(self, n_folds, np.random.default_rng(seed))
-        numbers = np.repeat(np.arange(n_folds), [len(fold) for fold in folds])
-        return PairList((pair for fold in folds for pair in fold), numbers)
+        return self._take(*splitting.into_folds(self, n_folds, np.random.default_rng(seed)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,20 @@ import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data import decoding
+from siamese_verify.data.alignment import Align, aligned, by_name, name_of
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.formats import jpeg
+from siamese_verify.data.resizing import (
+    RESIZE_MODES,
+    ResizeMode,
+    brightness,
+    brightness_in_graph,
+    middle,
+    resize,
+)
 from siamese_verify.data.row_blocks import by_rows
 from siamese_verify.messages import shown
 
-_BRIGHTNESS = np.array([[19595], [38470], [7471]], np.float32) / np.float32(2**16)
-"""Weights of red, green and blue. Sums of 24 bits are exact in float32."""
-# Many a mean lies halfway between two levels, up to the rounding of floats. It is rounded up for
-# certain, so that another implementation rounds it alike.
-_ROUNDING = np.float32(0.5 + 2**-10)
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -30,11 +34,13 @@ Pixels = npt.NDArray[np.uint8]
 class Preprocessing:
     """The steps from an image file to the pixels that a network receives.
 
-    A JPEG, PNG or BMP, or the first frame of a GIF, is decoded and turned upright as its Exif
-    header or XMP packet says. Where it is transparent, it is laid on a background. Then it is
-    cropped, and resized bilinearly with antialiasing. It is kept as uint8. `scale` and batches
-    bring pixels to [0, 1]. A path, bytes, an open file, an array and a PIL image result in the
-    same pixels.
+    The first frame of a file is decoded and turned upright as its Exif header or XMP packet says.
+    Where it is transparent, it is laid on a background. Then it is aligned, cropped, and resized
+    bilinearly with antialiasing. It is kept as uint8. `scale` and batches bring pixels to [0, 1]. A
+    path, bytes, an open file, an array and a PIL image result in the same pixels.
+
+    TensorFlow decodes JPEG, PNG, BMP, GIF and, from version 2.20 or so, WebP. The extra `images`
+    adds all other formats of Pillow and HEIC.
 
     Args:
         image_size: Height and width of the result, in pixels.
@@ -44,10 +50,20 @@ class Preprocessing:
         max_pixels: Largest number of pixels (width times height) that a file may hold. It is
             checked before decoding, so that a small file cannot fill the memory. It also limits a
             file's bytes, to 8 a pixel and 1 MiB for headers.
-        background: Colour behind transparent pixels: red, green and blue, each from 0 to 255.
+        background: Colour behind transparent pixels and around a letterbox: red, green and blue,
+            each from 0 to 255.
+        resize: Treatment of an image whose aspect ratio differs from that of `image_size`.
+            "squash" changes the aspect ratio. "letterbox" keeps it, and fills the rest with
+            `background`. "crop" keeps it, and cuts the longer side to its middle.
+        align: Function that finds and straightens what an image shows. It gets each upright image
+            as RGB, uint8 `(height, width, 3)`, and returns such an array of any size. Threads may
+            call it at once. Saved verifiers name it, so it must stand at the top of a module, or be
+            registered with `keras.saving.register_keras_serializable`. Loading such a verifier
+            requires that the process has registered it.
 
     Raises:
-        ValueError: If an argument is out of range.
+        TypeError: If `align` is not callable.
+        ValueError: If an argument is out of range, or `align` has no name.
 
     Examples:
         >>> preprocessing = Preprocessing(image_size=(2, 2))
@@ -61,6 +77,8 @@ class Preprocessing:
     center_crop: tuple[int, int] | None = None
     max_pixels: int = 50_000_000
     background: tuple[int, int, int] = (255, 255, 255)
+    resize: ResizeMode = "squash"
+    align: Align | None = None
 
     def __post_init__(self) -> None:
         for name in ("image_size", "center_crop"):
@@ -84,44 +102,82 @@ class Preprocessing:
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "max_pixels", whole_number("max_pixels", self.max_pixels))
         object.__setattr__(self, "background", _checked_colour(self.background))
+        if self.resize not in RESIZE_MODES:
+            raise ValueError(
+                f"`resize` must be one of {', '.join(map(repr, RESIZE_MODES))}. "
+                f"Received: resize={shown(repr(self.resize))}"
+            )
+        if self.align is not None:
+            name_of(self.align)  # It raises an error for a function without a name.
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the result."""
         return (*self.image_size, self.channels)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON has them, with the name of `align`.
+
+        `resize` and `align` are left out at their default, as in files of earlier versions.
+        """
+        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.resize == "squash":
+            del settings["resize"]
+        if self.align is None:
+            del settings["align"]
+        else:
+            settings["align"] = name_of(self.align)
+        return settings
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Preprocessing:
+        """Make the preprocessing whose `to_dict` returned these settings.
+
+        Raises:
+            TypeError, ValueError: If a setting is unknown or out of range, or if this process has
+                not registered `align`.
+        """
+        align = by_name(settings["align"]) if "align" in settings else None
+        return cls(**{**settings, "align": align})
+
     def decode(self, contents: bytes, name: str = "image") -> Pixels:
-        """Decode, crop and resize one file, turned upright.
+        """Decode, align, crop and resize one file, turned upright.
 
         Args:
-            contents: Bytes of a JPEG, PNG, BMP or GIF file.
+            contents: Bytes of an image file.
             name: Name of the file in errors.
 
         Returns:
             uint8 array `(height, width, channels)`.
 
         Raises:
-            ImageError: If the file is empty, damaged, of another format, larger than `max_pixels`
-                or smaller than `center_crop`.
+            ImageError: If the file is empty, damaged, of an unknown format, larger than
+                `max_pixels` or smaller than `center_crop`. Also if `align` fails.
             MemoryError: If the memory does not suffice.
         """
         decoded = decoding.decode(contents, name, self.max_pixels, self.background)
         return self.prepare(decoded, name)
 
     def prepare(self, colours: npt.NDArray[np.uint8], name: str = "image") -> Pixels:
-        """Crop and resize RGB pixels, uint8 `(height, width, 3)`, and make them grey if need be.
+        """Align, crop and resize upright RGB pixels, and make them grey if need be.
+
+        Args:
+            colours: uint8 array `(height, width, 3)`.
+            name: Name of the image in errors.
 
         Raises:
-            ImageError: If there are fewer pixels than `center_crop`.
+            ImageError: If there are fewer pixels than `center_crop`, or if `align` fails.
             MemoryError: If the memory does not suffice.
         """
+        if self.align is not None:
+            colours = aligned(self.align, colours, name, self.max_pixels)
         if self.center_crop is not None:
             colours = _center_crop(colours, self.center_crop, name)
-        pixels = colours if self.channels == 3 else _grey(colours)
+        pixels = colours if self.channels == 3 else by_rows(brightness, colours, 1)
         if pixels.shape == self.shape:
             return np.ascontiguousarray(pixels)
         try:
-            return _resized(pixels, *self.image_size)
+            return _resized(pixels, self)
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             raise MemoryError(f"The memory does not suffice to resize {shown(name)}.") from error
 
@@ -149,65 +205,43 @@ def _center_crop(
             f"{shown(name)} cannot be read as an image: smaller than the centre crop. Received: "
             f"{height} x {width} pixels, center_crop={crop}"
         )
-    return _middle(colours, (height, width), crop)
+    cropped: npt.NDArray[np.uint8] = middle(colours, crop)
+    return cropped
 
 
-def _middle(image: Any, size: Any, crop: tuple[int, int]) -> Any:
-    """Keep the middle of an array or a tensor of this height and width."""
-    top, left = (size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2
-    return image[top : top + crop[0], left : left + crop[1]]
-
-
-def _grey(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Compute the brightness (ITU-R BT.601), rounded as Pillow rounds it."""
-    return by_rows(lambda block: block.astype(np.float32) @ _BRIGHTNESS + 0.5, colours, 1)
-
-
-def _resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> Pixels:
+def _resized(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Pixels:
+    height, width = preprocessing.image_size
     # TensorFlow's kernel ends the process where it cannot allocate its buffer. This one raises.
     np.empty((2, height, max(width, pixels.shape[1]), pixels.shape[2]), np.float32)
-    resized: Pixels = _resize(
-        pixels, np.array(pixels.shape[:2], np.float32), (height, width)
-    ).numpy()
+    resized: Pixels = _resize(pixels, preprocessing).numpy()
     return resized
 
 
-def _resize(image: Any, size: Any, image_size: tuple[int, int]) -> tf.Tensor:
-    """Resize bilinearly with antialiasing, as `tf.image.resize` does with more overhead.
+def _resize(image: Any, preprocessing: Preprocessing) -> tf.Tensor:
+    return resize(image, preprocessing.resize, preprocessing.image_size, _fill(preprocessing))
 
-    Args:
-        image: uint8 array or tensor `(height, width, channels)`.
-        size: Its height and width, in float32.
-        image_size: Height and width of the result.
-    """
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=image[None],
-        size=np.array(image_size, np.int32),
-        scale=np.array(image_size, np.float32) / size,
-        translation=np.zeros(2, np.float32),
-        kernel_type="triangle",
-        antialias=True,
-    )
-    return tf.cast(resized[0] + _ROUNDING, tf.uint8)
+
+def _fill(preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Compute the background in the channels of the result."""
+    colour = np.array(preprocessing.background, np.uint8)
+    return colour if preprocessing.channels == 3 else brightness(colour).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=16)
 def jpeg_graph(preprocessing: Preprocessing) -> Callable[[tf.Tensor], tf.Tensor]:
     """Build the steps of `decode` for an upright JPEG as a graph, which needs no Python as it runs.
 
-    Threads that run Python wait for each other. The graph computes the same pixels bit for bit.
+    Threads that run Python wait for each other. The graph computes the same pixels bit for bit,
+    without `align`.
     """
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
         image = jpeg.decode_colours(contents)
         if preprocessing.center_crop is not None:
-            image = _middle(image, tf.shape(image), preprocessing.center_crop)
+            image = middle(image, preprocessing.center_crop)
         if preprocessing.channels == 1:
-            brightness = tf.tensordot(tf.cast(image, tf.float32), _BRIGHTNESS, 1)
-            image = tf.cast(brightness + 0.5, tf.uint8)
-        size = tf.cast(tf.shape(image)[:2], tf.float32)
-        resized = _resize(image, size, preprocessing.image_size)
-        return tf.ensure_shape(resized, preprocessing.shape)
+            image = brightness_in_graph(image)
+        return tf.ensure_shape(_resize(image, preprocessing), preprocessing.shape)
 
     graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
         decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False

@@ -63,6 +63,16 @@ class Pair(NamedTuple):
     """1 = genuine (the same identity), 0 = impostor."""
 
 
+def checked_sample(value: object) -> Sample:
+    """Return `value` if it is a `Sample`, and raise a `TypeError` otherwise."""
+    if not isinstance(value, Sample):
+        raise TypeError(
+            "`samples` must hold only `Sample`s, such as Sample('Ada/1.png', 'Ada'). "
+            f"Received: {shown(repr(value))}"
+        )
+    return value
+
+
 SamplesByIdentity = dict[str, list[Sample]]
 
 
@@ -80,12 +90,7 @@ def group_by_identity(samples: Iterable[Sample]) -> SamplesByIdentity:
     found: SamplesByIdentity = {}
     paths: set[str] = set()
     repeated: list[str] = []
-    for sample in samples:
-        if not isinstance(sample, Sample):
-            raise TypeError(
-                "`samples` must hold only `Sample`s, such as Sample('Ada/1.png', 'Ada'). "
-                f"Received: {shown(repr(sample))}"
-            )
+    for sample in map(checked_sample, samples):
         if sample.path in paths:
             repeated.append(sample.path)
         paths.add(sample.path)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
-from siamese_verify.data.samples import Pair, PairListWarning
+from siamese_verify.data.identity_graph import IdentityGraph, count_labels
+from siamese_verify.data.pair_sequence import PairSequence
+from siamese_verify.data.samples import PairListWarning
 from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
 
 Parts = npt.NDArray[np.int32]
 """Part of each pair, counted from 0. It is -1 where the two identities are in two parts."""
+Places = npt.NDArray[np.int64]
+"""Places in the list of the pairs of one part, ascending."""
 Counts = npt.NDArray[Any]
 """Numbers of different and of same pairs."""
 
 
 def split(
-    pairs: Sequence[Pair], fraction: float, by: str, rng: np.random.Generator
-) -> list[list[Pair]]:
+    pairs: PairSequence, fraction: float, by: str, rng: np.random.Generator
+) -> tuple[Places, Places]:
     """Split off a part of the pairs (see `PairList.split`).
 
     Returns:
-        The rest and the part.
+        The places of the rest and of the part.
     """
     if not 0 < fraction < 1:
         raise ValueError(
@@ -35,173 +39,119 @@ def split(
     if by not in ("pair", "identity"):
         raise ValueError(f"`by` must be 'pair' or 'identity'. Received: by={shown(repr(by))}")
     divide = _divide_by_pair if by == "pair" else _divide_by_identity
-    rest, part = _listed(pairs, divide(pairs, fraction, rng), 2)
-    if not rest or not part:
+    parts = divide(pairs, fraction, rng)
+    rest, part = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
+    if not len(rest) or not len(part):
         raise ValueError(
             f"This split leaves one side empty: {len(rest)} and {len(part)} pairs. Use another "
             "fraction, or a list of more pairs or of identities that fewer pairs connect. "
             f"Received: fraction={fraction}, by={by!r}, {pairs!r}"
         )
-    _warn_of_lost(pairs, [rest, part])
-    return [rest, part]
+    _warn_of_lost(pairs, parts, 2)
+    return rest, part
 
 
-def into_folds(pairs: Sequence[Pair], n_folds: int, rng: np.random.Generator) -> list[list[Pair]]:
-    """Divide the pairs into folds (see `PairList.in_folds`)."""
+def into_folds(
+    pairs: PairSequence, n_folds: int, rng: np.random.Generator
+) -> tuple[Places, npt.NDArray[np.int32]]:
+    """Divide the pairs into folds (see `PairList.in_folds`).
+
+    Returns:
+        The places of the pairs of one fold after another, and the fold of each.
+    """
     n_folds = whole_number("n_folds", n_folds, 2)
-    folds = _listed(pairs, _divide_into_folds(pairs, n_folds, rng), n_folds)
-    if not all(folds):
+    parts = _divide_into_folds(pairs, n_folds, rng)
+    n_empty = n_folds - len(np.unique(parts[parts >= 0]))
+    if n_empty:
         raise ValueError(
-            f"{folds.count([])} of {n_folds} folds would be empty, since no identity may be in "
+            f"{n_empty} of {n_folds} folds would be empty, since no identity may be in "
             "two folds. Use fewer folds, or draw pairs with `PairList.sample(n_folds=...)`. "
             f"Received: n_folds={n_folds}, {pairs!r}"
         )
-    _warn_of_lost(pairs, folds)
-    return folds
+    _warn_of_lost(pairs, parts, n_folds)
+    places = np.argsort(parts, kind="stable")[np.count_nonzero(parts < 0) :]
+    return places, parts[places]
 
 
-def _divide_by_pair(pairs: Sequence[Pair], fraction: float, rng: np.random.Generator) -> Parts:
+def _divide_by_pair(pairs: PairSequence, fraction: float, rng: np.random.Generator) -> Parts:
     """Draw part 1 with `fraction` of the same and of the different pairs. The rest is part 0."""
-    labels = np.array([pair.label for pair in pairs])
     parts = np.zeros(len(pairs), np.int32)
     for label in (0, 1):
-        indices = rng.permutation(np.flatnonzero(labels == label))
-        parts[indices[: round(fraction * len(indices))]] = 1
+        places = rng.permutation(np.flatnonzero(pairs.labels == label))
+        parts[places[: round(fraction * len(places))]] = 1
     return parts
 
 
-def _divide_by_identity(pairs: Sequence[Pair], fraction: float, rng: np.random.Generator) -> Parts:
+def _divide_by_identity(pairs: PairSequence, fraction: float, rng: np.random.Generator) -> Parts:
     """Draw identities for part 1, whose pairs are about `fraction` of each label."""
-    pairs_of = _pairs_of_identities(pairs)
-    chosen = _choose_identities(pairs_of, fraction * _count_labels(pairs), rng)
-    return _parts_of_pairs(pairs, {identity: int(identity in chosen) for identity in pairs_of})
+    graph = IdentityGraph(pairs.identity_codes, pairs.labels, len(pairs.identities))
+    chosen = _choose_identities(graph, fraction * count_labels(pairs.labels), rng)
+    return graph.parts_of_pairs(chosen.astype(np.int32))
 
 
-def _divide_into_folds(pairs: Sequence[Pair], n_folds: int, rng: np.random.Generator) -> Parts:
+def _choose_identities(
+    graph: IdentityGraph, target: Counts, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Choose identities that have about `target` different and same pairs with each other."""
+    groups = graph.connected(rng)
+    chosen = np.zeros(len(graph.shares), bool)
+    most, held = np.ceil(target), np.zeros(2)
+    for group, count in zip(groups, graph.shares_of(groups), strict=True):
+        if (held + count <= most).all():
+            chosen[group] = True
+            held += count
+    # Where whole groups do not reach the target, one group is divided by identity.
+    for identity in chain.from_iterable(group[~chosen[group]].tolist() for group in groups):
+        if held.sum() >= 0.95 * target.sum():
+            break
+        chosen[identity] = True
+        gain = graph.count_within(identity, chosen)
+        if gain.sum() <= 2 * (target - held).sum():
+            held += gain
+        else:  # Without this identity, the number is closer to the target.
+            chosen[identity] = False
+    return chosen
+
+
+def _divide_into_folds(pairs: PairSequence, n_folds: int, rng: np.random.Generator) -> Parts:
     """Draw identities for each fold, such that folds hold about equally many pairs of each label.
 
     Identities that pairs connect stay together, unless their pairs are too many for one fold.
     """
-    pairs_of = _pairs_of_identities(pairs)
-    # A pair of two identities counts half for each, so that shares sum to the number of pairs.
-    shares = {
-        identity: sum((_share(identity, pair) for pair in of), np.zeros(2))
-        for identity, of in pairs_of.items()
-    }
-    pieces = [
-        (piece, sum((shares[identity] for identity in piece), np.zeros(2)))
-        for group in _connected_identities(pairs_of, rng)
-        for piece in _cut(group, shares, len(pairs) / n_folds)
-    ]
+    graph = IdentityGraph(pairs.identity_codes, pairs.labels, len(pairs.identities))
+    size = len(pairs) / n_folds
+    groups = graph.connected(rng)
+    pieces = [piece for group in groups for piece in _cut(group, graph.shares[group], size)]
+    counts = graph.shares_of(pieces)
     held = np.zeros((n_folds, 2))
-    fold_of: dict[str, int] = {}
+    fold_of = np.zeros(len(graph.shares), np.int32)
     # The largest come first, so that small ones can fill the gaps.
-    for piece, count in sorted(pieces, key=lambda piece: -piece[1].sum()):
-        fold = int(np.argmin(held @ count))
-        held[fold] += count
-        fold_of.update(dict.fromkeys(piece, fold))
-    return _parts_of_pairs(pairs, fold_of)
+    for number in np.argsort(-counts.sum(axis=1), kind="stable").tolist():
+        fold = int(np.argmin(held @ counts[number]))
+        held[fold] += counts[number]
+        fold_of[pieces[number]] = fold
+    return graph.parts_of_pairs(fold_of)
 
 
-def _listed(pairs: Sequence[Pair], parts: Parts, n_parts: int) -> list[list[Pair]]:
-    listed: list[list[Pair]] = [[] for _ in range(n_parts)]
-    for pair, part in zip(pairs, parts.tolist(), strict=True):
-        if part >= 0:
-            listed[part].append(pair)
-    return listed
+def _cut(group: Places, shares: Counts, size: float) -> Iterator[Places]:
+    """Cut a group of more than `size` pairs into pieces of neighbours with about `size` pairs."""
+    weights = shares.sum(axis=1)
+    if weights.sum() <= np.ceil(size):
+        yield group
+        return
+    piece_of = (np.cumsum(weights) - weights / 2) // size
+    for number in np.unique(piece_of):
+        yield group[piece_of == number]
 
 
-def _warn_of_lost(pairs: Sequence[Pair], parts: list[list[Pair]]) -> None:
-    lost = len(pairs) - sum(map(len, parts))
+def _warn_of_lost(pairs: PairSequence, parts: Parts, n_parts: int) -> None:
+    lost = np.count_nonzero(parts < 0)
     if lost:
-        same = [sum(pair.label for pair in part) for part in parts]
-        kept = ", ".join(f"{s} + {len(part) - s}" for s, part in zip(same, parts, strict=True))
+        counts = [count_labels(pairs.labels[parts == part]).tolist() for part in range(n_parts)]
+        kept = ", ".join(f"{same} + {different}" for different, same in counts)
         warn_user(
             f"{lost:,} of {len(pairs):,} pairs are left out, because their two identities are in "
             f"different parts. The parts keep, as same + different pairs: {shown(kept)}. "
             "If these are too few, use pairs of more identities.",
             PairListWarning,
         )
-
-
-def _pairs_of_identities(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
-    pairs_of: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        for identity in {pair.left.identity, pair.right.identity}:
-            pairs_of.setdefault(identity, []).append(pair)
-    return pairs_of
-
-
-def _parts_of_pairs(pairs: Iterable[Pair], part_of: Mapping[str, int]) -> Parts:
-    parts = ((part_of[pair.left.identity], part_of[pair.right.identity]) for pair in pairs)
-    return np.array([left if left == right else -1 for left, right in parts], np.int32)
-
-
-def _choose_identities(
-    pairs_of: Mapping[str, list[Pair]], target: Counts, rng: np.random.Generator
-) -> set[str]:
-    """Choose identities that have about `target` different and same pairs with each other."""
-    groups = _connected_identities(pairs_of, rng)
-    chosen: set[str] = set()
-    held = np.zeros(2)
-    for group in groups:
-        count = _count_labels({pair for identity in group for pair in pairs_of[identity]})
-        if np.all(held + count <= np.ceil(target)):
-            chosen.update(group)
-            held += count
-    # Where whole groups do not reach the target, one group is divided by identity.
-    for identity in (identity for group in groups for identity in group if identity not in chosen):
-        if held.sum() >= 0.95 * target.sum():
-            break
-        chosen.add(identity)
-        gain = _count_labels(
-            pair
-            for pair in pairs_of[identity]
-            if {pair.left.identity, pair.right.identity} <= chosen
-        )
-        if gain.sum() <= 2 * (target - held).sum():
-            held += gain
-        else:  # Without this identity, the number is closer to the target.
-            chosen.discard(identity)
-    return chosen
-
-
-def _count_labels(pairs: Iterable[Pair]) -> Counts:
-    """Count the different and the same pairs."""
-    return np.bincount([pair.label for pair in pairs], minlength=2)
-
-
-def _share(identity: str, pair: Pair) -> Counts:
-    is_alone = pair.left.identity == pair.right.identity == identity
-    return np.eye(2)[pair.label] * (1.0 if is_alone else 0.5)
-
-
-def _cut(group: list[str], shares: Mapping[str, Counts], size: float) -> list[list[str]]:
-    """Cut a group of more than `size` pairs into pieces of neighbours with about `size` pairs."""
-    weights = np.array([shares[identity].sum() for identity in group])
-    if weights.sum() <= np.ceil(size):
-        return [group]
-    piece_of = (np.cumsum(weights) - weights / 2) // size
-    return [
-        [identity for identity, piece in zip(group, piece_of, strict=True) if piece == number]
-        for number in np.unique(piece_of)
-    ]
-
-
-def _connected_identities(
-    pairs_of: Mapping[str, list[Pair]], rng: np.random.Generator
-) -> list[list[str]]:
-    """List groups of identities that no pair connects with another group, neighbours first."""
-    groups: list[list[str]] = []
-    seen: set[str] = set()
-    for start in rng.permutation(sorted(pairs_of)).tolist():
-        group, queue = [], deque([start])
-        while queue:
-            identity = queue.popleft()
-            if identity not in seen:
-                seen.add(identity)
-                group.append(identity)
-                queue.extend(sample.identity for pair in pairs_of[identity] for sample in pair[:2])
-        if group:
-            groups.append(group)
-    return groups

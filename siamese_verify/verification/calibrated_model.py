@@ -10,7 +10,7 @@ import numpy as np
 
 from siamese_verify.checks import check_name_list
 from siamese_verify.data.formats import DECODING
-from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.data.pair_dataset import PairDataset, check_pair_dataset
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.evaluation.calibration import Calibration, CalibrationWarning, calibrate
@@ -137,7 +137,7 @@ class CalibratedModel:
         Raises:
             ValueError: If an argument is out of range, all pairs are same or different, or their
                 preprocessing is not the verifier's.
-            TypeError: If `training_identities` is one name.
+            TypeError: If `pairs` is not a `PairDataset`, or `training_identities` is one name.
             RuntimeError: If weights, embeddings or scores are not finite, or the weights change
                 during the call.
 
@@ -147,6 +147,7 @@ class CalibratedModel:
                 rejected.
         """
         check_name_list(training_identities)
+        check_pair_dataset(pairs)
         if training_identities is None:
             training_identities = pairs.training_identities
         training = frozenset(map(normalized, training_identities or ()))

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.data.pair_dataset import PairDataset, check_pair_dataset
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, scale
 from siamese_verify.data.reading import ImageLike, image_list, read_image
+from siamese_verify.data.stored_images import StoredImages, images_at
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
 from siamese_verify.scoring import Floats, score_pairs
@@ -51,8 +52,10 @@ class Embedder:
             Embeddings `(n, size)`, and the rows of the two images of each pair, `(p, 2)`.
 
         Raises:
+            TypeError: If `pairs` is not a `PairDataset`.
             ValueError: If the pairs have another preprocessing.
         """
+        check_pair_dataset(pairs)
         if pairs.preprocessing != self.preprocessing:
             raise ValueError(
                 "`pairs` must have the preprocessing of the verifier, because its scores hold for "
@@ -60,7 +63,8 @@ class Embedder:
                 f"Received: pairs.preprocessing={pairs.preprocessing}, not {self.preprocessing}"
             )
         rows, indices = np.unique(pairs.indices, return_inverse=True)
-        return self._embed_pixels(pairs.images[rows]), indices.reshape(pairs.indices.shape)
+        pixels = images_at(pairs.images, rows)  # Read batch by batch.
+        return self._embed_pixels(pixels), indices.reshape(pairs.indices.shape)
 
     def embed_reference(self) -> npt.NDArray[np.float32]:
         """Embed a fixed image, by which galleries of different models are told apart."""
@@ -113,7 +117,7 @@ class Embedder:
         pixels = np.arange(np.prod(shape)) ** 2 % 251
         return pixels.astype(np.uint8).reshape(1, *shape)
 
-    def _embed_pixels(self, pixels: Pixels) -> Floats:
+    def _embed_pixels(self, pixels: Pixels | StoredImages) -> Floats:
         embeddings = self.model.embed(pixels)
         if not np.isfinite(embeddings).all():
             raise RuntimeError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import json
 from pathlib import Path
@@ -105,7 +104,7 @@ def _record(source: Verifier | SiameseModel, part: str) -> dict[str, Any]:
         **record,
         "head": type(source.model.head).__name__,
         "fingerprint": source.fingerprint,
-        "preprocessing": dataclasses.asdict(source.preprocessing),
+        "preprocessing": source.preprocessing.to_dict(),
         **source.calibration.to_dict(),
     }
 

@@ -186,12 +186,13 @@ def _examine(value: npt.NDArray[Any]) -> tuple[bytes, bool]:
 
 def _describe(model: SiameseModel, preprocessing: Preprocessing) -> str:
     """Describe classes, the head's arguments and preprocessing, as JSON."""
-    fields = {field.name: field.default for field in dataclasses.fields(preprocessing)}
-    del fields["max_pixels"]  # It changes no pixels.
+    settings = preprocessing.to_dict()
+    del settings["max_pixels"]  # It changes no pixels.
+    defaults = {field.name: field.default for field in dataclasses.fields(preprocessing)}
     description = {
         "tower": type(model.tower).__name__,
         "head": [type(model.head).__name__, _own_arguments(model.head)],
-        "preprocessing": _changed({n: getattr(preprocessing, n) for n in fields}, fields),
+        "preprocessing": _changed(settings, defaults),
     }
     return json.dumps(description, sort_keys=True)
 

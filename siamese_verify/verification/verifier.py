@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sized
 from typing import Self
 
@@ -144,7 +143,7 @@ class Verifier(Identifier):
             )
         else:
             bound = self._valid_calibration()
-        preprocessing = dataclasses.asdict(self.preprocessing)
+        preprocessing = self.preprocessing.to_dict()
         settings = {"preprocessing": preprocessing, **bound.to_settings(include_hashes)}
         save_verifier(path, self.model, settings, self._check_saved)
 
@@ -198,7 +197,7 @@ class Verifier(Identifier):
                 f"Received: model of {type(model).__name__}"
             )
         with explaining(VerifierFileError, f"{shown(path)} is damaged", " in its settings"):
-            verifier = cls(model, Preprocessing(**settings["preprocessing"]))
+            verifier = cls(model, Preprocessing.from_dict(settings["preprocessing"]))
             bound = BoundCalibration.from_settings(settings, verifier.fingerprint)
         verifier._bound = bound
         return verifier, bound

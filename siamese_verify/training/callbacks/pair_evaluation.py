@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from typing_extensions import override
 
-from siamese_verify.data.pair_dataset import PairDataset
+from siamese_verify.data.pair_dataset import PairDataset, check_pair_dataset
 from siamese_verify.evaluation.report import evaluate_scores
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
@@ -32,7 +32,7 @@ class PairEvaluation(keras.callbacks.Callback):
         pairs: Validation pairs, genuine and impostor ones.
 
     Raises:
-        TypeError: If `model` is not a `SiameseModel`.
+        TypeError: If `model` is not a `SiameseModel`, or `pairs` not a `PairDataset`.
         ValueError: If all pairs have the same label, the tower needs images of another shape, or
             `model` shares no weights with the model in training.
 
@@ -53,6 +53,7 @@ class PairEvaluation(keras.callbacks.Callback):
                 "PairEvaluation needs a SiameseModel, such as SiameseModel(tower, CosineHead()). "
                 f"Received: model of {type(model).__name__}"
             )
+        check_pair_dataset(pairs)
         if len(labels := set(pairs.labels.tolist())) < 2:
             raise ValueError(
                 "PairEvaluation needs genuine pairs (label 1) and impostor pairs (label 0). "

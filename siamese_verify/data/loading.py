@@ -1,0 +1,117 @@
+"""Images of samples: found, decoded, and left out where they cannot be used, if that is wanted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.data.folders import find_files, locate_files
+from siamese_verify.data.preprocessing import Preprocessing
+from siamese_verify.data.samples import Sample
+from siamese_verify.data.store import Cache, OnError, load_images
+from siamese_verify.data.stored_images import Images
+from siamese_verify.files import PathLike, replacing
+from siamese_verify.messages import listed_in_lines, shown
+from siamese_verify.user_warnings import warn_user
+
+_UNREADABLE = "cannot be read as an image"
+
+
+class Skipped(NamedTuple):
+    """An image that was left out, as a row of a table."""
+
+    path: str
+    """Path of the sample, as it was received."""
+    reason: str
+    """What is wrong with the file."""
+
+
+class LoadedSamples(NamedTuple):
+    """Pixels of samples."""
+
+    images: Images
+    """Pixels of the files, each once."""
+    rows: npt.NDArray[np.int64]
+    """Row of each sample in `images`, `(n,)`, and -1 for a sample that was left out."""
+    skipped: tuple[Skipped, ...]
+    """The samples that were left out."""
+
+
+def load_samples(
+    samples: Sequence[Sample],
+    images_root: PathLike | None,
+    preprocessing: Preprocessing,
+    cache: Cache | None,
+    on_error: OnError,
+    verbose: bool,
+) -> LoadedSamples:
+    """Find and decode the images of samples.
+
+    Args:
+        samples: The samples.
+        images_root: Folder that their paths start from.
+        preprocessing: Preprocessing of the images.
+        cache: As for `load_images`.
+        on_error: `"raise"`, or `"skip"` to leave out images that are missing or cannot be used.
+        verbose: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If `on_error` is something else, or a path leads out of `images_root`.
+        FileNotFoundError, ImageError, OSError: If images are missing or cannot be used.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(
+            f"`on_error` must be 'raise' or 'skip'. Received: on_error={shown(repr(on_error))}"
+        )
+    locate = locate_files if on_error == "raise" else find_files
+    located = locate(images_root, samples)
+    # Two spellings of a path can lead to one file, which is one image.
+    files = [file for file in dict.fromkeys(located) if file is not None]
+    images, failures = load_images(
+        files, preprocessing, cache=cache, on_error=on_error, verbose=verbose
+    )
+    is_good = np.ones(len(files), bool)
+    is_good[list(failures)] = False
+    rows = np.where(is_good, np.cumsum(is_good) - 1, -1)
+    place = {file: i for i, file in enumerate(files)}
+    of_sample = [-1 if file is None else place[file] for file in located]
+    reasons = {-1: "the file is missing", **{i: _reason(e) for i, e in failures.items()}}
+    skipped = tuple(
+        Skipped(sample.path, reasons[i])
+        for sample, i in zip(samples, of_sample, strict=True)
+        if i in reasons
+    )
+    # The last row stands for the place -1 of a missing file.
+    return LoadedSamples(images, np.append(rows, -1)[of_sample], skipped)
+
+
+def warn_of_skipped(skipped: Sequence[Skipped], n_samples: int, consequence: str = "") -> None:
+    """Warn of images that were left out."""
+    if skipped:
+        reasons = listed_in_lines(skipped, lambda one: f"{shown(one.path)}: {shown(one.reason)}")
+        warn_user(
+            f"{len(skipped):,} of {n_samples:,} images are left out, because they are missing or "
+            f"cannot be read{consequence}. The attribute `skipped` lists them:{reasons}"
+        )
+
+
+def write_skipped(skipped: Sequence[Skipped], path: PathLike) -> None:
+    """Write images that were left out as a CSV table with the columns path and reason."""
+    with (
+        replacing(path) as unfinished,
+        # A path that is not text is written with escapes.
+        unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        csv.writer(file).writerows([Skipped._fields, *skipped])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or shown(error)
+    # The path has a column of its own.
+    _, _, reason = str(error).partition(_UNREADABLE)
+    return reason.lstrip(":. ") or str(error)
