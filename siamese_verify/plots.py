@@ -104,6 +104,9 @@ def plot_outcomes(
 def plot_roc(report: Evaluation) -> Figure:
     """Plot the ROC curve, with the operating point at the verifier's threshold.
 
+    If the pairs are in groups, each group of impostor pairs has a curve and a point of its own,
+    against all genuine pairs.
+
     Args:
         report: Evaluation from `Verifier.evaluate` or `evaluate_scores`.
 
@@ -123,6 +126,12 @@ def plot_roc(report: Evaluation) -> Figure:
     axes.plot(report.roc.far, report.roc.tar, label=f"AUC {report.auc}")
     at = f"threshold {report.threshold:.3f}: accuracy {report.accuracy}"
     axes.plot([report.far], [1 - report.frr], "o", label=at)
+    for name, figures in report.by_group.items():
+        if figures.far is not None:
+            curve = report.against(name).roc
+            label = f"{shown(name, 40)}: EER {figures.eer}"
+            (line,) = axes.plot(curve.far, curve.tar, "--", label=label)
+            axes.plot([figures.far], [1 - report.frr], "o", color=line.get_color())
     axes.plot([0, 1], [0, 1], ":", color="gray")
     axes.set(xlabel="false accept rate", ylabel="true accept rate")
     axes.grid(alpha=0.3)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.checks import finite_number, whole_number
-from siamese_verify.evaluation.intervals import Estimate
+from siamese_verify.evaluation.intervals import Estimate, check_rate, rate_from_list
 from siamese_verify.evaluation.logistic import fit_logistic, logistic, logit
-from siamese_verify.evaluation.report import Evaluation, evaluate_scores
-from siamese_verify.evaluation.roc_figures import pairs_for_far
+from siamese_verify.evaluation.report import evaluate_scores
+from siamese_verify.evaluation.review import ReviewBand, check_review, find_band
+from siamese_verify.evaluation.scored_pairs import ScoredPairs
 from siamese_verify.evaluation.thresholds import (
     check_prior,
     choose_threshold,
     parse_policy,
 )
+from siamese_verify.evaluation.weaknesses import find_weaknesses
 from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
 
@@ -43,6 +44,7 @@ class Calibration:
         intercept: Log-odds where the score, or its logit, is 0.
         on_logit: Whether the log-odds are a line over the logit of the score, which suits scores
             that are probabilities, or over the score.
+        review: Band of scores that a person should review, or None.
 
     Raises:
         ValueError: If an attribute is of another type, not finite or out of range.
@@ -58,6 +60,7 @@ class Calibration:
     slope: float
     intercept: float
     on_logit: bool = False  # Older files hold none.
+    review: ReviewBand | None = None
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
@@ -67,14 +70,20 @@ class Calibration:
         for name in ("n_same", "n_different"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         for name in ("far", "frr"):
-            _check_rate(name, getattr(self, name))
+            check_rate(name, getattr(self, name))
         if not isinstance(self.on_logit, bool):
             raise ValueError(f"`on_logit` must be a bool. Received: {shown(self.on_logit)}")
+        if not isinstance(self.review, ReviewBand | None):
+            raise ValueError(
+                f"`review` must be a ReviewBand or None. Received: {shown(repr(self.review))}"
+            )
 
     def __str__(self) -> str:
+        review = "" if self.review is None else f"\n{self.review}"
         return (
             f"threshold {self.threshold:.4f} by {self.policy}, from {self.n_same:,} genuine and "
             f"{self.n_different:,} impostor validation pairs: FAR {self.far}, FRR {self.frr}"
+            f"{review}"
         )
 
     def probability(self, score: float) -> float:
@@ -90,7 +99,8 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """Return all attributes, for JSON: each rate as `[value, low, high]`."""
         rates = {name: getattr(self, name).to_list() for name in ("far", "frr")}
-        return dataclasses.asdict(self) | rates
+        review = None if self.review is None else self.review.to_dict()
+        return {**vars(self), **rates, "review": review}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -99,21 +109,10 @@ class Calibration:
         Raises:
             KeyError, TypeError, ValueError: If `values` is something else.
         """
-        rates = {}
-        for name in ("far", "frr"):
-            value, low, high = (finite_number(name, number) for number in values[name])
-            rates[name] = Estimate(value, low, high)
-        return cls(**{**values, **rates})
-
-
-def _check_rate(name: str, rate: Any) -> None:
-    """Raise an error unless a rate lies in its interval, and both in [0, 1]."""
-    is_rate = isinstance(rate, Estimate) and 0 <= rate.low <= rate <= rate.high <= 1
-    if not is_rate:
-        raise ValueError(
-            f"`{name}` must be a rate between 0 and 1, within its interval. "
-            f"Received: {name}={shown(repr(rate))}"
-        )
+        rates = {name: rate_from_list(name, values[name]) for name in ("far", "frr")}
+        review = values.get("review")  # Older files hold none.
+        band = None if review is None else ReviewBand.from_dict(review)
+        return cls(**{**values, **rates, "review": band})
 
 
 def calibrate(
@@ -122,6 +121,7 @@ def calibrate(
     policy: str = "max_accuracy",
     prior: float = 0.5,
     identities: npt.ArrayLike | None = None,
+    review: tuple[str, str] | None = None,
 ) -> Calibration:
     """Choose a threshold on validation pairs, and measure its error rates there.
 
@@ -136,6 +136,9 @@ def calibrate(
         policy: Rule for the threshold, see `choose_threshold`.
         prior: Expected share of genuine pairs in use, between 0 and 1.
         identities: The two identities of each pair `(n, 2)`, see `evaluate_scores`.
+        review: Policies for the ends of a band of scores that a person should review, such as
+            `("frr=0.01", "far=0.001")`. At most 1% of the genuine pairs then score below the band,
+            and at most 0.1% of the impostor pairs above it.
 
     Returns:
         The `Calibration`.
@@ -144,9 +147,10 @@ def calibrate(
         ValueError: See `choose_threshold` and `evaluate_scores`.
 
     Warns:
-        CalibrationWarning: If the pairs are few, or far from half genuine and half impostor. Also
-            if all scores are equal, their AUC is not above chance, or the threshold accepts all
-            impostor pairs or rejects all genuine pairs.
+        CalibrationWarning: If the pairs are few for the policy or, for `"max_accuracy"`, far from
+            half genuine and half impostor. Also if all scores are equal, their AUC is not above
+            chance, or the threshold accepts all impostor pairs, rejects all genuine pairs, or is
+            not in the band for review.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -160,9 +164,12 @@ def calibrate(
         Filho, Flach, "Beta calibration", 2017, section 2 (why a line over a probability distorts).
     """
     prior = check_prior(prior)
+    policies = None if review is None else check_review(review)
     threshold = choose_threshold(scores, labels, policy, prior)
     report = evaluate_scores(scores, labels, threshold, identities)
-    for weakness in _weaknesses(report, policy):
+    pairs = ScoredPairs(report.scores, report.is_same, report.identities)
+    band = None if policies is None else find_band(pairs, policies, threshold)
+    for weakness in find_weaknesses(report, (policy, *(policies or ())), band):
         warn_user(weakness, CalibrationWarning)
     # The order of summands affects rounding. Sorted, the order of the pairs does not matter.
     order = np.lexsort([report.is_same, report.scores])
@@ -180,55 +187,5 @@ def calibrate(
         slope,
         intercept,
         on_logit,
+        band,
     )
-
-
-def _weaknesses(report: Evaluation, policy: str) -> Iterator[str]:
-    """Yield reasons why a threshold from these pairs is less certain than it looks."""
-    fewer, pairs = min(report.n_same, report.n_different), report.n_same + report.n_different
-    received = f"Received: {report.n_same:,} genuine and {report.n_different:,} impostor pairs"
-    if fewer < _MIN_PAIRS:
-        yield (
-            f"A threshold needs {_MIN_PAIRS} pairs of either kind or more. With fewer, its error "
-            f"rates are uncertain. Calibrate on more pairs. {received}"
-        )
-    elif fewer < _MIN_SHARE * pairs:
-        yield (
-            "Half of the validation pairs should be genuine, half impostor. Otherwise one of FAR "
-            f"and FRR is less certain. Calibrate on a balanced list. {received}"
-        )
-    kind, far = parse_policy(policy)
-    if kind == "far" and report.n_different < pairs_for_far(far):
-        yield (
-            f"The policy {shown(policy)!r} needs {pairs_for_far(far):,} impostor pairs or more. "
-            "With fewer, FAR may be higher in use. Add impostor pairs or allow a higher FAR. "
-            f"{received}"
-        )
-    yield from _undecided(report)
-
-
-def _undecided(report: Evaluation) -> Iterator[str]:
-    """Yield reasons why a threshold decides nothing."""
-    if np.ptp(report.scores) == 0:
-        yield (
-            f"The scores tell nothing: all {len(report.scores):,} are {report.scores[0]:g}. The "
-            "network may have collapsed, so that all its embeddings are equal. Train it again."
-        )
-    elif report.auc.low <= 0.5:
-        reason = "The pairs are too few, or the model does not tell genuine from impostor pairs."
-        if report.auc.high < 0.5:
-            reason = "Scores must be higher for genuine pairs: change the sign of distances."
-        yield f"The scores tell nothing: their AUC {report.auc} is not above chance, 0.5. {reason}"
-    for rate, what in (
-        (report.far, "accepts all impostor pairs (FAR 1)"),
-        (report.frr, "rejects all genuine pairs (FRR 1)"),
-    ):
-        if float(rate) == 1.0:
-            yield (
-                f"The threshold {report.threshold:.4f} {what}, so it decides nothing. "
-                "Choose another policy, or train a better model."
-            )
-
-
-_MIN_PAIRS = 100  # A rate of 0.1 is then known to about 0.06.
-_MIN_SHARE = 0.4  # of the rarer kind

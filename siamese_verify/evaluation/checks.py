@@ -46,7 +46,8 @@ def check_scores(scores: npt.ArrayLike) -> npt.NDArray[np.floating]:
         score = score.astype(np.float64)
     if score.dtype.kind != "f":
         raise ValueError(
-            f"Scores must be integers or floats. Received: an array of dtype={shown(score.dtype)}"
+            "`scores` must be integers or floats. Convert text first: np.asarray(scores, float). "
+            f"Received: scores of dtype={shown(score.dtype)}"
         )
     if not np.all(np.isfinite(score)):
         raise ValueError("Scores must be finite. Received: NaN or infinity among the scores")

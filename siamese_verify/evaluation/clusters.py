@@ -27,6 +27,21 @@ def identity_codes(names: npt.NDArray[Any]) -> Identities:
     return codes.reshape(-1, 2)
 
 
+def checked_codes(identities: npt.ArrayLike, n: int) -> Identities:
+    """Return a number for each identity, as `identity_codes` does, for `n` pairs.
+
+    Raises:
+        ValueError: If there are not two identities for each pair.
+    """
+    shape = np.shape(identities)
+    if shape != (n, 2) or np.ma.isMaskedArray(identities):
+        raise ValueError(
+            "`identities` must name two identities for each score. "
+            f"Received: shape {shape} for {n} scores"
+        )
+    return identity_codes(np.asarray(identities))
+
+
 class Clusters:
     """Groups of pairs that share identities.
 

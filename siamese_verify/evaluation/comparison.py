@@ -24,6 +24,7 @@ from siamese_verify.evaluation.rates import Joint
 from siamese_verify.evaluation.report import Evaluation
 from siamese_verify.evaluation.roc import placements
 from siamese_verify.evaluation.scored_pairs import canonical_order
+from siamese_verify.evaluation.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +62,7 @@ class Comparison:
             p_value = f"{getattr(self, f'{name}_p_value'):.4f}".replace("0.0000", "< 0.0001")
             rows.append([_TITLES[name], *map(star, figures), p_value])
         rows.append(["only one is right", f"{self.n_only_a:,}", f"{self.n_only_b:,}", "", ""])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = aligned(rows)
         if any("*" in line for line in lines):
             lines.append(STAR_NOTE)
         return "\n".join(lines)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import override
+
+from siamese_verify.checks import finite_number
+from siamese_verify.messages import shown
 
 Floats = npt.NDArray[np.float64]
 Identities = npt.NDArray[np.int64]
@@ -54,6 +57,26 @@ class Estimate(float):
     @override
     def __repr__(self) -> str:
         return f"{float(self):.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+def check_rate(name: str, rate: Any) -> None:
+    """Raise a `ValueError` unless a rate lies in its interval, and both in [0, 1]."""
+    is_rate = isinstance(rate, Estimate) and 0 <= rate.low <= rate <= rate.high <= 1
+    if not is_rate:
+        raise ValueError(
+            f"`{name}` must be a rate between 0 and 1, within its interval. "
+            f"Received: {name}={shown(repr(rate))}"
+        )
+
+
+def rate_from_list(name: str, values: Any) -> Estimate:
+    """Inverse of `Estimate.to_list`, for values from a file.
+
+    Raises:
+        TypeError, ValueError: If `values` are not three finite numbers.
+    """
+    value, low, high = (finite_number(name, number) for number in values)
+    return Estimate(value, low, high)
 
 
 def star(figure: Estimate) -> str:

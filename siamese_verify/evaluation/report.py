@@ -16,18 +16,21 @@ from siamese_verify.evaluation.accuracy import (
     estimate_best_threshold,
 )
 from siamese_verify.evaluation.checks import check_labelled_scores
-from siamese_verify.evaluation.clusters import identity_codes
-from siamese_verify.evaluation.intervals import STAR_NOTE, Estimate, Identities, star
+from siamese_verify.evaluation.clusters import checked_codes
+from siamese_verify.evaluation.groups import GroupFigures, check_groups, measure_groups
+from siamese_verify.evaluation.intervals import Estimate, Identities
 from siamese_verify.evaluation.rates import Rate
+from siamese_verify.evaluation.report_text import FARS, report_text
 from siamese_verify.evaluation.roc_figures import (
     can_answer,
     estimate_auc,
     estimate_eer,
     estimate_tar,
-    pairs_for_far,
+    pairs_for_rate,
 )
 from siamese_verify.evaluation.scored_pairs import ScoredPairs
 from siamese_verify.evaluation.thresholds import tar_name
+from siamese_verify.messages import listed, shown
 from siamese_verify.user_warnings import warn_user
 
 
@@ -40,6 +43,7 @@ def evaluate_scores(
     labels: npt.ArrayLike,
     threshold: float | None = None,
     identities: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
 ) -> Evaluation:
     """Measure how well scores separate genuine from impostor pairs.
 
@@ -52,13 +56,15 @@ def evaluate_scores(
         identities: The two identities of each pair `(n, 2)`, the same one twice for a genuine pair.
             Intervals then allow for pairs that share an identity, which makes them wider. By
             default no identity is in two pairs.
+        groups: Name of the group of each pair `(n,)`, such as `"skilled"` or `"random"` for
+            forgeries. `""` stands for none. The report then has figures by group.
 
     Returns:
         An `Evaluation`, which prints as a table.
 
     Raises:
         ValueError: If lengths differ, a score is not finite, or labels are not both 0 and 1. Also
-            if `threshold` is NaN, or `identities` are not two for each pair.
+            if `threshold` is NaN, `identities` are not two for each pair, or `groups` not one.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -69,16 +75,8 @@ def evaluate_scores(
         >>> report.tar(far=0.1)
         0.7900 [0.7320, 0.8421]
     """
-    codes = None
-    if identities is not None:
-        shape = np.shape(identities)
-        if shape != (np.size(scores), 2) or np.ma.isMaskedArray(identities):
-            raise ValueError(
-                "`identities` must name two identities for each score. "
-                f"Received: shape {shape} for {np.size(scores)} scores"
-            )
-        codes = identity_codes(np.asarray(identities))
-    return Evaluation(scores, labels, threshold, codes)
+    codes = None if identities is None else checked_codes(identities, np.size(scores))
+    return Evaluation(scores, labels, threshold, codes, groups)
 
 
 class Evaluation:
@@ -97,6 +95,7 @@ class Evaluation:
         roc: The `RocCurve`.
         n_same: Number of genuine pairs.
         n_different: Number of impostor pairs.
+        groups: Name of the group of each pair `(n,)`, or None.
     """
 
     def __init__(
@@ -105,9 +104,11 @@ class Evaluation:
         labels: npt.ArrayLike,
         threshold: float | None,
         identities: Identities | None,
+        groups: npt.ArrayLike | None = None,
     ):
         self.scores, self.is_same = check_labelled_scores(scores, labels)
         self.identities = identities
+        self.groups = None if groups is None else check_groups(groups, len(self.scores))
         self._pairs = ScoredPairs(self.scores, self.is_same, identities)
         self.roc = self._pairs.roc
         self.n_same, self.n_different = self._pairs.genuine.n, self._pairs.impostor.n
@@ -139,8 +140,30 @@ class Evaluation:
                 f"Received: {chosen.dtype} array of shape {chosen.shape}"
             )
         identities = None if self.identities is None else self.identities[chosen]
-        labels = self.is_same[chosen].astype(np.int32)
-        return Evaluation(self.scores[chosen], labels, self.threshold, identities)
+        groups = None if self.groups is None else self.groups[chosen]
+        scores, labels = self.scores[chosen], self.is_same[chosen].astype(np.int32)
+        return Evaluation(scores, labels, self.threshold, identities, groups)
+
+    def against(self, group: str) -> Evaluation:
+        """Evaluate all genuine pairs against the impostor pairs of a group, such as `"skilled"`.
+
+        Raises:
+            ValueError: If the group has no impostor pairs.
+        """
+        impostor = ~self.is_same & (self.groups == group)
+        if not impostor.any():
+            raise ValueError(
+                "`group` must be the name of a group of impostor pairs. "
+                f"Received: group={shown(repr(group))}, of {listed(list(self.by_group)) or 'none'}"
+            )
+        return self.among(self.is_same | impostor)
+
+    @functools.cached_property
+    def by_group(self) -> dict[str, GroupFigures]:
+        """Figures of each group, by its name. FAR and FRR are at `threshold`."""
+        if self.groups is None:
+            return {}
+        return measure_groups(self._pairs, self.groups[self._pairs.order], self.threshold)
 
     @property
     def accuracy(self) -> Estimate:
@@ -195,7 +218,7 @@ class Evaluation:
         estimate, cases = estimate_tar(self._pairs, far)
         if not can_answer(self._pairs, far, cases):
             warn_user(
-                f"TAR at FAR {far:g} needs {pairs_for_far(far):,} impostor pairs or more. There "
+                f"TAR at FAR {far:g} needs {pairs_for_rate(far):,} impostor pairs or more. There "
                 f"are {self.n_different:,}, which tell as much as {cases:,.0f} independent pairs. "
                 "So its interval is wide. Evaluate more impostor pairs, or a higher FAR.",
                 EvaluationWarning,
@@ -211,13 +234,14 @@ class Evaluation:
             "threshold": self.threshold,
             **{name: figure.to_list() for name, figure in figures.items()},
             "conservative": [name for name, figure in figures.items() if figure.conservative],
+            "groups": {name: group.to_dict() for name, group in self.by_group.items()},
         }
 
     def _figures(self) -> dict[str, Estimate]:
         names = ("accuracy", "far", "frr", "best_accuracy", "best_threshold", "auc", "eer")
         figures: dict[str, Estimate] = {name: getattr(self, name) for name in names}
         most = self._pairs.impostor.n_clusters
-        answerable = [far for far in _FARS if most >= pairs_for_far(far)]
+        answerable = [far for far in FARS if most >= pairs_for_rate(far)]
         with warnings.catch_warnings():
             # Where identities repeat, the impostor pairs may tell less than their number says.
             warnings.simplefilter("ignore", EvaluationWarning)
@@ -226,25 +250,8 @@ class Evaluation:
     @override
     def __str__(self) -> str:
         chosen = ", chosen on these very pairs" if self.chose_threshold else ""
-        figures = self._figures()
-        rows = {
+        facts = {
             "pairs": f"{self.n_same:,} genuine, {self.n_different:,} impostor",
             "threshold": f"{self.threshold:.4f}{chosen}",
-            **{_TITLES.get(name, name): star(figure) for name, figure in figures.items()},
         }
-        lines = [f"{name:<18}{value}" for name, value in rows.items()]
-        if any(figure.conservative for figure in figures.values()):
-            lines.append(STAR_NOTE)
-        return "\n".join(lines)
-
-
-_FARS = (0.1, 0.01, 0.001)
-_TITLES = {
-    "far": "FAR",
-    "frr": "FRR",
-    "best_accuracy": "best accuracy",
-    "best_threshold": "best threshold",
-    "auc": "AUC",
-    "eer": "EER",
-    **{tar_name(far): f"TAR at FAR {far:g}" for far in _FARS},
-}
+        return report_text(facts, self._figures(), self.by_group)

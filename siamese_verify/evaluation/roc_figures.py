@@ -82,9 +82,9 @@ def can_answer(pairs: ScoredPairs, far: float, cases: float) -> bool:
     return far == 1 or far > _far_spread(pairs, far, cases)
 
 
-def pairs_for_far(far: float) -> int:
-    """Count the impostor pairs from which the interval of this rate ends above 0."""
-    return int(np.ceil(Z**2 * (1 - far) / far))
+def pairs_for_rate(rate: float) -> int:
+    """Count the pairs from which the interval of an error rate ends above 0."""
+    return int(np.ceil(Z**2 * (1 - rate) / rate))
 
 
 def _far_spread(pairs: ScoredPairs, far: float, cases: float) -> float:

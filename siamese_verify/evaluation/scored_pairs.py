@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,8 @@ class ScoredPairs:
     The order of summands affects rounding. Sorted, no figure depends on the order of the pairs.
 
     Attributes:
-        scores: Scores `(n,)`.
+        order: Place of each pair among the pairs that were passed `(n,)`.
+        scores: Scores `(n,)`, in this order.
         genuine: The genuine pairs.
         impostor: The impostor pairs.
         roc: The `RocCurve`.
@@ -33,13 +35,25 @@ class ScoredPairs:
     def __init__(
         self, scores: npt.NDArray[np.floating], is_genuine: Bools, identities: Identities | None
     ):
-        order = canonical_order(identities, is_genuine, scores)
+        self.order = order = canonical_order(identities, is_genuine, scores)
         self.scores, chosen = scores[order], is_genuine[order]
         clusters = Clusters(len(order), None if identities is None else identities[order])
         self.genuine, self.impostor = (
             Kind(clusters, self.scores, which) for which in (chosen, ~chosen)
         )
         self.roc = roc_curve(scores, is_genuine)
+
+    def against(self, impostors: Bools) -> Self:
+        """Keep all genuine pairs, and some impostor pairs only.
+
+        Args:
+            impostors: Which pairs to keep, bool `(n,)`, in the order of `scores`.
+        """
+        pairs = copy.copy(self)
+        pairs.impostor = Kind(self.impostor.clusters, self.scores, impostors)
+        both = self.genuine.chosen | impostors
+        pairs.roc = roc_curve(self.scores[both], self.genuine.chosen[both])
+        return pairs
 
     @property
     def kinds(self) -> tuple[Kind, Kind]:

@@ -56,7 +56,7 @@ class BoundCalibration:
                 "Call calibrate(validation_pairs) again."
             )
 
-    def decide(self, score: float) -> Decision:
+    def decide(self, score: float, unlike_validation: tuple[str, ...] = ()) -> Decision:
         """Decide on the score of a pair, at the threshold."""
         calibration = self.calibration
         return Decision(
@@ -68,6 +68,8 @@ class BoundCalibration:
             frr=calibration.frr,
             policy=calibration.policy,
             fingerprint=self.fingerprint,
+            review=calibration.review is not None and score in calibration.review,
+            unlike_validation=unlike_validation,
         )
 
     def to_settings(self, include_hashes: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Self
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from siamese_verify.checks import check_name_list
 from siamese_verify.data.formats import DECODING
@@ -117,6 +118,8 @@ class CalibratedModel:
         policy: str = "max_accuracy",
         prior: float = 0.5,
         training_identities: Iterable[str] | None = None,
+        *,
+        review: tuple[str, str] | None = None,
     ) -> Self:
         """Choose the threshold on validation pairs, on which the model has not been trained.
 
@@ -125,11 +128,15 @@ class CalibratedModel:
 
         Args:
             pairs: Validation pairs. Do not evaluate the verifier on them afterwards.
-            policy: `"max_accuracy"`, `"eer"`, or a false accept rate such as `"far=0.01"` (see
-                `choose_threshold`).
+            policy: `"max_accuracy"`, `"eer"`, a highest false accept or false reject rate such as
+                `"far=0.01"` or `"frr=0.01"`, or the costs of a false accept and a false reject such
+                as `"cost=10:1"` (see `choose_threshold`).
             prior: Share of genuine pairs that you expect in use, whatever it is among `pairs`.
             training_identities: Identities on which the model has been trained. Pairs from
                 `split` know them.
+            review: Policies for the ends of a band of scores that a person should review, such as
+                `("frr=0.01", "far=0.001")`. At most 1% of the genuine pairs then score below the
+                band, and at most 0.1% of the impostor pairs above it.
 
         Returns:
             The verifier itself.
@@ -142,9 +149,9 @@ class CalibratedModel:
                 during the call.
 
         Warns:
-            CalibrationWarning: If pairs share identities with training, are few, or are far from
-                half same and half different. Also if an image compared with itself would be
-                rejected.
+            CalibrationWarning: If pairs share identities with training, or are few for the policy.
+                Also if an image compared with itself would be rejected (see also
+                `evaluation.calibration.calibrate`).
         """
         check_name_list(training_identities)
         check_pair_dataset(pairs)
@@ -155,7 +162,7 @@ class CalibratedModel:
         fingerprint = self._embedder.reader.read_finite()
         embeddings, indices = self._embedder.embed_pairs(pairs)
         scores = self._embedder.score(embeddings, indices)
-        calibration = calibrate(scores, pairs.labels, policy, prior, _identities(pairs))
+        calibration = calibrate(scores, pairs.labels, policy, prior, _identities(pairs), review)
         self._warn_of_rejected_images(embeddings, calibration.threshold)
         seen = SeenData.of(pairs, training)
         self._embedder.reader.check_unchanged(fingerprint)
@@ -164,6 +171,9 @@ class CalibratedModel:
 
     def evaluate(self, pairs: PairDataset) -> Evaluation:
         """Measure the verifier on test pairs, at its threshold, allowing for repeated identities.
+
+        If the pair list has groups, such as skilled and random forgeries, the report has figures by
+        group.
 
         Args:
             pairs: Test pairs, of identities that are in neither training nor validation.
@@ -187,7 +197,8 @@ class CalibratedModel:
         for overlap in bound.seen.overlaps(pairs) if bound.seen else ():
             warn_user(overlap, EvaluationWarning)
         threshold = bound.calibration.threshold
-        return evaluate_scores(scores, pairs.labels, threshold, _identities(pairs))
+        groups = getattr(pairs.pairs, "groups", None)
+        return evaluate_scores(scores, pairs.labels, threshold, _identities(pairs), groups)
 
     def embed(self, images: Iterable[ImageLike]) -> Floats:
         """Compute the embeddings of images.
@@ -230,5 +241,8 @@ def _warn_of_shared_identities(pairs: PairDataset, training: frozenset[str]) -> 
         )
 
 
-def _identities(pairs: PairDataset) -> list[tuple[str, str]]:
+def _identities(pairs: PairDataset) -> npt.ArrayLike:
+    codes: npt.ArrayLike | None = getattr(pairs.pairs, "identity_codes", None)
+    if codes is not None:
+        return codes
     return [(pair.left.identity, pair.right.identity) for pair in pairs.pairs]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning
+from siamese_verify.evaluation.review import ReviewBand
 from siamese_verify.messages import shown
 from siamese_verify.verification.verifier import Verifier
 
@@ -121,13 +122,25 @@ def _describe(verifier: Verifier) -> str:
 def _threshold(verifier: Verifier) -> str:
     calibration = verifier.calibration
     assert calibration is not None  # `verifier.threshold` has raised.
-    by_prior = calibration.policy == "max_accuracy"  # Other policies do not depend on it.
+    by_prior = calibration.policy.startswith(("max_accuracy", "cost"))  # Others ignore it.
     prior = f" for {100 * calibration.prior:g}% same pairs in use" if by_prior else ""
     return (
         f"Pairs that score {calibration.threshold:.4f} or more are accepted as same. The policy "
         f"`{calibration.policy}` chose this threshold{prior}, on "
         f"{calibration.n_same:,} same and {calibration.n_different:,} different validation pairs. "
         f"On them, FAR is {calibration.far} and FRR {calibration.frr}."
+        f"{_review(calibration.review)}"
+    )
+
+
+def _review(band: ReviewBand | None) -> str:
+    if band is None:
+        return ""
+    return (
+        f"\n\nA person should review pairs that score from {band.low:.4f} to below "
+        f"{band.high:.4f}. These are {band.same} of the same and {band.different} of the different "
+        f"validation pairs. The policies `{band.policies[0]}` and `{band.policies[1]}` chose the "
+        f"ends. FRR below the band is {band.frr}, and FAR above it {band.far}."
     )
 
 
@@ -140,7 +153,22 @@ def _figures(report: Evaluation) -> str:
             rows.append([title, str(report.tar(far))])
     return (
         f"On {report.n_same:,} same and {report.n_different:,} different test pairs, with 95% "
-        "intervals:\n\n" + _table(["", "value"], rows)
+        "intervals:\n\n" + _table(["", "value"], rows) + _by_group(report)
+    )
+
+
+def _by_group(report: Evaluation) -> str:
+    if not report.by_group:
+        return ""
+    rows = [
+        [_one_line(name), f"{group.n_same:,} / {group.n_different:,}"]
+        + ["-" if rate is None else str(rate) for rate in (group.far, group.frr, group.eer)]
+        for name, group in report.by_group.items()
+    ]
+    heads = ["group", "same / different pairs", "FAR", "FRR", "EER"]
+    return (
+        "\n\nBy group of pairs, FAR and FRR are at the threshold. EER is of all same pairs against "
+        "the different pairs of the group:\n\n" + _table(heads, rows)
     )
 
 

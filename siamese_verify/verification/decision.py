@@ -39,6 +39,10 @@ class Decision:
     """Policy by which the threshold was chosen."""
     fingerprint: str
     """Fingerprint of the model and the preprocessing that decided."""
+    review: bool = False
+    """Whether a person should review the pair: `score` is in the band of the calibration."""
+    unlike_validation: tuple[str, ...] = ()
+    """In what the images differ from all validation images, such as `"left: blurred"`."""
 
     def __bool__(self) -> bool:
         return bool(self.same)
@@ -46,7 +50,7 @@ class Decision:
     def to_dict(self) -> dict[str, Any]:
         """Make a record for JSON, with each rate as `[value, low, high]`."""
         rates = {"far": self.far.to_list(), "frr": self.frr.to_list()}
-        return {**vars(self), **rates}
+        return {**vars(self), **rates, "unlike_validation": list(self.unlike_validation)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -195,17 +195,28 @@ def test_a_calibration_survives_json():
     ("sizes", "policy", "match"),
     [
         ((131, 13), "max_accuracy", "needs 100 pairs of either kind.*131 genuine and 13 impostor"),
-        ((400, 200), "eer", "Half of the validation pairs should be.*400 genuine and 200 impostor"),
+        (
+            (400, 200),
+            "max_accuracy",
+            "Half of the validation pairs should be.*400 genuine and 200 impostor",
+        ),
         (
             (200, 200),
             "far=0.01",
             "'far=0.01' needs 381 impostor pairs.*200 genuine and 200",
         ),
+        ((200, 400), "frr=0.01", "'frr=0.01' needs 381 genuine pairs.*FRR may be higher in use"),
     ],
 )
 def test_pairs_that_make_a_threshold_uncertain_warn(sizes, policy, match):
     with pytest.warns(CalibrationWarning, match=match):
         calibrate(*draw(*sizes), policy)
+
+
+@pytest.mark.parametrize("policy", ["eer", "far=0.1", "frr=0.1", "cost=10:1"])
+def test_only_the_highest_accuracy_needs_half_genuine_and_half_impostor_pairs(policy):
+    with warnings.catch_warnings(action="error"):
+        calibrate(*draw(100, 1000), policy)
 
 
 @pytest.mark.parametrize("prior", [0, 1, np.nan])

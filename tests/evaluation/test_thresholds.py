@@ -1,5 +1,7 @@
 """Tests of thresholds, by brute force."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -105,7 +107,7 @@ def test_no_threshold_is_more_accurate_at_the_prior(pairs, prior):
 @given(labelled(few_values), st.integers(2, 9))
 def test_the_share_of_genuine_pairs_does_not_matter(pairs, times):
     more = [pair for pair in pairs for _ in range(times if pair[1] else 1)]
-    for policy in ("max_accuracy", "eer", "far=0.2"):
+    for policy in ("max_accuracy", "eer", "far=0.2", "frr=0.2", "cost=3:1"):
         chosen = [choose_threshold(*zip(*x, strict=True), policy) for x in (pairs, more)]
         assert chosen[0] == chosen[1]
 
@@ -135,9 +137,74 @@ def test_few_impostor_pairs_do_not_lower_the_threshold():
     assert best_threshold(scores, labels) < chosen - 0.3
 
 
-@pytest.mark.parametrize("policy", ["accuracy", "far", "far=", "far=0", "far=1", "far=x", "frr=.1"])
+@given(labelled(few_values) | labelled(any_value), st.sampled_from([0.001, 0.25, 0.5, 0.9]))
+def test_no_threshold_rejects_more_at_an_frr(pairs, allowed):
+    scores, labels = zip(*pairs, strict=True)
+    far, frr = rates(scores, labels, choose_threshold(scores, labels, f"frr={allowed}"))
+    assert frr <= allowed
+    assert far == min(a for a, b in all_rates(scores, labels) if b <= allowed)
+
+
+@given(
+    labelled(few_values) | labelled(any_value),
+    st.sampled_from([0.01, 0.5, 0.9]),
+    st.sampled_from([("1", "1"), ("10", "1"), ("1", "2.5"), ("1e9", "1"), ("1", "1e9")]),
+)
+@example([(3.0, 0), (2.0, 1), (1.0, 1), (0.0, 0)], 0.5, ("1e15", "1"))
+def test_no_threshold_costs_less(pairs, prior, costs):
+    scores, labels = zip(*pairs, strict=True)
+    accept, reject = map(Fraction, costs)
+
+    def cost(threshold):
+        far, frr = (
+            Fraction(rate).limit_denominator(100) for rate in rates(scores, labels, threshold)
+        )
+        return Fraction(prior) * reject * frr + (1 - Fraction(prior)) * accept * far
+
+    chosen = choose_threshold(scores, labels, f"cost={costs[0]}:{costs[1]}", prior)
+    assert cost(chosen) == min(cost(threshold) for threshold in [*scores, np.inf])
+
+
+@given(labelled(few_values), st.sampled_from([0.2, 0.5]))
+def test_equal_costs_are_the_highest_accuracy(pairs, prior):
+    scores, labels = zip(*pairs, strict=True)
+    equal = choose_threshold(scores, labels, "cost=7:7", prior)
+    assert equal == choose_threshold(scores, labels, "max_accuracy", prior)
+
+
+def test_a_dear_false_accept_raises_the_threshold_and_a_dear_false_reject_lowers_it():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0], 500)
+    scores = rng.normal(2.0 * labels)
+    low, middle, high = (
+        choose_threshold(scores, labels, f"cost={costs}") for costs in ("1:20", "1:1", "20:1")
+    )
+    assert low < middle - 0.5 < middle + 0.5 < high
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "accuracy",
+        "far",
+        "far=",
+        "far=0",
+        "far=1",
+        "far=x",
+        "frr=0",
+        "frr=1",
+        "tar=.1",
+        "cost=3",
+        "cost=1:0",
+        "cost=0:1",
+        "cost=-1:-1",
+        "cost=inf:1",
+        "cost=1:nan",
+        "cost=1:2:3",
+    ],
+)
 def test_an_unknown_policy_raises(policy):
-    with pytest.raises(ValueError, match=f"'far=0.01'. Received: policy='{policy}'"):
+    with pytest.raises(ValueError, match=f"'cost=10:1'. Received: policy='{policy}'"):
         choose_threshold([0.1, 0.2], [0, 1], policy)
 
 

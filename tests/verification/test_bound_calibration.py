@@ -45,7 +45,7 @@ def test_a_file_holds_its_fingerprint(tmp_path: Path) -> None:
     verifier = make_enrolled()
     verifier.save(tmp_path / "faces.keras")
     settings = json.loads(zipfile.ZipFile(tmp_path / "faces.keras").read("verifier.json"))
-    assert settings["format"] == file._FORMAT == 3
+    assert settings["format"] == file._FORMAT == 4
     assert settings["fingerprint"] == verifier.fingerprint
     assert sv.Verifier.load(tmp_path / "faces.keras").fingerprint == verifier.fingerprint
 

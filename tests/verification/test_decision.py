@@ -32,6 +32,8 @@ def test_a_decision_is_a_record() -> None:
         "frr": [calibration.frr, calibration.frr.low, calibration.frr.high],
         "policy": "max_accuracy",
         "fingerprint": verifier.fingerprint,
+        "review": False,
+        "unlike_validation": [],
     }
     with pytest.raises(TypeError):
         _, *_ = decision
