@@ -88,6 +88,7 @@ def _make_parser() -> argparse.ArgumentParser:
         )
         groups = (subparser.add_argument_group(title) for title in ("input", "output"))
         command.add_arguments(*groups)
+        subparser.usage = arguments.usage(subparser)
         subparser.set_defaults(run=command.run, flags=arguments.flags(subparser))
     return parser
 

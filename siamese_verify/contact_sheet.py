@@ -87,7 +87,6 @@ def _fitted(image: Pixels) -> Pixels:
 def _written(text: str) -> npt.NDArray[np.bool_]:
     """Draw a number in dots."""
     glyphs = [
-        [[bool(row >> bit & 1) for bit in (2, 1, 0)] + [False] for row in _GLYPHS[c]]
-        for c in text
+        [[bool(row >> bit & 1) for bit in (2, 1, 0)] + [False] for row in _GLYPHS[c]] for c in text
     ]
     return np.kron(np.concatenate(glyphs, axis=1), np.ones((_DOT, _DOT))).astype(bool)

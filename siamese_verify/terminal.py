@@ -40,7 +40,7 @@ def named_as_typed(message: str, flags: Mapping[str, str]) -> str:
     text, received, values = message.partition("Received: ")
     for name, flag in flags.items():
         text = text.replace(f"`{name}`", flag)
-        values = re.sub(rf"(^|, ){name}=", lambda found, to=flag: f"{found[1]}{to}=", values)
+        values = re.sub(rf"(?:^|(?<=, )){name}=", f"{flag}=", values)
     return text + received + values
 
 

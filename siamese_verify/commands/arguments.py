@@ -72,18 +72,17 @@ def add_policy(group: _ArgumentGroup, default: str | None = None) -> None:
         type=policy,
         default=default,
         required=default is None,
-        help="rule for the threshold: max_accuracy, eer, or a highest false accept rate such as "
-        "far=0.01" + (" (default: %(default)s)" if default else ""),
+        help="rule for the threshold: max_accuracy, eer, a highest rate of false accepts or false "
+        "rejects such as far=0.01 or frr=0.01, or the costs of both such as cost=10:1"
+        + (" (default: %(default)s)" if default else ""),
     )
 
 
-def add_output(
-    group: _ArgumentGroup, *endings: str, metavar: str, description: str
-) -> None:
+def add_output(group: _ArgumentGroup, *endings: str, metavar: str, description: str) -> None:
     """Add the file that a command writes."""
     group.add_argument(
         "-o",
-        "--output",
+        dest="output",
         metavar=metavar,
         type=output_file(*endings),
         required=True,
@@ -99,18 +98,28 @@ def flags(parser: ArgumentParser) -> dict[str, str]:
     }
 
 
+def usage(parser: ArgumentParser) -> str:
+    """Write the usage of a command on one line: what it needs, and that there are options."""
+    needed = [
+        " ".join((*action.option_strings[:1], str(action.metavar)))
+        for action in parser._actions
+        if action.required
+    ]
+    return " ".join((parser.prog, *needed, "[options]"))
+
+
 def check_overwrites(settings: Namespace, names: dict[str, str]) -> None:
     """Raise an error if a file to write is also one to read."""
     outputs = {n: value for n, value in vars(settings).items() if isinstance(value, Path)}
     inputs = {n: value for n, value in vars(settings).items() if isinstance(value, str)}
     for out, target in outputs.items():
         for source, path in inputs.items():
-            if source in names and target.exists() and Path(path).exists():
-                if target.samefile(path):
-                    raise ValueError(
-                        f"{names[out]} would overwrite {names[source]}. Choose another file. "
-                        f"Received: {names[out]}={shown(target)}"
-                    )
+            are_files = source in names and target.exists() and Path(path).exists()
+            if are_files and target.samefile(path):
+                raise ValueError(
+                    f"{names[out]} would overwrite {names[source]}. Choose another file. "
+                    f"Received: {names[out]}={shown(target)}"
+                )
 
 
 def whole_number(lowest: int) -> Check:
@@ -144,6 +153,16 @@ def policy(text: str) -> str:
     except ValueError as error:
         raise ArgumentTypeError(str(error).removeprefix("`policy` ")) from error
     return text
+
+
+def review_band(text: str) -> tuple[str, str]:
+    """Check the policies of a band for review by the library's own rule."""
+    from siamese_verify.evaluation.review import check_review
+
+    try:
+        return check_review(tuple(text.split(",")))
+    except ValueError as error:
+        raise ArgumentTypeError(str(error).removeprefix("`review` ")) from error
 
 
 def existing_file(text: str) -> str:

@@ -11,6 +11,7 @@ from siamese_verify.commands.arguments import (
     add_output,
     add_pairs,
     add_policy,
+    review_band,
     share,
 )
 from siamese_verify.commands.inputs import load_pairs, load_verifier
@@ -33,6 +34,13 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         default=0.5,
         help="share of genuine pairs that you expect in use (default: %(default)s)",
     )
+    inputs.add_argument(
+        "--review",
+        metavar="LOW,HIGH",
+        type=review_band,
+        help="policies for the ends of a band of scores that a person should review, such as "
+        "frr=0.01,far=0.001 (default: no band)",
+    )
     add_output(output, ".keras", metavar="NEW", description="file of the new verifier")
     add_json(output)
 
@@ -41,7 +49,7 @@ def run(settings: Namespace) -> int:
     """Choose a threshold on validation pairs, and write a verifier with it."""
     verifier = load_verifier(settings.model)
     data = load_pairs(settings, verifier.preprocessing)
-    verifier.calibrate(data, settings.policy, settings.prior)
+    verifier.calibrate(data, settings.policy, settings.prior, review=settings.review)
     verifier.save(settings.output)
     if settings.json:
         assert verifier.calibration is not None  # `calibrate` has made it.

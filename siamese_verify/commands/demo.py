@@ -48,9 +48,7 @@ def run(settings: Namespace) -> int:
     from siamese_verify.commands.training import Recipe
 
     model = folder / "faces.keras"
-    trained = train_and_write(
-        read_images(str(faces)), Recipe(), model, _TEXTS, settings.terminal
-    )
+    trained = train_and_write(read_images(str(faces)), Recipe(), model, _TEXTS, settings.terminal)
     finish(settings, trained, model)
     if not settings.json:
         print("Then your own images: siamese-verify train FOLDER -o model.keras")

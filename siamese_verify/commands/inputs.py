@@ -73,18 +73,28 @@ def read_images(source: str, root: str | None = None) -> Images:
     )
 
 
-def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset:
-    """Read and decode the pairs of a command, with progress on a terminal."""
+def read_any(source: str, root: str | None = None) -> PairList | Images:
+    """Read a pair list, or images of identities."""
+    if Path(source).is_dir():
+        return read_images(source)
+    return read_pairs(source)
+
+
+def check_root(settings: Namespace) -> None:
+    """Raise an error if a pair list needs a folder of images and none is given."""
     if settings.images_root is None and not is_table(settings.pairs):
         raise ValueError("A pair list in LFW's format needs --images, the folder of its images.")
+
+
+def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset:
+    """Read and decode the pairs of a command, with progress on a terminal."""
+    check_root(settings)
     pairs = read_pairs(settings.pairs)
     from siamese_verify.data.pair_dataset import PairDataset
 
     terminal = settings.terminal
     with contextlib.redirect_stdout(terminal):
-        return PairDataset(
-            pairs, settings.images_root, preprocessing, verbose=terminal.isatty()
-        )
+        return PairDataset(pairs, settings.images_root, preprocessing, verbose=terminal.isatty())
 
 
 def enroll_images(verifier: Verifier, source: str, root: str | None = None) -> None:

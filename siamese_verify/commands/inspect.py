@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import warnings
 from argparse import Namespace, _ArgumentGroup
 from collections import Counter
@@ -11,14 +10,15 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from siamese_verify.commands import NO, YES
 from siamese_verify.commands.arguments import add_json, existing, existing_folder, output_file
-from siamese_verify.commands.inputs import read_pairs
+from siamese_verify.commands.inputs import is_table, read_any
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.data.folders import describe_missing, find_files
 from siamese_verify.data.pairs import PairList
-from siamese_verify.data.samples import PairListWarning, Sample
-from siamese_verify.files import replacing
+from siamese_verify.data.samples import Sample
 from siamese_verify.messages import listed_in_lines, shown
 
 EXAMPLE = "siamese-verify inspect pairs.txt --images images --bad unreadable.csv"
@@ -39,7 +39,8 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         metavar="DIR",
         type=existing_folder,
         help="folder that the paths start from, to check that each image is there and can be "
-        "decoded: missing, empty, cut, damaged and over-large files, and other formats",
+        "decoded: missing, empty, cut, damaged and over-large files, and other formats "
+        "(default: the current folder, and no check for LFW's format)",
     )
     output.add_argument(
         "--bad",
@@ -51,21 +52,25 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
 
 
 def run(settings: Namespace) -> int:
-    """Check a pair list and its images, and summarize it. Exit code 1 if there are problems."""
+    """Check pairs or images, and summarize them. Exit code 1 if there are problems."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PairListWarning)
-        pairs = read_pairs(settings.source)
+        warnings.simplefilter("always")
+        found = read_any(settings.source, settings.images_root)
     problems = [str(warning.message) for warning in caught]
-    unreadable: dict[str, str] = {}
-    if settings.images_root:
+    counts = _count_pairs(found) if isinstance(found, PairList) else _count_images(found.samples)
+    bad: dict[str, str] = {}
+    root = settings.images_root if isinstance(found, PairList) else found.root
+    if settings.images_root or settings.bad or settings.source == root or is_table(settings.source):
+        verbose = settings.terminal.isatty()
         with contextlib.redirect_stdout(settings.terminal):
-            found, unreadable = _check_images(
-                settings.images_root, pairs.samples, settings.terminal.isatty()
-            )
-        problems += found
-    counts = _count(pairs)
+            more, bad = _check_images(root, found.samples, verbose)
+        problems += more
+        if settings.bad:
+            from siamese_verify.data.loading import Skipped, write_skipped
+
+            write_skipped([Skipped(*row) for row in bad.items()], settings.bad)
     if settings.json:
-        each = [{"path": path, "reason": reason} for path, reason in unreadable.items()]
+        each = [{"path": path, "reason": reason} for path, reason in bad.items()]
         print_json({**counts, "problems": problems, "unreadable_images": each})
     else:
         for name, count in counts.items():
@@ -75,15 +80,15 @@ def run(settings: Namespace) -> int:
 
 
 def _check_images(
-    images_root: str, samples: Sequence[Sample], verbose: bool
+    root: str | None, samples: Sequence[Sample], verbose: bool
 ) -> tuple[list[str], dict[str, str]]:
     """Find and decode the image of each sample.
 
     Returns:
         Descriptions of the problems, and the reason for each path that cannot be decoded.
     """
-    located = find_files(images_root, samples)
-    missing = describe_missing(images_root, samples, located)
+    located = find_files(root, samples)
+    missing = describe_missing(root, samples, located)
     problems = [missing] if missing else []
     files = [file for file in located if file is not None]
     unreadable = {
@@ -95,7 +100,8 @@ def _check_images(
         # Each reason names its path.
         reasons = listed_in_lines(unreadable.values(), lambda reason: shown(reason, 500))
         problems.append(f"{len(unreadable):,} of {len(samples):,} images cannot be read:{reasons}")
-    return problems, unreadable
+    absent = (sample.path for sample, file in zip(samples, located, strict=True) if file is None)
+    return problems, {**dict.fromkeys(absent, "the file is missing"), **unreadable}
 
 
 def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | None]:
@@ -123,18 +129,31 @@ def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | Non
             yield reason
 
 
-def _count(pairs: PairList) -> dict[str, int]:
+def _count_pairs(pairs: PairList) -> dict[str, int]:
     """Count what a pair list holds, by name."""
-    pairs_of = Counter(
-        identity for pair in pairs for identity in {pair.left.identity, pair.right.identity}
-    )
-    images_of = Counter(sample.identity for sample in pairs.samples)
+    in_pairs = np.sort(pairs.identity_codes, axis=1)
+    # An identity that stands on both sides of a pair is in one pair.
+    once = np.concatenate([in_pairs[:, 0], in_pairs[in_pairs[:, 0] != in_pairs[:, 1], 1]])
+    pairs_of = np.bincount(once, minlength=len(pairs.identities))
     return {
         **pairs.summary()._asdict(),
         "folds": 0 if pairs.folds is None else int(pairs.folds.max()) + 1,
-        "identities_in_several_pairs": sum(count > 1 for count in pairs_of.values()),
-        "most_pairs_of_an_identity": max(pairs_of.values()),
+        "identities_in_several_pairs": int((pairs_of > 1).sum()),
+        "most_pairs_of_an_identity": int(pairs_of.max()),
+        "most_images_of_an_identity": max(_images_of(pairs.samples).values()),
+    }
+
+
+def _count_images(samples: Sequence[Sample]) -> dict[str, int]:
+    """Count what a folder or a table of images holds, by name."""
+    images_of = _images_of(samples)
+    return {
+        "images": len(samples),
+        "identities": len(images_of),
+        "identities_with_one_image": sum(count == 1 for count in images_of.values()),
         "most_images_of_an_identity": max(images_of.values()),
     }
 
 
+def _images_of(samples: Sequence[Sample]) -> Counter[str]:
+    return Counter(sample.identity for sample in samples)

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from siamese_verify.evaluation.report import Evaluation
+from siamese_verify.files import replacing
 
 
 def print_json(content: Any) -> None:
     """Print an answer as JSON."""
     print(json.dumps(content, indent=2))
+
+
+def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write a table in the format of its ending, whole or not at all. None is an empty field."""
+    ending = path.suffix.lower()
+    with replacing(path) as unfinished:
+        if ending == ".parquet":
+            from pyarrow import parquet, table
+
+            parquet.write_table(table(dict(columns)), unfinished)
+            return
+        rows = zip(*columns.values(), strict=True)
+        # A path that is not text is written with escapes.
+        with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            if ending == ".jsonl":
+                names = list(columns)
+                file.writelines(
+                    json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows
+                )
+            else:
+                writer = csv.writer(file, delimiter="\t" if ending == ".tsv" else ",")
+                writer.writerow(columns)
+                writer.writerows(rows)
 
 
 def need_matplotlib(flag: str) -> None:

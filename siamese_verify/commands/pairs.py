@@ -60,9 +60,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
 def run(settings: Namespace) -> int:
     """Draw pairs of images, half genuine and half impostor, and write them."""
     samples = read_images(settings.source, settings.images_root).samples
-    pairs = PairList.sample(
-        samples, settings.size, n_folds=settings.n_folds, seed=settings.seed
-    )
+    pairs = PairList.sample(samples, settings.size, n_folds=settings.n_folds, seed=settings.seed)
     if settings.output.suffix.lower() in TABLES:
         pairs.to_table(settings.output)
     else:

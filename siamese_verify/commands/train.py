@@ -123,6 +123,7 @@ def train_and_write(
     """Train a verifier, and write it with its card and its images."""
     from siamese_verify.commands.training import load_parts, train
     from siamese_verify.contact_sheet import contact_sheet, write_png
+    from siamese_verify.data.loading import write_skipped
     from siamese_verify.training.resuming.run_folder import RunLock
     from siamese_verify.verification.card import model_card
 
@@ -143,6 +144,8 @@ def train_and_write(
         )
         with replacing(card) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
+        if parts.skipped:
+            write_skipped(parts.skipped, folder / "skipped.csv")
         written = [folder / "outcomes.png"]
         sheet = contact_sheet(parts.test, report.scores, report.threshold)
         write_png(written[0], sheet)
@@ -168,7 +171,7 @@ def _check_is_own(folder: Path, *files: Path) -> None:
 
 
 def _data(parts: Parts, source: str) -> str:
-    training, validation, test = parts
+    training, validation, test, _ = parts
     return (
         f"Source: {source}. No identity is in two of these parts:\n\n"
         f"- training: {len(training):,} images of {len(training.identities):,} identities\n"

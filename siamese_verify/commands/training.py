@@ -14,12 +14,10 @@ import keras
 import numpy as np
 
 from siamese_verify.commands.inputs import Images
-from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.identity_dataset import IdentityDataset
+from siamese_verify.data.loading import Skipped
 from siamese_verify.data.pair_dataset import PairDataset
-from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Preprocessing
-from siamese_verify.data.samples import Sample, SamplesByIdentity
 from siamese_verify.files import read_regular_file, replacing
 from siamese_verify.layers.heads.cosine import CosineHead
 from siamese_verify.layers.tower import ConvTower
@@ -32,9 +30,11 @@ from siamese_verify.training.resuming.resumable import Resumable
 from siamese_verify.training.resuming.run_folder import RunFolderError
 from siamese_verify.verification.verifier import Verifier
 
-_SHARE = 0.15
-"""Share of the identities for validation, and as many for the test."""
+_SHARES = (0.7, 0.15, 0.15)
+"""Shares of the identities for training, validation and test."""
+_FEWEST_IDENTITIES = 14
 _MOST_PAIRS = 2_000
+_ROWS = 4_096
 _BATCH, _PER_IDENTITY = 64, 2
 _FEWEST_EPOCHS, _FEWEST_STEPS = 20, 400
 _LEARNING_RATE = 2e-3
@@ -65,57 +65,53 @@ class Parts(NamedTuple):
     training: IdentityDataset
     validation: PairDataset
     test: PairDataset
+    skipped: tuple[Skipped, ...]
 
 
 def load_parts(images: Images, recipe: Recipe, terminal: TextIO) -> Parts:
-    """Split images by identity, draw pairs for validation and test, and decode all.
+    """Decode images, divide them by identity, and draw pairs for validation and test.
 
     Raises:
         ValueError: If the identities are too few.
+
+    Warns:
+        UserWarning: If images are left out, because they cannot be read.
     """
-    groups = _split(samples_by_identity(images.samples), recipe.seed)
     size = (recipe.image_size, recipe.image_size)
-    preprocessing, root = Preprocessing(size, recipe.channels), images.root
-    options = {"verbose": terminal.isatty()}
-    training, validation, test = groups
     with contextlib.redirect_stdout(terminal):
-        parts = Parts(
-            IdentityDataset(_flat(training), root, preprocessing, **options),
-            *(
-                PairDataset(_draw_pairs(part, recipe.seed), root, preprocessing, **options)
-                for part in (validation, test)
-            ),
+        every = IdentityDataset(
+            images.samples,
+            images.root,
+            Preprocessing(size, recipe.channels),
+            on_error="skip",
+            verbose=terminal.isatty(),
         )
-    parts.validation.training_identities = frozenset(training)
-    return parts
-
-
-def _split(samples: SamplesByIdentity, seed: int) -> list[SamplesByIdentity]:
-    names = np.random.default_rng(seed).permutation(list(samples)).tolist()
-    n = max(2, round(_SHARE * len(names)))
-    parts = (sorted(part) for part in (names[2 * n :], names[n : 2 * n], names[:n]))
-    groups = [{name: samples[name] for name in part} for part in parts]
-    if len(groups[0]) < 2 or not all(any(len(s) > 1 for s in group.values()) for group in groups):
+    if len(every.identities) < _FEWEST_IDENTITIES:
         raise ValueError(
-            "Training, validation and test need identities of their own, with two or more images "
-            "of each. Add images: a hundred identities are a start. Received: "
-            f"{len(samples):,} identities, of which "
-            f"{sum(len(s) > 1 for s in samples.values()):,} have two images or more"
+            "Training, validation and test need identities of their own. Add images of others: a "
+            f"hundred identities are a start, and {_FEWEST_IDENTITIES} are the fewest. Received: "
+            f"{len(every.identities):,} identities"
         )
-    return groups
+    training, validation, test = every.split(_SHARES, seed=recipe.seed)
+    return Parts(
+        training,
+        _draw_pairs(validation, recipe.seed),
+        _draw_pairs(test, recipe.seed),
+        every.skipped,
+    )
 
 
-def _flat(samples: SamplesByIdentity) -> list[Sample]:
-    return [sample for of_one in samples.values() for sample in of_one]
-
-
-def _draw_pairs(samples: SamplesByIdentity, seed: int) -> PairList:
+def _draw_pairs(part: IdentityDataset, seed: int) -> PairDataset:
     """Draw as many pairs as the images allow, up to a limit, half genuine and half impostor."""
-    counts = [len(of_one) for of_one in samples.values()]
+    counts = np.bincount(part.labels).tolist()
     genuine = sum(math.comb(count, 2) for count in counts)
     impostor = math.comb(sum(counts), 2) - genuine
-    size = min(2 * genuine, 2 * impostor, _MOST_PAIRS)
-    return PairList.sample(_flat(samples), size, seed=seed)
+    if not genuine:
+        raise ValueError(
+            "The identities for validation or test have one image each, so no pair is genuine. "
+            "Add images of them, or choose another --seed."
+        )
+    return part.pairs(min(2 * genuine, 2 * impostor, _MOST_PAIRS), seed=seed)
 
 
 def train(parts: Parts, recipe: Recipe, folder: Path, terminal: TextIO) -> Verifier:
@@ -148,9 +144,7 @@ def train(parts: Parts, recipe: Recipe, folder: Path, terminal: TextIO) -> Verif
     )
     run = Resumable(folder, [PairEvaluation(model, parts.validation)])
     progress = [TimeLeft(terminal)] if terminal.isatty() else []
-    learner.fit(
-        batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[run, *progress]
-    )
+    learner.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[run, *progress])
     verifier = Verifier(model, parts.test.preprocessing)
     return verifier.calibrate(parts.validation, recipe.policy)
 
@@ -159,7 +153,8 @@ def _begin(folder: Path, parts: Parts, recipe: Recipe) -> None:
     """Write the settings of a run, or raise an error if the folder holds another run."""
     digest = hashlib.sha256()
     for data in (parts.training, parts.validation, parts.test):
-        digest.update(np.ascontiguousarray(data.images))
+        for start in range(0, len(data.images), _ROWS):
+            digest.update(data.images[start : start + _ROWS].tobytes())
     settings = {**dataclasses.asdict(recipe), "images": digest.hexdigest()}
     path = folder / "settings.json"
     if path.exists():
