@@ -8,6 +8,7 @@ from siamese_verify.data.pairs import PairList as PairList
 from siamese_verify.data.preprocessing import Preprocessing as Preprocessing
 from siamese_verify.data.samples import Pair as Pair
 from siamese_verify.data.samples import Sample as Sample
+from siamese_verify.data.table_text import TableError as TableError
 from siamese_verify.evaluation.comparison import compare_evaluations as compare_evaluations
 from siamese_verify.evaluation.folds import evaluate_folds as evaluate_folds
 from siamese_verify.evaluation.report import evaluate_scores as evaluate_scores

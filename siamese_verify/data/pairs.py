@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from siamese_verify.data import lfw, lfw_writing, sampling, splitting
+from siamese_verify.data import lfw, lfw_writing, sampling, splitting, table_writing, tables
 from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.samples import Sample
@@ -94,6 +94,88 @@ class PairList(PairSequence):
         text = lfw_writing.format_pairs(self, self.folds)
         with replacing(path) as unfinished:
             unfinished.write_bytes(text.encode())
+
+    @classmethod
+    def from_table(
+        cls,
+        source: Any,
+        *,
+        left: str = "left",
+        right: str = "right",
+        label: str = "label",
+        left_identity: str = "left_identity",
+        right_identity: str = "right_identity",
+        fold: str = "fold",
+        group: str = "group",
+        root: PathLike | Sequence[PathLike] | None = None,
+    ) -> PairList:
+        """Read pairs from a table, in any layout of folders.
+
+        A label is 1, true, same or genuine, or 0, false, different or impostor, in any case. An
+        identity is any text, kept as written and in Unicode's composed form (NFC).
+
+        The columns of identities, folds and groups may be absent. Without identities, images that
+        same pairs link are one identity, which is named after its first image.
+
+        Args:
+            source: Path of a .csv, .tsv, .jsonl or .parquet file, a DataFrame of pandas or polars,
+                or a mapping from names to columns.
+            left: Name of the column of left paths.
+            right: Name of the column of right paths.
+            label: Name of the column of labels.
+            left_identity: Name of the column of the left images' identities.
+            right_identity: Name of the column of the right images' identities.
+            fold: Name of the column of folds, whole numbers from 0.
+            group: Name of the column of groups, such as "skilled" and "random" forgeries.
+            root: Folder that is joined before the paths, or one folder for the left and one for
+                the right paths.
+
+        Returns:
+            The pairs in the order of the table.
+
+        Raises:
+            TableError: If the table is not as described. Names the file, the line or row, and the
+                column.
+            ImportError: If a Parquet file needs pyarrow, which is not installed.
+
+        Warns:
+            PairListWarning: If pairs are listed twice, contradict each other, or compare an image
+                with itself.
+
+        Examples:
+            >>> table = {"left": ["1.png", "1.png"], "right": ["2.png", "3.png"], "label": [1, 0]}
+            >>> pairs = PairList.from_table(table)
+            >>> pairs, pairs.identities
+            (PairList(1 same, 1 different), ('1.png', '3.png'))
+        """
+        optional = {
+            "left_identity": left_identity,
+            "right_identity": right_identity,
+            "fold": fold,
+            "group": group,
+        }
+        made = cls.__new__(cls)
+        made._set(*tables.read_pairs(source, (left, right, label), optional, root))
+        return made
+
+    def to_table(self, path: PathLike) -> None:
+        """Write the list as a table, so that `from_table` reads an equal list.
+
+        Args:
+            path: Path of a .csv, .tsv, .jsonl or .parquet file, which is replaced only when the new
+                one is complete.
+
+        Raises:
+            ValueError: If the list is empty, or a table cannot hold a path or a name.
+            ImportError: If a Parquet file needs pyarrow, which is not installed.
+
+        Examples:
+            >>> table = {"left": ["1.png", "1.png"], "right": ["2.png", "3.png"], "label": [1, 0]}
+            >>> PairList.from_table(table).to_table("pairs.csv")
+            >>> PairList.from_table("pairs.csv") == PairList.from_table(table)
+            True
+        """
+        table_writing.write_pairs(self, path)
 
     @classmethod
     def sample(

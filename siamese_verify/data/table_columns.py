@@ -1,0 +1,167 @@
+"""What the columns of a table may hold."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.data.table_chunks import Chunk
+from siamese_verify.data.table_text import TableError
+from siamese_verify.files import PathLike
+from siamese_verify.messages import shown
+from siamese_verify.names import normalized
+
+LABELS = {
+    **dict.fromkeys(("1", "true", "same", "genuine"), 1),
+    **dict.fromkeys(("0", "false", "different", "impostor"), 0),
+}
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+class UnfitError(Exception):
+    """A value that its column cannot hold. The text states what the column holds."""
+
+
+class Codes(dict[str, int]):
+    """Numbers of the distinct texts of columns, in the order of their first occurrence.
+
+    Args:
+        parse: Function from a text to its value. Raises `UnfitError` if the column cannot hold it.
+        as_text: Function from another value to its text.
+
+    Attributes:
+        values: Value of each distinct text.
+    """
+
+    def __init__(self, parse: Callable[[str], Any], as_text: Callable[[Any], str]):
+        super().__init__()
+        self.values: list[Any] = []
+        self._parse, self._as_text = parse, as_text
+
+    def __missing__(self, text: str) -> int:
+        self.values.append(self._parse(text))
+        code = self[text] = len(self)
+        return code
+
+    def encode(
+        self, source: str, chunk: Chunk, columns: Sequence[str]
+    ) -> list[npt.NDArray[np.int32]]:
+        """Return the number of each value in some columns of a chunk.
+
+        Raises:
+            TableError: If a column cannot hold a value. Names the first row and its column.
+        """
+        distinct, places = chunk.distinct(columns)
+        try:
+            codes = self._number(distinct)
+        except UnfitError:
+            raise min(
+                (e for c in columns if (e := self._find_unfit(source, chunk, c)) is not None),
+                key=lambda error: error.row or 0,
+            ) from None
+        return np.split(codes if places is None else codes[places], len(columns))
+
+    def _number(self, values: list[Any]) -> npt.NDArray[np.int32]:
+        texts = values if set(map(type, values)) <= {str} else list(map(self._text, values))
+        return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
+
+    def _text(self, value: Any) -> str:
+        return value if isinstance(value, str) else self._as_text(value)
+
+    def _find_unfit(self, source: str, chunk: Chunk, column: str) -> TableError | None:
+        for row, value in zip(chunk.lines.tolist(), chunk.values(column), strict=True):
+            try:
+                self[self._text(value)]
+            except UnfitError as error:
+                received = f"Received: {shown(repr(value))}"
+                return TableError(source, f"{error} {received}", row, column)
+        return None
+
+
+def path_codes(root: PathLike | None) -> Codes:
+    """Make codes of paths, which are joined to `root`."""
+    expected = "A path must be text that is not empty."
+    start = "" if root is None else os.path.join(root, "")
+
+    def parse(text: str) -> str:
+        if not text.strip() or "\0" in text:
+            raise UnfitError(expected)
+        if start and (PurePath(text).anchor or ".." in PurePath(text).parts):
+            raise UnfitError("With `root`, a path must lead to a file below it.")
+        return start + text
+
+    def as_text(value: Any) -> str:
+        if isinstance(value, os.PathLike) and isinstance(path := os.fspath(value), str):
+            return path
+        raise UnfitError(expected)
+
+    return Codes(parse, as_text)
+
+
+def identity_codes() -> Codes:
+    """Make codes of identities, whose names are kept in Unicode's composed form."""
+    expected = "An identity must be a name or a whole number."
+
+    def parse(text: str) -> str:
+        if not text.strip():
+            raise UnfitError(expected)
+        return normalized(text)
+
+    return Codes(parse, lambda value: _whole(value, expected))
+
+
+def label_codes() -> Codes:
+    """Make codes of labels, whose values are 0 and 1."""
+    expected = (
+        "A label must be 1, true, same or genuine, or 0, false, different or impostor, in any case."
+    )
+
+    def parse(text: str) -> int:
+        label = LABELS.get(text.strip().lower())
+        if label is None:
+            raise UnfitError(expected)
+        return label
+
+    def as_text(value: Any) -> str:
+        # NumPy's and pandas' missing values are equal to nothing, or not even a truth value.
+        if isinstance(value, (bool, int, float, np.bool_, np.number)) and value in (0, 1):
+            return str(int(value))
+        raise UnfitError(expected)
+
+    return Codes(parse, as_text)
+
+
+def fold_codes() -> Codes:
+    """Make codes of folds, whose values are whole numbers."""
+    expected = "A fold must be a whole number, at least 0."
+
+    def parse(text: str) -> int:
+        if not _WHOLE_NUMBER.fullmatch(text):
+            raise UnfitError(expected)
+        return int(text)
+
+    return Codes(parse, lambda value: _whole(value, expected))
+
+
+def group_codes() -> Codes:
+    """Make codes of groups. An empty or a missing value means none."""
+    expected = "A group must be a name, or empty."
+
+    def as_text(value: Any) -> str:
+        is_missing = value is None or value != value or type(value).__name__ == "NAType"
+        return "" if is_missing else _whole(value, expected)
+
+    return Codes(lambda text: text, as_text)
+
+
+def _whole(value: Any, expected: str) -> str:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(int(value))
+    raise UnfitError(expected)

@@ -1,0 +1,226 @@
+"""Pairs and samples from tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.data.groups import Groups
+from siamese_verify.data.linking import lowest_linked
+from siamese_verify.data.questionable_pairs import warn_of_questionable
+from siamese_verify.data.sample_list import Rows, SampleList
+from siamese_verify.data.table_columns import (
+    Codes,
+    fold_codes,
+    group_codes,
+    identity_codes,
+    label_codes,
+    path_codes,
+)
+from siamese_verify.data.table_sources import Table, open_table
+from siamese_verify.data.table_text import TableError
+from siamese_verify.files import PathLike
+from siamese_verify.messages import listed, shown
+from siamese_verify.names import normalized
+
+Root = PathLike | Sequence[PathLike] | None
+
+
+class PairColumns(NamedTuple):
+    """The columns of a pair list."""
+
+    samples: SampleList
+    rows: Rows
+    labels: npt.NDArray[np.int32]
+    folds: npt.NDArray[np.int32] | None
+    groups: Groups | None
+
+
+def read_samples(
+    source: Any, *, path: str = "path", identity: str = "identity", root: PathLike | None = None
+) -> SampleList:
+    """Read images and their identities from a table.
+
+    Args:
+        source: Path of a .csv, .tsv, .jsonl or .parquet file, a DataFrame of pandas or polars, or
+            a mapping from names to columns.
+        path: Name of the column of paths.
+        identity: Name of the column of identities. An identity is any text, kept as written.
+        root: Folder that is joined before the paths.
+
+    Returns:
+        The samples, sorted by identity and path.
+
+    Raises:
+        TableError: If the table is not as described, or holds an image twice. Names the row and
+            the column.
+
+    Examples:
+        >>> samples = read_samples({"path": ["2.png", "1.png"], "identity": ["Bob", "Ada"]})
+        >>> samples.paths, samples.identities
+        (('1.png', '2.png'), ('Ada', 'Bob'))
+    """
+    table = open_table(source)
+    _check_present(table, [path, identity])
+    columns = {(path,): path_codes(root), (identity,): identity_codes()}
+    rows, lines = _read(table, columns)
+    paths, identities = columns[path,].values, columns[identity,].values
+    _, firsts = np.unique(rows[path], return_index=True)
+    if len(firsts) < len(rows[path]):
+        again = int(np.setdiff1d(np.arange(len(rows[path])), firsts)[0])
+        raise TableError(
+            table.source,
+            "Each image must be listed once. "
+            f"Received: {shown(repr(paths[rows[path][again]]))} again",
+            int(lines[again]),
+            path,
+        )
+    return SampleList.of_columns(paths, [identities[code] for code in rows[identity].tolist()])[0]
+
+
+def read_pairs(
+    source: Any, required: Sequence[str], optional: dict[str, str], root: Root
+) -> PairColumns:
+    """Read a pair list (see `PairList.from_table`).
+
+    Args:
+        source: The table.
+        required: Names of the columns of left paths, right paths and labels.
+        optional: Names of the columns that may be absent, by parameter.
+        root: Folder that is joined before the paths, or one for each side.
+    """
+    table = open_table(source)
+    _check_present(table, required)
+    left, right, label = required
+    given = _present(table, optional)
+    roots = [root, root] if root is None or isinstance(root, (str, os.PathLike)) else list(root)
+    if len(roots) != 2:
+        raise ValueError(f"`root` must be one folder or two. Received: root={shown(repr(root))}")
+    labels, folds, groups = label_codes(), fold_codes(), group_codes()
+    left_paths = path_codes(roots[0])
+    columns: dict[tuple[str, ...], Codes] = {}
+    if roots[0] == roots[1]:
+        columns[left, right] = left_paths
+    else:
+        columns[left,], columns[right,] = left_paths, path_codes(roots[1])
+    columns[label,] = labels
+    names = tuple(given[key] for key in ("left_identity", "right_identity") if key in given)
+    if names:
+        columns[names] = identity_codes()
+    if "fold" in given:
+        columns[given["fold"],] = folds
+    if "group" in given:
+        columns[given["group"],] = groups
+    rows, lines = _read(table, columns)
+    paths = left_paths.values
+    if roots[0] != roots[1]:
+        rows[right] += len(paths)
+        paths = paths + columns[right,].values
+    ends = np.column_stack((rows.pop(left), rows.pop(right)))
+    label_of = np.array(labels.values, np.int32)[rows.pop(label)]
+    if names:
+        codes = np.column_stack([rows.pop(name) for name in names])
+        identities = _listed_identities(
+            table, paths, ends, columns[names].values, codes, names, lines
+        )
+    else:
+        identities = _linked_identities(paths, ends[label_of == 1])
+    fold_of = np.array(folds.values, np.int32)[rows[given["fold"]]] if "fold" in given else None
+    group_of = None
+    if "group" in given:
+        group_of = Groups.of(np.array(groups.values, str)).take(rows[given["group"]])
+    columns.clear()
+    samples, places = SampleList.of_columns(paths, identities)
+    pairs = PairColumns(samples, places[ends], label_of, fold_of, group_of)
+    warn_of_questionable(table.source, lines, samples, pairs.rows, label_of, is_linked=not names)
+    return pairs
+
+
+def _check_present(table: Table, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in table.columns:
+            raise TableError(
+                table.source,
+                "The table lacks a column that is needed. Rename a column, or name another one. "
+                f"Received: columns {listed(table.columns)}",
+                column=name,
+            )
+
+
+def _present(table: Table, optional: dict[str, str]) -> dict[str, str]:
+    """Return the columns that the table has, by parameter."""
+    # A column that the user names must be there.
+    _check_present(table, [name for key, name in optional.items() if name != key])
+    given = {key: name for key, name in optional.items() if name in table.columns}
+    sides = [optional["left_identity"], optional["right_identity"]]
+    if any(name in table.columns for name in sides):
+        _check_present(table, sides)
+    return given
+
+
+def _read(
+    table: Table, columns: dict[tuple[str, ...], Codes]
+) -> tuple[dict[str, npt.NDArray[np.int32]], npt.NDArray[np.int32]]:
+    """Read the numbers of the values of each column, and the number of each row."""
+    parts: dict[str, list[npt.NDArray[np.int32]]] = {n: [] for names in columns for n in names}
+    lines: list[npt.NDArray[np.int32]] = []
+    for chunk in table.chunks(list(parts)):
+        errors = []
+        for names, codes in columns.items():
+            try:
+                encoded = codes.encode(table.source, chunk, names)
+            except TableError as error:
+                errors.append(error)
+                continue
+            for name, part in zip(names, encoded, strict=True):
+                parts[name].append(part)
+        if errors:
+            raise min(errors, key=lambda error: error.row or 0)
+        lines.append(chunk.lines.astype(np.int32))
+    if not lines:
+        raise TableError(table.source, "The table holds no rows, only names of columns.")
+    return {name: np.concatenate(parts.pop(name)) for name in list(parts)}, np.concatenate(lines)
+
+
+def _linked_identities(paths: Sequence[str], same: Rows) -> list[str]:
+    """Name the identity of each image after the first image that same pairs link with it."""
+    in_order = sorted(range(len(paths)), key=paths.__getitem__)
+    rank = np.empty(len(paths), np.int32)
+    rank[in_order] = np.arange(len(paths), dtype=np.int32)
+    first = lowest_linked(rank[same], len(paths))[rank]
+    return [normalized(paths[in_order[lowest]]) for lowest in first.tolist()]
+
+
+def _listed_identities(
+    table: Table,
+    paths: Sequence[str],
+    ends: Rows,
+    names: Sequence[str],
+    codes: Rows,
+    columns: Sequence[str],
+    lines: npt.NDArray[np.int32],
+) -> list[str]:
+    """Return the identity of each image, which must be the same in all rows."""
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    codes = np.array([place[name] for name in names], np.int32)[codes]
+    distinct = list(place)
+    identity_of = np.zeros(len(paths), np.int32)
+    identity_of[ends[::-1].reshape(-1)] = codes[::-1].reshape(-1)
+    differs = identity_of[ends] != codes
+    if differs.any():
+        row = int(np.argmax(differs.any(axis=1)))
+        side = int(np.argmax(differs[row]))
+        path = paths[int(ends[row, side])]
+        first, second = distinct[identity_of[ends[row, side]]], distinct[codes[row, side]]
+        raise TableError(
+            table.source,
+            "An image must have one identity in all rows. "
+            f"Received: {shown(repr(path))} as {shown(repr(first))} and {shown(repr(second))}",
+            int(lines[row]),
+            columns[side],
+        )
+    return [distinct[code] for code in identity_of.tolist()]
