@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from siamese_verify.messages import shown
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 """Endings of tables."""
+PAIR_COLUMNS = ("left", "right", "label", "left_identity", "right_identity", "fold", "group")
+"""Columns of a table of pairs."""
 Check = Callable[[str], object]
 
 
@@ -33,11 +35,30 @@ def add_pairs(inputs: _ArgumentGroup) -> None:
         type=existing_file,
         help=f"pair list in LFW's format (.txt), or a table ({', '.join(TABLES)})",
     )
-    add_root(inputs)
+    add_root(inputs, *PAIR_COLUMNS)
 
 
-def add_root(inputs: _ArgumentGroup) -> None:
-    """Add the folder that paths in a list start from."""
+def add_images(inputs: _ArgumentGroup) -> None:
+    """Add the argument IMAGES, and the folder that the paths of a table start from."""
+    inputs.add_argument(
+        "source",
+        metavar="IMAGES",
+        type=existing,
+        help="folder with a folder of images for each identity, or a table of path and identity",
+    )
+    add_root(inputs, "path", "identity")
+
+
+def add_root(inputs: _ArgumentGroup, *columns: str) -> None:
+    """Add the folder that paths start from, and the names of a table's columns."""
+    inputs.add_argument(
+        "--columns",
+        metavar="NAME=COLUMN,...",
+        type=renamed_columns(columns),
+        default={},
+        help=f"columns of a table that are named otherwise, such as {columns[0]}=file. The names "
+        f"are {', '.join(columns)} (default: the columns have these names)",
+    )
     inputs.add_argument(
         "--images",
         dest="images_root",
@@ -129,6 +150,21 @@ def whole_number(lowest: int) -> Check:
         if not text.strip().isdecimal() or int(text) < lowest:
             raise ArgumentTypeError(f"a whole number from {lowest} is needed, not {shown(text)}")
         return int(text)
+
+    return check
+
+
+def renamed_columns(known: Sequence[str]) -> Callable[[str], dict[str, str]]:
+    """Make a check for the names of columns."""
+
+    def check(text: str) -> dict[str, str]:
+        renamed = dict(part.partition("=")[::2] for part in text.split(","))
+        for name, column in renamed.items():
+            if name not in known or not column:
+                raise ArgumentTypeError(
+                    f"{shown(name)} is not one of {', '.join(known)}, or has no column"
+                )
+        return renamed
 
     return check
 

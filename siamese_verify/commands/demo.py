@@ -15,6 +15,7 @@ from siamese_verify.messages import shown
 EXAMPLE = "siamese-verify demo"
 EXIT_CODES = "0 written"
 _IDENTITIES = 450
+_EPOCHS = 25
 _TEXTS = Texts(
     "Drawn faces",
     "faces that NumPy has drawn",
@@ -48,7 +49,9 @@ def run(settings: Namespace) -> int:
     from siamese_verify.commands.training import Recipe
 
     model = folder / "faces.keras"
-    trained = train_and_write(read_images(str(faces)), Recipe(), model, _TEXTS, settings.terminal)
+    trained = train_and_write(
+        read_images(str(faces)), Recipe(epochs=_EPOCHS), model, _TEXTS, settings.terminal
+    )
     finish(settings, trained, model)
     if not settings.json:
         print("Then your own images: siamese-verify train FOLDER -o model.keras")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace, _ArgumentGroup
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_json, add_model, add_root, existing, output_file
-from siamese_verify.commands.inputs import enroll_images, load_verifier
+from siamese_verify.commands.arguments import add_images, add_json, add_model, output_file
+from siamese_verify.commands.inputs import enroll_images, load_verifier, read_images
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.messages import shown
 
@@ -17,13 +17,7 @@ EXIT_CODES = "0 written"
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
     add_model(inputs)
-    inputs.add_argument(
-        "source",
-        metavar="IMAGES",
-        type=existing,
-        help="folder with a folder of images for each identity, or a table of path and identity",
-    )
-    add_root(inputs)
+    add_images(inputs)
     output.add_argument(
         "--gallery",
         metavar="FILE",
@@ -39,7 +33,8 @@ def run(settings: Namespace) -> int:
     verifier = load_verifier(settings.model)
     if settings.gallery.exists():
         verifier.load_gallery(settings.gallery)
-    enroll_images(verifier, settings.source, settings.images_root)
+    images = read_images(settings.source, settings.images_root, settings.columns)
+    enroll_images(verifier, images)
     verifier.save_gallery(settings.gallery)
     names = verifier.gallery.names
     sizes = {"images": len(names), "identities": len(set(names))}

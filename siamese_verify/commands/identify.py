@@ -13,7 +13,7 @@ from siamese_verify.commands.arguments import (
     existing_file,
     whole_number,
 )
-from siamese_verify.commands.inputs import enroll_images, load_verifier
+from siamese_verify.commands.inputs import enroll_images, load_verifier, read_images
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.messages import shown
 
@@ -47,7 +47,7 @@ def run(settings: Namespace) -> int:
     """Find which identities of a gallery an image may show. Exit code 1 if none."""
     verifier = load_verifier(settings.model)
     if Path(settings.gallery).is_dir():
-        enroll_images(verifier, settings.gallery)
+        enroll_images(verifier, read_images(settings.gallery))
     else:
         verifier.load_gallery(settings.gallery)
     found = verifier.identify(settings.probe, settings.k)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import gc
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from siamese_verify.commands.arguments import TABLES
 from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample, group_by_identity
+from siamese_verify.data.table_sources import open_table
+from siamese_verify.data.table_text import TableError
+from siamese_verify.data.tables import read_samples
 from siamese_verify.messages import shown
 
 if TYPE_CHECKING:
@@ -53,31 +56,59 @@ def is_table(path: str) -> bool:
     return Path(path).suffix.lower() in TABLES
 
 
-def read_pairs(path: str) -> PairList:
-    """Read a pair list: a table, or LFW's format."""
-    return PairList.from_table(path) if is_table(path) else PairList.from_lfw(path)
+def read_pairs(path: str, columns: Mapping[str, str]) -> PairList:
+    """Read a pair list: a table whose columns may have other names, or LFW's format."""
+    return PairList.from_table(path, **columns) if is_table(path) else PairList.from_lfw(path)
 
 
-def read_images(source: str, root: str | None = None) -> Images:
+def read_images(
+    source: str, root: str | None = None, columns: Mapping[str, str] | None = None
+) -> Images:
     """Read which images show whom: a folder with a folder for each identity, or a table."""
     if Path(source).is_dir():
         grouped = samples_by_identity(source)
         return Images([sample for samples in grouped.values() for sample in samples], source)
     if is_table(source):
-        from siamese_verify.data.tables import read_samples
-
-        return Images(read_samples(source), root)
+        return Images(read_samples(source, **(columns or {})), root)
     raise ValueError(
         f"{shown(source)} must be a folder with a folder of images for each identity, or a table "
         f"with the columns path and identity ({', '.join(TABLES)})."
     )
 
 
-def read_any(source: str, root: str | None = None) -> PairList | Images:
-    """Read a pair list, or images of identities."""
+def read_any(source: str, root: str | None, columns: Mapping[str, str]) -> PairList | Images:
+    """Read a pair list, or images of identities. The columns of a table say which."""
     if Path(source).is_dir():
         return read_images(source)
-    return read_pairs(source)
+    if is_table(source) and columns.get("path", "path") in open_table(source).columns:
+        return read_images(source, root, columns)
+    return read_pairs(source, columns)
+
+
+def read_columns(
+    path: str, names: Mapping[str, str]
+) -> tuple[dict[str, list[Any]], tuple[str, str]]:
+    """Read all columns of a table of pairs, or of a list in LFW's format.
+
+    Returns:
+        The values of each column, and the names of the columns of left and right paths.
+    """
+    if not is_table(path):
+        pairs = PairList.from_lfw(path)
+        left, right = ([pairs.samples[i].path for i in side] for side in pairs.indices.T)
+        return {"left": left, "right": right, "label": pairs.labels.tolist()}, ("left", "right")
+    table = open_table(path)
+    sides = names.get("left", "left"), names.get("right", "right")
+    for side in sides:
+        if side not in table.columns:
+            raise TableError(
+                path, "The table needs this column. Name others by --columns.", None, side
+            )
+    values: dict[str, list[Any]] = {name: [] for name in table.columns}
+    for chunk in table.chunks(table.columns):
+        for name, column in values.items():
+            column += chunk.values(name)
+    return values, sides
 
 
 def check_root(settings: Namespace) -> None:
@@ -89,7 +120,7 @@ def check_root(settings: Namespace) -> None:
 def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset:
     """Read and decode the pairs of a command, with progress on a terminal."""
     check_root(settings)
-    pairs = read_pairs(settings.pairs)
+    pairs = read_pairs(settings.pairs, settings.columns)
     from siamese_verify.data.pair_dataset import PairDataset
 
     terminal = settings.terminal
@@ -97,9 +128,8 @@ def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset
         return PairDataset(pairs, settings.images_root, preprocessing, verbose=terminal.isatty())
 
 
-def enroll_images(verifier: Verifier, source: str, root: str | None = None) -> None:
-    """Enroll the images of a folder or a table."""
-    images = read_images(source, root)
+def enroll_images(verifier: Verifier, images: Images) -> None:
+    """Enroll images of identities."""
     folder = Path(images.root or "")
     verifier.enroll(
         {

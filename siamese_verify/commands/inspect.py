@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from siamese_verify.commands import NO, YES
-from siamese_verify.commands.arguments import add_json, existing, existing_folder, output_file
+from siamese_verify.commands.arguments import (
+    PAIR_COLUMNS,
+    add_json,
+    add_root,
+    existing,
+    output_file,
+)
 from siamese_verify.commands.inputs import is_table, read_any
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.data.folders import describe_missing, find_files
@@ -31,17 +37,11 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "source",
         metavar="SOURCE",
         type=existing,
-        help="pair list or table of pairs, or folder or table of images",
+        help="pair list in LFW's format, table of pairs or of images, or folder with a folder of "
+        "images for each identity. Each image is decoded, for LFW's format with --images: missing, "
+        "empty, cut, damaged and over-large files, and other formats are found",
     )
-    inputs.add_argument(
-        "--images",
-        dest="images_root",
-        metavar="DIR",
-        type=existing_folder,
-        help="folder that the paths start from, to check that each image is there and can be "
-        "decoded: missing, empty, cut, damaged and over-large files, and other formats "
-        "(default: the current folder, and no check for LFW's format)",
-    )
+    add_root(inputs, *PAIR_COLUMNS, "path", "identity")
     output.add_argument(
         "--bad",
         metavar="FILE",
@@ -55,7 +55,7 @@ def run(settings: Namespace) -> int:
     """Check pairs or images, and summarize them. Exit code 1 if there are problems."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = read_any(settings.source, settings.images_root)
+        found = read_any(settings.source, settings.images_root, settings.columns)
     problems = [str(warning.message) for warning in caught]
     counts = _count_pairs(found) if isinstance(found, PairList) else _count_images(found.samples)
     bad: dict[str, str] = {}

@@ -7,11 +7,10 @@ from argparse import Namespace, _ArgumentGroup
 from siamese_verify.commands import YES
 from siamese_verify.commands.arguments import (
     TABLES,
+    add_images,
     add_json,
     add_output,
-    add_root,
     add_seed,
-    existing,
     whole_number,
 )
 from siamese_verify.commands.inputs import read_images
@@ -25,13 +24,7 @@ EXIT_CODES = "0 written"
 
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
-    inputs.add_argument(
-        "source",
-        metavar="IMAGES",
-        type=existing,
-        help="folder with a folder of images for each identity, or a table of path and identity",
-    )
-    add_root(inputs)
+    add_images(inputs)
     inputs.add_argument(
         "--size",
         metavar="N",
@@ -59,7 +52,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
 
 def run(settings: Namespace) -> int:
     """Draw pairs of images, half genuine and half impostor, and write them."""
-    samples = read_images(settings.source, settings.images_root).samples
+    samples = read_images(settings.source, settings.images_root, settings.columns).samples
     pairs = PairList.sample(samples, settings.size, n_folds=settings.n_folds, seed=settings.seed)
     if settings.output.suffix.lower() in TABLES:
         pairs.to_table(settings.output)

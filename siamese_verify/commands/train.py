@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from siamese_verify.commands import YES
 from siamese_verify.commands.arguments import (
+    add_images,
     add_json,
     add_output,
     add_policy,
-    add_root,
     add_seed,
-    existing,
     whole_number,
 )
 from siamese_verify.commands.inputs import Images, read_images
@@ -61,13 +60,7 @@ class Trained(NamedTuple):
 
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
-    inputs.add_argument(
-        "source",
-        metavar="IMAGES",
-        type=existing,
-        help="folder with a folder of images for each identity, or a table of path and identity",
-    )
-    add_root(inputs)
+    add_images(inputs)
     inputs.add_argument(
         "--image-size",
         metavar="PIXELS",
@@ -101,7 +94,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
 
 def run(settings: Namespace) -> int:
     """Train a verifier on images of identities, calibrate it, and measure it on unseen pairs."""
-    images = read_images(settings.source, settings.images_root)
+    images = read_images(settings.source, settings.images_root, settings.columns)
     from siamese_verify.commands.training import Recipe
 
     recipe = Recipe(
