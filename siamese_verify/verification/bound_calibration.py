@@ -11,6 +11,7 @@ from siamese_verify.data.formats import DECODING
 from siamese_verify.evaluation.calibration import Calibration
 from siamese_verify.messages import shown
 from siamese_verify.verification.decision import Decision
+from siamese_verify.verification.looks import Looks
 from siamese_verify.verification.seen import SeenData
 
 
@@ -23,6 +24,7 @@ class BoundCalibration:
         fingerprint: Fingerprint of the model and preprocessing that were calibrated.
         seen: Hashes of the data that training and calibration have seen, if known.
         decoding: Number of the way in which the validation images were decoded.
+        looks: What the validation images look like, if known.
 
     Raises:
         TypeError, ValueError: If an argument is of another type or out of range.
@@ -32,6 +34,7 @@ class BoundCalibration:
     fingerprint: str
     seen: SeenData | None = None
     decoding: int = DECODING
+    looks: Looks | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[0-9a-f]{64}", self.fingerprint):
@@ -79,6 +82,7 @@ class BoundCalibration:
             "fingerprint": self.fingerprint,
             "seen": self.seen.to_dict() if self.seen and include_hashes else None,
             "decoding": self.decoding,
+            "looks": None if self.looks is None else self.looks.to_dict(),
         }
 
     @classmethod
@@ -92,10 +96,11 @@ class BoundCalibration:
         Raises:
             AttributeError, KeyError, TypeError, ValueError: If the settings are damaged.
         """
-        seen = settings.get("seen")
+        seen, looks = settings.get("seen"), settings.get("looks")
         return cls(
             Calibration.from_dict(settings["calibration"]),
             settings["fingerprint"] if settings["format"] > 1 else fingerprint,
             None if seen is None else SeenData.from_dict(seen),
             settings["decoding"] if settings["format"] > 2 else 1,
+            None if looks is None else Looks.from_dict(looks),
         )

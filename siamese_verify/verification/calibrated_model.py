@@ -7,13 +7,13 @@ from typing import Self
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from siamese_verify.checks import check_name_list
 from siamese_verify.data.formats import DECODING
 from siamese_verify.data.pair_dataset import PairDataset, check_pair_dataset
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
+from siamese_verify.data.stored_images import images_at
 from siamese_verify.evaluation.calibration import Calibration, CalibrationWarning, calibrate
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning, evaluate_scores
 from siamese_verify.messages import shown
@@ -23,6 +23,8 @@ from siamese_verify.scoring import Floats
 from siamese_verify.user_warnings import warn_user
 from siamese_verify.verification.bound_calibration import BoundCalibration
 from siamese_verify.verification.embedder import Embedder
+from siamese_verify.verification.image_measures import measure
+from siamese_verify.verification.looks import Looks
 from siamese_verify.verification.seen import SeenData
 
 
@@ -86,11 +88,13 @@ class CalibratedModel:
 
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
-        decoding = self._bound.decoding if self._bound else DECODING
+        before, fingerprint = self._bound, self.fingerprint
+        decoding = before.decoding if before else DECODING
+        looks = before.looks if before and before.fingerprint == fingerprint else None
         self._bound = (
             None
             if calibration is None
-            else BoundCalibration(calibration, self.fingerprint, decoding=decoding)
+            else BoundCalibration(calibration, fingerprint, decoding=decoding, looks=looks)
         )
 
     @property
@@ -124,7 +128,8 @@ class CalibratedModel:
         """Choose the threshold on validation pairs, on which the model has not been trained.
 
         The verifier keeps salted hashes of the identities of training, and of the identities and
-        images of `pairs`. With them, `evaluate` can warn of pairs that were seen before.
+        images of `pairs`. With them, `evaluate` can warn of pairs that were seen before. It also
+        keeps what the images look like, so that `verify` can tell which images are unlike them.
 
         Args:
             pairs: Validation pairs. Do not evaluate the verifier on them afterwards.
@@ -162,11 +167,13 @@ class CalibratedModel:
         fingerprint = self._embedder.reader.read_finite()
         embeddings, indices = self._embedder.embed_pairs(pairs)
         scores = self._embedder.score(embeddings, indices)
-        calibration = calibrate(scores, pairs.labels, policy, prior, _identities(pairs), review)
+        identities = pairs.pairs.identity_codes
+        calibration = calibrate(scores, pairs.labels, policy, prior, identities, review)
         self._warn_of_rejected_images(embeddings, calibration.threshold)
         seen = SeenData.of(pairs, training)
+        looks = Looks.of(measure(images_at(pairs.images, np.unique(pairs.indices))), embeddings)
         self._embedder.reader.check_unchanged(fingerprint)
-        self._bound = BoundCalibration(calibration, fingerprint, seen)
+        self._bound = BoundCalibration(calibration, fingerprint, seen, looks=looks)
         return self
 
     def evaluate(self, pairs: PairDataset) -> Evaluation:
@@ -197,8 +204,8 @@ class CalibratedModel:
         for overlap in bound.seen.overlaps(pairs) if bound.seen else ():
             warn_user(overlap, EvaluationWarning)
         threshold = bound.calibration.threshold
-        groups = getattr(pairs.pairs, "groups", None)
-        return evaluate_scores(scores, pairs.labels, threshold, _identities(pairs), groups)
+        identities, groups = pairs.pairs.identity_codes, pairs.pairs.groups
+        return evaluate_scores(scores, pairs.labels, threshold, identities, groups)
 
     def embed(self, images: Iterable[ImageLike]) -> Floats:
         """Compute the embeddings of images.
@@ -239,10 +246,3 @@ def _warn_of_shared_identities(pairs: PairDataset, training: frozenset[str]) -> 
             "Use split(by='identity').",
             CalibrationWarning,
         )
-
-
-def _identities(pairs: PairDataset) -> npt.ArrayLike:
-    codes: npt.ArrayLike | None = getattr(pairs.pairs, "identity_codes", None)
-    if codes is not None:
-        return codes
-    return [(pair.left.identity, pair.right.identity) for pair in pairs.pairs]

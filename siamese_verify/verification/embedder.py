@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -12,12 +12,18 @@ import numpy.typing as npt
 
 from siamese_verify.data.pair_dataset import PairDataset, check_pair_dataset
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, scale
-from siamese_verify.data.reading import ImageLike, image_list, read_image
+from siamese_verify.data.reading import ImageLike
 from siamese_verify.data.stored_images import StoredImages, images_at
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
 from siamese_verify.scoring import Floats, score_pairs
+from siamese_verify.verification.embedded_images import (
+    DistinctImages,
+    EmbeddedImages,
+    read_block,
+)
 from siamese_verify.verification.fingerprint import FingerprintReader
+from siamese_verify.verification.looks import Looks, find_unlike
 
 _TOLERANCE = 1e-3  # Relative to the largest value. Rounding differs by far less.
 
@@ -41,9 +47,48 @@ class Embedder:
         self.reader = FingerprintReader(model, preprocessing)
 
     def embed(self, images: Iterable[ImageLike]) -> Floats:
-        """Embed images in any form that `read_image` reads."""
-        pixels = [read_image(image, self.preprocessing) for image in image_list(images)]
-        return self._embed_pixels(np.array(pixels).reshape(-1, *self.preprocessing.shape))
+        """Embed images in any form that `read_image` reads, each distinct one once."""
+        embedded = self.embed_each(images)
+        return np.asarray(embedded.embeddings[embedded.rows])
+
+    def embed_each(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        on_error: Literal["raise", "skip"] = "raise",
+        looks: Looks | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> EmbeddedImages:
+        """Embed each distinct image once. Read blocks of images on all cores.
+
+        Args:
+            images: Images in any form that `read_image` reads. Equal paths, and the same objects,
+                are one image.
+            on_error: `"raise"`, or `"skip"` to leave out images that cannot be used.
+            looks: What validation images look like, to tell which images are unlike them.
+            progress: Function that gets the number of images so far, after each block.
+
+        Raises:
+            ImageError, OSError: If an image cannot be used, unless it is left out.
+        """
+        distinct, failures, unlike, n = DistinctImages(images), {}, [], 0
+        embeddings = [np.empty((0, self.model.embedding_size), np.float32)]
+        for block in distinct.blocks():
+            pixels, failed = read_block(block, self.preprocessing)
+            if failed and on_error == "raise":
+                raise next(iter(failed.values()))
+            failures.update({n + place: error for place, error in failed.items()})
+            n += len(block)
+            embeddings.append(self.embed_pixels(pixels))
+            unlike += find_unlike(looks, pixels, embeddings[-1])
+            if progress:
+                progress(len(distinct.numbers))
+        is_good = np.ones(n, bool)
+        is_good[list(failures)] = False
+        numbers = np.array(distinct.numbers, np.int64)
+        rows = np.where(is_good, np.cumsum(is_good) - 1, -1)[numbers]
+        errors = {place: failures[numbers[place]] for place in np.flatnonzero(rows < 0).tolist()}
+        return EmbeddedImages(np.concatenate(embeddings), rows, unlike, errors)
 
     def embed_pairs(self, pairs: PairDataset) -> tuple[Floats, npt.NDArray[np.int64]]:
         """Embed each image of pairs once.
@@ -64,11 +109,11 @@ class Embedder:
             )
         rows, indices = np.unique(pairs.indices, return_inverse=True)
         pixels = images_at(pairs.images, rows)  # Read batch by batch.
-        return self._embed_pixels(pixels), indices.reshape(pairs.indices.shape)
+        return self.embed_pixels(pixels), indices.reshape(pairs.indices.shape)
 
     def embed_reference(self) -> npt.NDArray[np.float32]:
         """Embed a fixed image, by which galleries of different models are told apart."""
-        return np.asarray(self._embed_pixels(self._reference_pixels())[0])
+        return np.asarray(self.embed_pixels(self._reference_pixels())[0])
 
     def score(self, embeddings: Floats, pairs: npt.NDArray[np.int64]) -> Floats:
         """Score pairs of embeddings, as `score_pairs` does.
@@ -117,7 +162,8 @@ class Embedder:
         pixels = np.arange(np.prod(shape)) ** 2 % 251
         return pixels.astype(np.uint8).reshape(1, *shape)
 
-    def _embed_pixels(self, pixels: Pixels | StoredImages) -> Floats:
+    def embed_pixels(self, pixels: Pixels | StoredImages) -> Floats:
+        """Embed pixels as `read_image` returns them, `(n, height, width, channels)`."""
         embeddings = self.model.embed(pixels)
         if not np.isfinite(embeddings).all():
             raise RuntimeError(

@@ -23,7 +23,8 @@ from siamese_verify.verification.archive import checked_archive, explaining, ope
 from siamese_verify.verification.model_parts import PartError, check_parts
 from siamese_verify.verification.weights import check_weights
 
-# Format 1 had no fingerprint, format 2 no digests, format 3 no band for review.
+# Format 1 had no fingerprint, format 2 no digests, format 3 no band for
+# review and no looks of the validation images.
 _FORMAT = 4
 _SETTINGS, _CONFIG, _WEIGHTS = "verifier.json", "config.json", "model.weights.h5"
 _MEMBERS = (_SETTINGS, _CONFIG, _WEIGHTS, "metadata.json")

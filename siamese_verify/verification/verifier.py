@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sized
 from typing import Self
 
+import keras
 import numpy as np
 
+from siamese_verify.data.folders import find_files
+from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.files import PathLike
@@ -22,6 +25,8 @@ from siamese_verify.verification.bound_calibration import BoundCalibration
 from siamese_verify.verification.decision import Decision
 from siamese_verify.verification.file import VerifierFileError, load_verifier, save_verifier
 from siamese_verify.verification.identifier import Identifier
+from siamese_verify.verification.looks import Reasons
+from siamese_verify.verification.pair_scores import PairScores
 
 
 class Verifier(Identifier):
@@ -87,6 +92,8 @@ class Verifier(Identifier):
     def verify_many(self, pairs: Iterable[tuple[ImageLike, ImageLike]]) -> list[Decision]:
         """Decide on many pairs at once, faster than one by one.
 
+        Images are read on all cores. Equal paths, and the same objects, are embedded once.
+
         Args:
             pairs: Pairs of images, as for `verify`.
 
@@ -103,10 +110,57 @@ class Verifier(Identifier):
                 raise TypeError(
                     f"A pair must be two images. Received: pairs[{i}]={shown(repr(pair))}"
                 )
-        embeddings = self._embedder.embed(image for pair in pairs for image in pair)
-        indices = np.arange(len(embeddings)).reshape(-1, 2)
-        scores = self._embedder.score(embeddings, indices)
-        return [bound.decide(score) for score in scores.tolist()]
+        images = [image for pair in pairs for image in pair]
+        embedded = self._embedder.embed_each(images, looks=bound.looks)
+        rows = embedded.rows.reshape(-1, 2)
+        scores = self._embedder.score(embedded.embeddings, rows)
+        return [
+            bound.decide(score, _sides(*(embedded.unlike[row] for row in both)))
+            for score, both in zip(scores.tolist(), rows.tolist(), strict=True)
+        ]
+
+    def score(
+        self, pairs: PairList, images_root: PathLike | None = None, *, verbose: bool = True
+    ) -> PairScores:
+        """Score the pairs of a list. An image that cannot be used only marks its pairs.
+
+        Each image is read and embedded once, on all cores. Only embeddings are kept in memory.
+
+        Args:
+            pairs: The pairs.
+            images_root: Folder that the samples' paths start from. By default paths are used as
+                they are.
+            verbose: Whether to show a progress bar.
+
+        Returns:
+            The `PairScores`.
+
+        Raises:
+            ValueError: If a path leads out of `images_root`.
+            RuntimeError: If weights, embeddings or scores are not finite.
+        """
+        fingerprint, bound = self._embedder.reader.read_finite(), self._bound
+        paths = pairs.samples.paths
+        located = find_files(images_root, pairs.samples)
+        files = [path if file is None else file for path, file in zip(paths, located, strict=True)]
+        bar = keras.utils.Progbar(len(files), unit_name="image") if verbose else None
+        embedded = self._embedder.embed_each(
+            files,
+            on_error="skip",
+            looks=bound.looks if bound and bound.fingerprint == fingerprint else None,
+            progress=bar and bar.update,
+        )
+        rows = embedded.rows[pairs.indices]
+        are_good = (rows >= 0).all(axis=1)
+        scores = np.full(len(pairs), np.nan, np.float32)
+        scores[are_good] = self._embedder.score(embedded.embeddings, rows[are_good])
+        failures = {paths[place]: shown(error, 500) for place, error in embedded.failures.items()}
+        unlike = {
+            path: embedded.unlike[row]
+            for path, row in zip(paths, embedded.rows.tolist(), strict=True)
+            if row >= 0 and embedded.unlike[row]
+        }
+        return PairScores(scores, failures, unlike)
 
     def save(self, path: PathLike, *, include_hashes: bool = True) -> None:
         """Write everything but the gallery to one `.keras` file, which Keras can load too.
@@ -201,3 +255,7 @@ class Verifier(Identifier):
             bound = BoundCalibration.from_settings(settings, verifier.fingerprint)
         verifier._bound = bound
         return verifier, bound
+
+
+def _sides(left: Reasons, right: Reasons) -> tuple[str, ...]:
+    return *(f"left: {reason}" for reason in left), *(f"right: {reason}" for reason in right)

@@ -1,0 +1,98 @@
+"""Images that are embedded once each, however often they occur, block by block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.preprocessing import Pixels, Preprocessing
+from siamese_verify.data.reading import ImageLike, image_list, read_image
+from siamese_verify.scoring import Floats
+from siamese_verify.verification.looks import Reasons
+
+Failures: TypeAlias = dict[int, Exception]
+
+
+class EmbeddedImages(NamedTuple):
+    """Embeddings of images, of which each distinct one was embedded once."""
+
+    embeddings: Floats
+    """float32 array `(m, size)`."""
+    rows: npt.NDArray[np.int64]
+    """Row of each image in `embeddings`, `(n,)`, and -1 for an image that cannot be used."""
+    unlike: list[Reasons]
+    """For each row, in what the image is unlike all validation images."""
+    failures: Failures
+    """Error of each image that cannot be used, by its place."""
+
+
+class DistinctImages:
+    """Images without repetitions: equal paths, and the same objects, are one image.
+
+    Attributes:
+        numbers: Number of each image among the distinct images, after `blocks` has ended.
+
+    Args:
+        images: Images in any form that `read_image` reads.
+    """
+
+    def __init__(self, images: Iterable[ImageLike]):
+        self._images = image_list(images)
+        self.numbers: list[int] = []
+
+    def blocks(self) -> Iterator[list[ImageLike]]:
+        """Yield the distinct images, block by block."""
+        # Objects of an iterator may end after their block, and others get their identity.
+        are_kept = isinstance(self._images, (list, tuple))
+        known: dict[str | bytes | int, int] = {}
+        block: list[ImageLike] = []
+        n = 0
+        for image in self._images:
+            key = os.fspath(image) if isinstance(image, (str, os.PathLike)) else id(image)
+            if key not in known:
+                known[key], n = n, n + 1
+                block.append(image)
+            self.numbers.append(known[key])
+            if len(block) == BLOCK:
+                yield block
+                block = []
+                if not are_kept:
+                    known = {key: number for key, number in known.items() if type(key) is not int}
+        if block:
+            yield block
+
+
+def read_block(
+    images: Sequence[ImageLike], preprocessing: Preprocessing
+) -> tuple[Pixels, Failures]:
+    """Read images on all cores.
+
+    Returns:
+        Pixels of the images that can be used, and the error of each other, by its place.
+    """
+
+    def read(image: ImageLike) -> Pixels | Exception:
+        try:
+            return read_image(image, preprocessing)
+        except (ImageError, OSError) as error:
+            return error
+
+    if len(images) < _FEWEST_FOR_THREADS:
+        results = [read(image) for image in images]
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = list(pool.map(read, images))
+    failures = {i: x for i, x in enumerate(results) if isinstance(x, Exception)}
+    pixels = [result for result in results if not isinstance(result, Exception)]
+    return np.array(pixels, np.uint8).reshape(-1, *preprocessing.shape), failures
+
+
+BLOCK = 512
+"""Number of distinct images whose pixels are in memory at once."""
+_FEWEST_FOR_THREADS = 8  # Starting threads for fewer images costs more than it saves.
