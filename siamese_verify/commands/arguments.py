@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and checks of what the user typed.
+"""Arguments that several commands share, and checks of their values.
 
 The checks run while the command line is parsed, before any work. The name of an argument is the
 name of the library's parameter, so that the library's errors can name the flag.
@@ -64,8 +64,8 @@ def add_root(inputs: _ArgumentGroup, *columns: str) -> None:
         dest="images_root",
         metavar="DIR",
         type=existing_folder,
-        help="folder that the list's paths start from (default: the current folder; required for "
-        "LFW's format)",
+        help="folder that the list's paths start from (default: the current folder). LFW's format "
+        "requires it",
     )
 
 
@@ -93,8 +93,8 @@ def add_policy(group: _ArgumentGroup, default: str | None = None) -> None:
         type=policy,
         default=default,
         required=default is None,
-        help="rule for the threshold: max_accuracy, eer, a highest rate of false accepts or false "
-        "rejects such as far=0.01 or frr=0.01, or the costs of both such as cost=10:1"
+        help="rule for the threshold: max_accuracy, eer, far=0.01 or frr=0.01 for a highest rate "
+        "of false accepts or false rejects, or cost=10:1 for their costs"
         + (" (default: %(default)s)" if default else ""),
     )
 

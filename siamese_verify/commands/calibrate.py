@@ -38,8 +38,8 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "--review",
         metavar="LOW,HIGH",
         type=review_band,
-        help="policies for the ends of a band of scores that a person should review, such as "
-        "frr=0.01,far=0.001 (default: no band)",
+        help="policies for the ends of a band of scores to review, such as frr=0.01,far=0.001 "
+        "(default: no band)",
     )
     add_output(output, ".keras", metavar="NEW", description="file of the new verifier")
     add_json(output)

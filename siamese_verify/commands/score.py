@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace, _ArgumentGroup
-from collections.abc import Sequence
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from siamese_verify.commands import NO, YES
 from siamese_verify.commands.arguments import TABLES, add_json, add_model, add_output, add_pairs
 from siamese_verify.commands.inputs import check_root, load_verifier, read_columns
 from siamese_verify.commands.outputs import print_json, write_table
 from siamese_verify.data.folders import path_below
+from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample
 from siamese_verify.messages import shown
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "siamese-verify score faces.keras pairs.csv -o scores.csv"
 EXIT_CODES = "0 all rows scored, 1 some rows could not be scored"
-_BLOCK = 2_048
-"""Number of images that are in memory at a time."""
-_ADDED = ("score", "same", "probability", "review", "problem")
+_ADDED = ("score", "same", "probability", "review", "unlike_validation", "problem")
 
 
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
@@ -46,86 +44,46 @@ def run(settings: Namespace) -> int:
             "Rename them."
         )
     verifier = load_verifier(settings.model)
-    paths = list(dict.fromkeys(value for side in sides for value in columns[side]))
-    embeddings, problems = _embed(verifier, paths, settings.images_root, settings.terminal)
-    place = {path: row for row, path in enumerate(paths)}
-    indices = np.array([[place[value] for value in columns[side]] for side in sides]).T
-    added = _decide(verifier, embeddings, indices, problems)
+    rows = list(zip(*(columns[side] for side in sides), strict=True))
+    with contextlib.redirect_stdout(settings.terminal):
+        added = _decide(verifier, rows, settings.images_root, settings.terminal.isatty())
     write_table(settings.output, {**columns, **added})
     bad = sum(map(bool, added["problem"]))
-    counts = {"rows": len(indices), "scored": len(indices) - bad, "not_scored": bad}
+    counts = {"rows": len(rows), "scored": len(rows) - bad, "not_scored": bad}
     if settings.json:
         print_json(counts)
     else:
-        print(f"{shown(settings.output)}: {counts['scored']:,} of {len(indices):,} are scored.")
+        print(f"{shown(settings.output)}: {counts['scored']:,} of {len(rows):,} are scored.")
         if bad:
             print(f"The column problem says why the other {bad:,} are not.")
     return NO if bad else YES
 
 
-def _embed(
-    verifier: Verifier, paths: Sequence[Any], root: str | None, terminal: TextIO
-) -> tuple[npt.NDArray[np.float32], list[str]]:
-    """Embed the images that can be read, block by block.
-
-    Returns:
-        An embedding for each path, zeros where there is none, and what is wrong with each path.
-    """
-    import keras
-
-    from siamese_verify.data.loading import load_samples
-
-    problems = [_problem(path, root) for path in paths]
-    embeddings = np.zeros((len(paths), verifier.model.embedding_size), np.float32)
-    progress = keras.utils.Progbar(len(paths), unit_name="image") if terminal.isatty() else None
-    for start in range(0, len(paths), _BLOCK):
-        rows = [i for i in range(start, min(start + _BLOCK, len(paths))) if not problems[i]]
-        samples = [Sample(paths[i], "") for i in rows]
-        loaded = load_samples(samples, root, verifier.preprocessing, None, "skip", False)
-        reasons = {one.path: one.reason for one in loaded.skipped}
-        for row in rows:
-            problems[row] = reasons.get(paths[row], "")
-        if len(loaded.images):
-            good = loaded.rows >= 0
-            made = verifier.model.embed(loaded.images)
-            embeddings[np.array(rows)[good]] = made[loaded.rows[good]]
-        if progress:
-            progress.update(min(start + _BLOCK, len(paths)))
-    return embeddings, problems
-
-
-def _problem(path: Any, root: str | None) -> str:
-    """Say why a field is not the path of an image. Empty if it may be one."""
-    if not isinstance(path, str) or not path.strip():
-        return "the path is empty" if path is None or path == "" else "the path is not text"
-    if root is not None:
-        try:
-            path_below(root, Sample(path, ""))
-        except ValueError:
-            return "the path leads out of the folder of images"
-    return "" if PurePath(path).name else "the path is not a file"
-
-
 def _decide(
-    verifier: Verifier,
-    embeddings: npt.NDArray[np.float32],
-    indices: npt.NDArray[np.int64],
-    problems: Sequence[str],
+    verifier: Verifier, rows: Sequence[tuple[Any, Any]], root: str | None, verbose: bool
 ) -> dict[str, list[Any]]:
     """Make the columns that are added to the table. Rows with a problem have no score."""
-    from siamese_verify.scoring import score_pairs
-
     threshold, calibration = verifier.threshold, verifier.calibration
     assert calibration is not None  # `threshold` has raised.
-    of_rows = [
-        ", ".join(dict.fromkeys(filter(None, (problems[i] for i in two))))
-        for two in indices.tolist()
-    ]
-    scores = score_pairs(verifier.model.head, embeddings, indices).tolist()
-    kept = [None if problem else score for score, problem in zip(scores, of_rows, strict=True)]
+    problems = {path: _problem(path, root) for row in rows for path in row}
+    paths = [path for path, problem in problems.items() if not problem]
+    place = {path: number for number, path in enumerate(paths)}
+    indices = [[place[path] for path in row] for row in rows if all(path in place for path in row)]
+    scores: Iterator[float] = iter(())
+    unlike: Mapping[str, Sequence[str]] = {}
+    if indices:
+        samples = [Sample(path, "") for path in paths]
+        pairs = PairList.from_columns(samples, np.array(indices), np.zeros(len(indices), np.int32))
+        scored = verifier.score(pairs, root, verbose=verbose)
+        problems |= {path: f"{path}: {reason}" for path, reason in scored.failures.items()}
+        scores, unlike = iter(scored.scores.tolist()), scored.unlike_validation
+    of_rows = [", ".join(dict.fromkeys(filter(None, map(problems.get, row)))) for row in rows]
+    # A row whose image cannot be read has a score too, which is NaN.
+    found = [next(scores) if all(path in place for path in row) else None for row in rows]
+    kept = [None if problem else score for score, problem in zip(found, of_rows, strict=True)]
     band = calibration.review
 
-    def each(decide: Any) -> list[Any]:
+    def each(decide: Callable[[float], Any]) -> list[Any]:
         return [None if score is None else decide(score) for score in kept]
 
     return {
@@ -133,5 +91,25 @@ def _decide(
         "same": each(lambda score: score >= threshold),
         "probability": each(calibration.probability),
         "review": each(lambda score: band is not None and score in band),
+        "unlike_validation": [
+            ", ".join(
+                f"{side}: {reason}"
+                for side, path in zip(("left", "right"), row, strict=True)
+                for reason in unlike.get(path, ())
+            )
+            for row in rows
+        ],
         "problem": of_rows,
     }
+
+
+def _problem(path: Any, root: str | None) -> str:
+    """Say why a field is not the path of an image. Empty if it may be one."""
+    if not isinstance(path, str) or not path.strip():
+        return "a path is empty"
+    if root is not None:
+        try:
+            path_below(root, Sample(path, ""))
+        except ValueError:
+            return f"{path}: leads out of the folder of images"
+    return ""

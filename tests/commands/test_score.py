@@ -67,25 +67,3 @@ def test_rows_without_a_label_are_scored_and_bad_rows_are_marked(
     assert [row["score"] in ("", None) for row in found] == [False, True, True, True]
     assert "missing" in found[2]["problem"]
     assert "empty" in found[3]["problem"]
-
-
-def test_an_image_in_many_rows_is_embedded_once(
-    model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    embedded = []
-    embed = sv.SiameseModel.embed
-
-    def counting(self: sv.SiameseModel, images: object, *args: object) -> object:
-        embedded.append(len(images))
-        return embed(self, images, *args)
-
-    monkeypatch.setattr(sv.SiameseModel, "embed", counting)
-    (tmp_path / "pairs.csv").write_text(
-        "left,right\n"
-        + "\n".join(",".join(map(str, two)) for two in data.pairs.paths(drawn / "lfw2"))
-    )
-    verifier_calls = len(embedded)
-    out = str(tmp_path / "scores.csv")
-    assert cli.main(["score", model, str(tmp_path / "pairs.csv"), "-o", out]) == 0
-    assert max(embedded) == len(data.pairs.samples)
