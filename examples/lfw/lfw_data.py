@@ -18,7 +18,6 @@ import siamese_verify as sv
 from siamese_verify.data.samples import PairListWarning
 
 TRAIN_LIST, TEST_LIST = "pairsDevTrain.txt", "pairsDevTest.txt"
-_TRAINING_PAIRS = 3_000
 _VALIDATION_PAIRS = 2_000  # With names, more validation pairs can be drawn than the list has.
 
 
@@ -93,7 +92,8 @@ def load_data(folder: Path, recipe: Recipe, limit: int | None = None, seed: int 
         names = _training_identities(development, validation.pairs, recipe.identities_share, seed)
         validation.training_identities = frozenset(names)
         if recipe.loss == "binary_crossentropy":
-            train = load(_sample(root, tuple(names), seed, most=_TRAINING_PAIRS))
+            most = 2 * (len(development) // 2)
+            train = load(_sample(root, tuple(names), seed, most))
         else:
             identities = sv.IdentityDataset.from_folder(root, preprocessing, identities=names)
     data = Data(train, validation, load(test), identities)

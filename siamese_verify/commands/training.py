@@ -132,8 +132,14 @@ def train(parts: Parts, recipe: Recipe, folder: Path, terminal: TextIO) -> Verif
     tower = ConvTower.residual((*parts.test.preprocessing.shape,), filters=(16, 32, 64))
     model = SiameseModel(tower, CosineHead())
     learner = keras.Model(tower.inputs, tower.outputs)
+    # A random batch holds several images of each identity where identities are few.
+    many = len(parts.training.identities) * _PER_IDENTITY > _BATCH
     batches = parts.training.batches(
-        _BATCH, shuffle=True, seed=recipe.seed, augment=True, per_identity=_PER_IDENTITY
+        _BATCH,
+        shuffle=True,
+        seed=recipe.seed,
+        augment=True,
+        per_identity=_PER_IDENTITY if many else None,
     )
     steps = int(batches.cardinality())
     epochs = recipe.epochs or max(_FEWEST_EPOCHS, math.ceil(_FEWEST_STEPS / steps))
