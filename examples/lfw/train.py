@@ -17,10 +17,11 @@ from pathlib import Path
 
 from siamese_verify.terminal import quiet
 
-# TensorFlow reads it when it is imported: faster kernels.
+# TensorFlow reads these when it is imported: no lines about the machine, and faster kernels.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-with quiet():  # TensorFlow's lines about the machine, of which none needs an answer.
+with quiet():  # Some lines of TensorFlow come before it reads its settings.
     import keras
     from card_texts import card_texts
     from lfw_data import Data, find_data, load_data, training_batches
