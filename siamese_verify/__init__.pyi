@@ -39,6 +39,7 @@ from siamese_verify.training.callbacks.epoch_seconds import EpochSeconds as Epoc
 from siamese_verify.training.callbacks.koch2015_schedule import Koch2015Schedule as Koch2015Schedule
 from siamese_verify.training.callbacks.one_shot_accuracy import OneShotAccuracy as OneShotAccuracy
 from siamese_verify.training.callbacks.pair_evaluation import PairEvaluation as PairEvaluation
+from siamese_verify.training.callbacks.time_left import TimeLeft as TimeLeft
 from siamese_verify.training.fused_adam import FusedAdam as FusedAdam
 from siamese_verify.training.losses.identities import MarginSoftmaxLoss as MarginSoftmaxLoss
 from siamese_verify.training.losses.identities import (

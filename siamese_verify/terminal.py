@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from siamese_verify.messages import shown
@@ -23,6 +24,24 @@ def one_line(message: object) -> str:
 def one_line_each(caught: Sequence[warnings.WarningMessage]) -> list[str]:
     """List the text of each different warning, in one line."""
     return list(dict.fromkeys(one_line(warning.message) for warning in caught))
+
+
+def named_as_typed(message: str, flags: Mapping[str, str]) -> str:
+    """Replace the names of parameters in a message by the flags that the user typed.
+
+    Args:
+        message: Error or warning of the library, on one line.
+        flags: Flag of each parameter.
+
+    Examples:
+        >>> named_as_typed("`k` must be 1 or more. Received: k=0, a=1", {"k": "-k"})
+        '-k must be 1 or more. Received: -k=0, a=1'
+    """
+    text, received, values = message.partition("Received: ")
+    for name, flag in flags.items():
+        text = text.replace(f"`{name}`", flag)
+        values = re.sub(rf"(?:^|(?<=, )){name}=", f"{flag}=", values)
+    return text + received + values
 
 
 @contextlib.contextmanager

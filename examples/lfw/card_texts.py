@@ -15,11 +15,12 @@ _DRAWN = "drawn faces, which stand in for images and say nothing about real face
 
 def card_texts(data: Data, options: Options) -> dict[str, str]:
     """Write the texts that `model_card` needs."""
+    kind = "drawn faces" if options.data is None else "faces"
     return {
-        "name": f"Face verifier, recipe `{options.recipe.name}`",
+        "name": f"Verifier of {kind}, recipe `{options.recipe.name}`",
         "data": _data(data, _DRAWN if options.data is None else _LFW),
         "recipe": _recipe(options),
-        "intended_use": _USE,
+        "intended_use": _DRAWN_USE if options.data is None else _USE,
     }
 
 
@@ -70,6 +71,10 @@ _UNCONSTRAINED = """
 
 The head is unconstrained, as in Koch et al. (2015). A larger distance can raise the score, so an
 image compared with itself can be rejected."""
+
+_DRAWN_USE = """\
+To try the library. The faces are drawings, so the figures say nothing about real faces, and the
+model is of no use for them."""
 
 _USE = """\
 For research on verification, and as a start for training on images of your own. It compares

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from recipes import Recipe
 from standin import write_standin
 
 import siamese_verify as sv
+from siamese_verify.data.samples import PairListWarning
 
 TRAIN_LIST, TEST_LIST = "pairsDevTrain.txt", "pairsDevTest.txt"
 _VALIDATION_PAIRS = 2_000  # With names, more validation pairs can be drawn than the list has.
@@ -34,7 +36,7 @@ class Data(NamedTuple):
         train: Training pairs.
         validation: Validation pairs.
         test: Test pairs.
-        identities: Images of the training identities. None for a recipe that learns from pairs.
+        identities: Images of the training identities. None for a loss on pairs.
     """
 
     train: sv.PairDataset
@@ -78,13 +80,22 @@ def load_data(folder: Path, recipe: Recipe, limit: int | None = None, seed: int 
         _limited(sv.PairList.from_lfw(folder / name), limit, seed)
         for name in (TRAIN_LIST, TEST_LIST)
     )
-    train, validation = load(development).split(recipe.validation, seed=seed, by=recipe.split_by)
+    with warnings.catch_warnings():
+        if recipe.labels == "names":  # Pairs are then drawn again, by the names in each part.
+            warnings.simplefilter("ignore", PairListWarning)
+        train, validation = load(development).split(
+            recipe.validation, seed=seed, by=recipe.split_by
+        )
     identities = None
     if recipe.labels == "names":
         validation = load(_sample(root, validation.pairs.identities, seed))
         names = _training_identities(development, validation.pairs, recipe.identities_share, seed)
         validation.training_identities = frozenset(names)
-        identities = sv.IdentityDataset.from_folder(root, preprocessing, identities=names)
+        if recipe.loss == "binary_crossentropy":
+            most = 2 * (len(development) // 2)
+            train = load(_sample(root, tuple(names), seed, most))
+        else:
+            identities = sv.IdentityDataset.from_folder(root, preprocessing, identities=names)
     data = Data(train, validation, load(test), identities)
     _show(data)
     return data
@@ -124,10 +135,12 @@ def _limited(pairs: sv.PairList, limit: int | None, seed: int) -> sv.PairList:
     return pairs
 
 
-def _sample(root: Path, identities: tuple[str, ...], seed: int) -> sv.PairList:
-    """Draw balanced pairs of validation identities."""
+def _sample(
+    root: Path, identities: tuple[str, ...], seed: int, most: int = _VALIDATION_PAIRS
+) -> sv.PairList:
+    """Draw balanced pairs of identities."""
     every = sv.PairList.sample(root, identities=identities, seed=seed)
-    size = min(len(every), _VALIDATION_PAIRS)
+    size = min(len(every), most)
     return sv.PairList.sample(root, size, identities=identities, seed=seed)
 
 

@@ -6,10 +6,12 @@ import warnings
 from typing import NamedTuple
 
 from lfw_data import Data
+from options import Options
 from recipes import Recipe
 from recombination import recombine
 
 import siamese_verify as sv
+from siamese_verify.commands.outputs import accuracy_in_words
 from siamese_verify.evaluation.report import Evaluation, EvaluationWarning
 from siamese_verify.evaluation.thresholds import tar_name
 
@@ -70,3 +72,14 @@ def show(measured: dict[str, Measured], n_pairs: int) -> None:
     print(
         f"On the test pairs, with 95% intervals that allow for repeated identities:\n{best.report}"
     )
+
+
+def in_words(best: Measured, options: Options) -> str:
+    """Say how good the best model is, where its files are, and which command may come next."""
+    run, plots = options.run, (options.run / "outcomes.png").exists()
+    lines = [f"The best model is {accuracy_in_words(best.report)}."]
+    if plots:
+        lines.append(f"Its most confident right and wrong answers: {run / 'outcomes.png'}")
+    lines.append(f"Verifier, card, figures and history: {run}/")
+    lines.append(f"Next: siamese-verify verify {run / 'verifier.keras'} A.jpg B.jpg")
+    return "\n" + "\n".join(lines)

@@ -27,7 +27,8 @@ class Recipe:
         embedding_l2: L2 penalty on the dense layer of a plain tower.
         flip_average: Whether the embedding averages the image and its mirror image.
         unconstrained_head: Whether a larger distance can raise the score, as in Koch et al.
-        labels: Kind of labels to learn from: of pairs, or names of images.
+        labels: Kind of labels to learn from: of pairs, or names of images. With names,
+            `binary_crossentropy` learns from pairs that are drawn by name.
         loss: Loss. `binary_crossentropy` trains the score of a pair, the others an embedding.
         margin: Cosine margin of `margin_softmax`.
         identities_share: Share of the training identities to use, with names.
@@ -89,7 +90,6 @@ class Recipe:
         plain, names = self.tower in PLAIN_TOWERS, self.labels == "names"
         self._need(plain or not self.batch_norm, "batch_norm", "a plain tower, koch2015 or small")
         self._need(names or self.loss != "margin_softmax", "loss", "labels='names'")
-        self._need(not names or self.loss != "binary_crossentropy", "loss", "labels='pairs'")
         self._need(not names or self.split_by == "identity", "labels", "split_by='identity'")
         self._need(names or self.identities_share == 1, "identities_share", "labels='names'")
         self._need(names or not self.per_identity, "per_identity", "labels='names'")
@@ -124,6 +124,8 @@ _DRAWN = replace(
     learning_rate=2e-3,
     l2=0.0,
     unconstrained_head=False,
+    labels="names",
+    split_by="identity",
     epochs=16,
 )
 _RESTRICTED = Recipe(

@@ -15,27 +15,30 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# TensorFlow reads these when it is imported: fewer start-up messages, and faster kernels.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from siamese_verify.terminal import quiet
+
+# TensorFlow reads these when it is imported: no lines about the machine, and faster kernels.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-import keras
-from card_texts import card_texts
-from lfw_data import Data, find_data, load_data, training_batches
-from measuring import Measured, measure, show
-from networks import Networks, build_networks, compile_networks
-from options import Options, parse_options
-from record import (
-    begin,
-    load_best,
-    read_history,
-    write_json,
-    write_plot,
-    write_scores,
-    write_text,
-)
-from run_record import RunRecord
-from traits import groups
+with quiet():  # Some lines of TensorFlow come before it reads its settings.
+    import keras
+    from card_texts import card_texts
+    from lfw_data import Data, find_data, load_data, training_batches
+    from measuring import Measured, in_words, measure, show
+    from networks import Networks, build_networks, compile_networks
+    from options import Options, parse_options
+    from record import (
+        begin,
+        load_best,
+        read_history,
+        write_json,
+        write_plot,
+        write_scores,
+        write_text,
+    )
+    from run_record import RunRecord
+    from traits import groups
 
 import siamese_verify as sv
 from siamese_verify.messages import shown
@@ -49,10 +52,10 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
         with sv.RunLock(options.run):
             data, networks = prepare(options)
             fit(networks, data, options, callbacks)
-            evaluate(networks, data, options)
+            best = evaluate(networks, data, options)
     except (OSError, sv.RunFolderError) as error:
         sys.exit(shown(f"{type(error).__name__}: {error}", longest=1_000))
-    print(f"\nEverything about this run is in {options.run}/")
+    print(in_words(best, options))
 
 
 def prepare(options: Options) -> tuple[Data, Networks]:
@@ -97,12 +100,13 @@ def fit(
         epochs=recipe.epochs,
         shuffle=False,  # The batches are shuffled already.
         # After an interruption, the run continues from its last finished epoch.
-        callbacks=[sv.Resumable(options.run, inner), *callbacks],
+        callbacks=[sv.Resumable(options.run, inner), sv.TimeLeft(), *callbacks],
+        verbose=0,  # `TimeLeft` shows the progress.
     )
 
 
-def evaluate(networks: Networks, data: Data, options: Options) -> None:
-    """Measure the last and the best model, and write all about the run."""
+def evaluate(networks: Networks, data: Data, options: Options) -> Measured:
+    """Measure the last and the best model, write all about the run, and return the best."""
     # A verifier is a model with a threshold. The threshold comes from the validation pairs.
     measured, recipe = {}, options.recipe
     if recipe.schedule != "cosine":  # Otherwise the last epoch is the best one.
@@ -116,6 +120,7 @@ def evaluate(networks: Networks, data: Data, options: Options) -> None:
     show(measured, len(data.test))
     save(measured, data, options)
     plot(measured["best"], data.test, options.run)
+    return measured["best"]
 
 
 def save(measured: dict[str, Measured], data: Data, options: Options) -> None:

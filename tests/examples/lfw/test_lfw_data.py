@@ -36,5 +36,4 @@ def test_a_share_of_the_identities_does_not_change_the_validation_pairs(drawn: P
 
 def test_a_limit_leaves_so_many_pairs(drawn: Path) -> None:
     data = load_data(drawn, replace(RECIPES["drawn"], image_size=24), limit=20)
-    assert len(data.train) + len(data.validation) == 20
-    assert len(data.test) == 20
+    assert len(data.train) == len(data.test) == 20

@@ -37,7 +37,6 @@ def test_the_head_is_unconstrained_only_where_the_recipe_says_so(
     ("name", "changes", "message"),
     [
         ("report", {"loss": "margin_softmax"}, "`loss` requires labels='names'"),
-        ("unrestricted", {"loss": "binary_crossentropy"}, "`loss` requires labels='pairs'"),
         ("unrestricted", {"split_by": "pair"}, "`labels` requires split_by='identity'"),
         ("report", {"identities_share": 0.5}, "`identities_share` requires labels='names'"),
         ("unrestricted", {"identities_share": 1.5}, "a share above 0 and at most 1"),

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-import standin
 import tensorflow as tf
-from standin import IMAGE_SIZE, PAIRS_PER_IDENTITY, draw_face, write_standin
+from standin import PAIRS_PER_IDENTITY, write_standin
+
+from siamese_verify.drawn_faces import files
+from siamese_verify.drawn_faces.painting import IMAGE_SIZE, draw_face
 
 TRAIN_IDENTITIES, TEST_IDENTITIES = 8, 5
 Sample = tuple[str, int]
@@ -91,27 +93,6 @@ def test_files_are_rgb_jpegs_of_the_drawing(folder: Path) -> None:
     assert np.abs(decoded - drawn).mean() < 10  # JPEG loses mostly noise.
 
 
-def test_identities_differ_more_than_their_images() -> None:
-    # In an average over images, pose and light fade and the identity stays. Without differences of
-    # identities, two averages of one identity would be as far apart as averages of two identities.
-    samples = [[draw_face(identity, i, size=32) for i in range(1, 13)] for identity in range(1, 21)]
-    flat = np.asarray(samples, np.float32).reshape(20, 2, 6, -1)
-    one, other = flat.mean(axis=2).transpose(1, 0, 2)
-    distances = np.linalg.norm(one[:, None] - other[None], axis=-1)
-    nearest = distances.argmin(axis=1)
-    assert (nearest == np.arange(20)).mean() >= 0.9  # By chance: 0.05.
-
-
-def test_images_of_one_identity_differ() -> None:
-    samples = np.stack([draw_face(1, i, size=32) for i in range(1, 5)]).astype(float)
-    assert samples.std(axis=0).mean() > 10
-
-
-def test_images_are_numbered_from_one() -> None:
-    with pytest.raises(ValueError, match="from 1"):
-        draw_face(1, 0)
-
-
 def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(identity: int, sample: int, *, seed: int) -> npt.NDArray[np.uint8]:
         if identity == TRAIN_IDENTITIES + 1:  # After the whole training side.
@@ -119,7 +100,7 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         return draw_face(identity, sample, seed=seed)
 
     with monkeypatch.context() as patch:
-        patch.setattr(standin, "draw_face", interrupted)
+        patch.setattr(files, "draw_face", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write(tmp_path / "faces")
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,139 @@
+"""Inputs of the commands: verifiers, pairs and images, each read in one way."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from siamese_verify.commands.arguments import TABLES
+from siamese_verify.data.folders import samples_by_identity
+from siamese_verify.data.pairs import PairList
+from siamese_verify.data.samples import Sample, group_by_identity
+from siamese_verify.data.table_sources import open_table
+from siamese_verify.data.table_text import TableError
+from siamese_verify.data.tables import read_samples
+from siamese_verify.messages import shown
+
+if TYPE_CHECKING:
+    from siamese_verify.data.pair_dataset import PairDataset
+    from siamese_verify.data.preprocessing import Preprocessing
+    from siamese_verify.verification.verifier import Verifier
+
+
+class Images(NamedTuple):
+    """Images of identities.
+
+    Attributes:
+        samples: Their paths and identities.
+        root: Folder that the paths start from. None if they are used as they stand.
+    """
+
+    samples: Sequence[Sample]
+    root: str | None
+
+
+def load_verifier(path: str) -> Verifier:
+    """Load a verifier."""
+    # TensorFlow's many objects live until the end. Searching them for garbage costs 1.5 s in all.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        from siamese_verify.verification.verifier import Verifier
+
+        return Verifier.load(path)
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
+
+
+def is_table(path: str) -> bool:
+    """Tell by the ending whether a file is a table."""
+    return Path(path).suffix.lower() in TABLES
+
+
+def read_pairs(path: str, columns: Mapping[str, str]) -> PairList:
+    """Read a pair list: a table whose columns may have other names, or LFW's format."""
+    return PairList.from_table(path, **columns) if is_table(path) else PairList.from_lfw(path)
+
+
+def read_images(
+    source: str, root: str | None = None, columns: Mapping[str, str] | None = None
+) -> Images:
+    """Read which images show whom: a folder with a folder for each identity, or a table."""
+    if Path(source).is_dir():
+        grouped = samples_by_identity(source)
+        return Images([sample for samples in grouped.values() for sample in samples], source)
+    if is_table(source):
+        return Images(read_samples(source, **(columns or {})), root)
+    raise ValueError(
+        f"{shown(source)} must be a folder with a folder of images for each identity, or a table "
+        f"with the columns path and identity ({', '.join(TABLES)})."
+    )
+
+
+def read_any(source: str, root: str | None, columns: Mapping[str, str]) -> PairList | Images:
+    """Read a pair list, or images of identities. The columns of a table say which."""
+    if Path(source).is_dir():
+        return read_images(source)
+    if is_table(source) and columns.get("path", "path") in open_table(source).columns:
+        return read_images(source, root, columns)
+    return read_pairs(source, columns)
+
+
+def read_columns(
+    path: str, names: Mapping[str, str]
+) -> tuple[dict[str, list[Any]], tuple[str, str]]:
+    """Read all columns of a table of pairs, or of a list in LFW's format.
+
+    Returns:
+        The values of each column, and the names of the columns of left and right paths.
+    """
+    if not is_table(path):
+        pairs = PairList.from_lfw(path)
+        left, right = ([pairs.samples[i].path for i in side] for side in pairs.indices.T)
+        return {"left": left, "right": right, "label": pairs.labels.tolist()}, ("left", "right")
+    table = open_table(path)
+    sides = names.get("left", "left"), names.get("right", "right")
+    for side in sides:
+        if side not in table.columns:
+            raise TableError(
+                path, "The table needs this column. Name others by --columns.", None, side
+            )
+    values: dict[str, list[Any]] = {name: [] for name in table.columns}
+    for chunk in table.chunks(table.columns):
+        for name, column in values.items():
+            column += chunk.values(name)
+    return values, sides
+
+
+def check_root(settings: Namespace) -> None:
+    """Raise an error if a pair list needs a folder of images and none is given."""
+    if settings.images_root is None and not is_table(settings.pairs):
+        raise ValueError("A pair list in LFW's format needs --images, the folder of its images.")
+
+
+def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset:
+    """Read and decode the pairs of a command, with progress on a terminal."""
+    check_root(settings)
+    pairs = read_pairs(settings.pairs, settings.columns)
+    from siamese_verify.data.pair_dataset import PairDataset
+
+    terminal = settings.terminal
+    with contextlib.redirect_stdout(terminal):
+        return PairDataset(pairs, settings.images_root, preprocessing, verbose=terminal.isatty())
+
+
+def enroll_images(verifier: Verifier, images: Images) -> None:
+    """Enroll images of identities."""
+    folder = Path(images.root or "")
+    verifier.enroll(
+        {
+            identity: [folder / sample.path for sample in samples]
+            for identity, samples in group_by_identity(images.samples).items()
+        }
+    )

@@ -1,0 +1,159 @@
+"""`siamese-verify inspect`: check pairs and images before they are used."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from argparse import Namespace, _ArgumentGroup
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from siamese_verify.commands import NO, YES
+from siamese_verify.commands.arguments import (
+    PAIR_COLUMNS,
+    add_json,
+    add_root,
+    existing,
+    output_file,
+)
+from siamese_verify.commands.inputs import is_table, read_any
+from siamese_verify.commands.outputs import print_json
+from siamese_verify.data.folders import describe_missing, find_files
+from siamese_verify.data.pairs import PairList
+from siamese_verify.data.samples import Sample
+from siamese_verify.messages import listed_in_lines, shown
+
+EXAMPLE = "siamese-verify inspect pairs.txt --images images --bad unreadable.csv"
+EXIT_CODES = "0 no problems, 1 problems"
+
+
+def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
+    """Add the arguments of the command."""
+    inputs.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=existing,
+        help="pair list in LFW's format, table of pairs or of images, or folder with a folder of "
+        "images for each identity. Each image is decoded, for LFW's format with --images: missing, "
+        "empty, cut, damaged and over-large files, and other formats are found",
+    )
+    add_root(inputs, *PAIR_COLUMNS, "path", "identity")
+    output.add_argument(
+        "--bad",
+        metavar="FILE",
+        type=output_file(".csv"),
+        help="table of the images that cannot be read, with path and reason (.csv)",
+    )
+    add_json(output)
+
+
+def run(settings: Namespace) -> int:
+    """Check pairs or images, and summarize them. Exit code 1 if there are problems."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = read_any(settings.source, settings.images_root, settings.columns)
+    problems = [str(warning.message) for warning in caught]
+    counts = _count_pairs(found) if isinstance(found, PairList) else _count_images(found.samples)
+    bad: dict[str, str] = {}
+    root = settings.images_root if isinstance(found, PairList) else found.root
+    if settings.images_root or settings.bad or settings.source == root or is_table(settings.source):
+        verbose = settings.terminal.isatty()
+        with contextlib.redirect_stdout(settings.terminal):
+            more, bad = _check_images(root, found.samples, verbose)
+        problems += more
+        if settings.bad:
+            from siamese_verify.data.loading import Skipped, write_skipped
+
+            write_skipped([Skipped(*row) for row in bad.items()], settings.bad)
+    if settings.json:
+        each = [{"path": path, "reason": reason} for path, reason in bad.items()]
+        print_json({**counts, "problems": problems, "unreadable_images": each})
+    else:
+        for name, count in counts.items():
+            print(f"{name.replace('_', ' '):<30}{count:>9,}")
+        print("\n".join(["", *problems]) if problems else "\nno problems")
+    return NO if problems else YES
+
+
+def _check_images(
+    root: str | None, samples: Sequence[Sample], verbose: bool
+) -> tuple[list[str], dict[str, str]]:
+    """Find and decode the image of each sample.
+
+    Returns:
+        Descriptions of the problems, and the reason for each path that cannot be decoded.
+    """
+    located = find_files(root, samples)
+    missing = describe_missing(root, samples, located)
+    problems = [missing] if missing else []
+    files = [file for file in located if file is not None]
+    unreadable = {
+        str(file): reason
+        for file, reason in zip(files, _decoding_errors(files, verbose), strict=True)
+        if reason is not None
+    }
+    if unreadable:
+        # Each reason names its path.
+        reasons = listed_in_lines(unreadable.values(), lambda reason: shown(reason, 500))
+        problems.append(f"{len(unreadable):,} of {len(samples):,} images cannot be read:{reasons}")
+    absent = (sample.path for sample, file in zip(samples, located, strict=True) if file is None)
+    return problems, {**dict.fromkeys(absent, "the file is missing"), **unreadable}
+
+
+def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | None]:
+    """Decode each file, on all cores. Yield the text of its error, or None."""
+    import keras
+
+    from siamese_verify.data.decoding import ImageError
+    from siamese_verify.data.preprocessing import Preprocessing
+    from siamese_verify.data.reading import read_image
+
+    preprocessing = Preprocessing()
+
+    def error_of(file: Path) -> str | None:
+        try:
+            read_image(file, preprocessing)
+        except (ImageError, OSError) as error:
+            return str(error)
+        return None
+
+    progress = keras.utils.Progbar(len(files), unit_name="image") if verbose and files else None
+    with ThreadPoolExecutor() as pool:
+        for done, reason in enumerate(pool.map(error_of, files), start=1):
+            if progress:
+                progress.update(done)
+            yield reason
+
+
+def _count_pairs(pairs: PairList) -> dict[str, int]:
+    """Count what a pair list holds, by name."""
+    in_pairs = np.sort(pairs.identity_codes, axis=1)
+    # An identity that stands on both sides of a pair is in one pair.
+    once = np.concatenate([in_pairs[:, 0], in_pairs[in_pairs[:, 0] != in_pairs[:, 1], 1]])
+    pairs_of = np.bincount(once, minlength=len(pairs.identities))
+    return {
+        **pairs.summary()._asdict(),
+        "folds": 0 if pairs.folds is None else int(pairs.folds.max()) + 1,
+        "identities_in_several_pairs": int((pairs_of > 1).sum()),
+        "most_pairs_of_an_identity": int(pairs_of.max()),
+        "most_images_of_an_identity": max(_images_of(pairs.samples).values()),
+    }
+
+
+def _count_images(samples: Sequence[Sample]) -> dict[str, int]:
+    """Count what a folder or a table of images holds, by name."""
+    images_of = _images_of(samples)
+    return {
+        "images": len(samples),
+        "identities": len(images_of),
+        "identities_with_one_image": sum(count == 1 for count in images_of.values()),
+        "most_images_of_an_identity": max(images_of.values()),
+    }
+
+
+def _images_of(samples: Sequence[Sample]) -> Counter[str]:
+    return Counter(sample.identity for sample in samples)

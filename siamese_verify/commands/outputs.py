@@ -1,0 +1,67 @@
+"""Answers of the commands: JSON, and numbers in words."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from siamese_verify.evaluation.report import Evaluation
+from siamese_verify.files import replacing
+
+
+def print_json(content: Any) -> None:
+    """Print an answer as JSON."""
+    print(json.dumps(content, indent=2))
+
+
+def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write a table in the format of its ending, whole or not at all. None is an empty field."""
+    ending = path.suffix.lower()
+    with replacing(path) as unfinished:
+        if ending == ".parquet":
+            from pyarrow import parquet, table
+
+            parquet.write_table(table(dict(columns)), unfinished)
+            return
+        rows = zip(*columns.values(), strict=True)
+        # A path that is not text is written with escapes.
+        with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            if ending == ".jsonl":
+                names = list(columns)
+                file.writelines(
+                    json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows
+                )
+            else:
+                writer = csv.writer(file, delimiter="\t" if ending == ".tsv" else ",")
+                writer.writerow(columns)
+                writer.writerows(rows)
+
+
+def need_matplotlib(flag: str) -> None:
+    """Raise an error if matplotlib is missing, before the work whose plot would need it."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ImportError(
+            f'{flag} draws with matplotlib, which is missing: pip install "siamese-verify[plot]"'
+        )
+
+
+def accuracy_in_words(report: Evaluation) -> str:
+    """Say how good a verifier is.
+
+    Examples:
+        >>> import numpy as np
+        >>> from siamese_verify.evaluation.report import evaluate_scores
+        >>> labels = np.repeat([1, 0], 500)
+        >>> scores = np.random.default_rng(0).normal(2.0 * labels)
+        >>> accuracy_in_words(evaluate_scores(scores, labels, threshold=1.0))
+        'right on 85.1% of 1,000 unseen pairs, 95% interval 82.8 to 87.2'
+    """
+    accuracy = report.accuracy
+    return (
+        f"right on {accuracy:.1%} of {report.n_same + report.n_different:,} unseen pairs, "
+        f"95% interval {100 * accuracy.low:.1f} to {100 * accuracy.high:.1f}"
+    )

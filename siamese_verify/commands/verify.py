@@ -1,0 +1,37 @@
+"""`siamese-verify verify`: decide on two images."""
+
+from __future__ import annotations
+
+from argparse import Namespace, _ArgumentGroup
+
+from siamese_verify.commands import NO, YES
+from siamese_verify.commands.arguments import add_json, add_model, existing_file
+from siamese_verify.commands.inputs import load_verifier
+from siamese_verify.commands.outputs import print_json
+
+EXAMPLE = "siamese-verify verify faces.keras one.jpg other.jpg && echo same"
+EXIT_CODES = "0 same, 1 different"
+
+
+def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
+    """Add the arguments of the command."""
+    add_model(inputs)
+    inputs.add_argument("one", metavar="A", type=existing_file, help="path of an image")
+    inputs.add_argument(
+        "other", metavar="B", type=existing_file, help="path of the image to compare A with"
+    )
+    add_json(output)
+
+
+def run(settings: Namespace) -> int:
+    """Decide whether two images show the same identity. Exit code 1 if not."""
+    decision = load_verifier(settings.model).verify(settings.one, settings.other)
+    if settings.json:
+        print_json(decision.to_dict())
+    else:
+        print(
+            f"{'same' if decision.same else 'different'}: score {decision.score:.4f}, "
+            f"threshold {decision.threshold:.4f}, P(same) {decision.probability:.3f}"
+        )
+        print(f"at this threshold, FAR {decision.far} and FRR {decision.frr}")
+    return YES if decision else NO

@@ -1,0 +1,69 @@
+"""Tests of `siamese-verify score`."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import siamese_verify as sv
+from siamese_verify import cli
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_are_the_scores_of_the_verifier(
+    model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "scores.csv"
+    arguments = ["score", model, str(drawn / "pairsDevTest.txt"), "--images", str(drawn / "lfw2")]
+    assert cli.main([*arguments, "-o", str(out), "--json"]) == 0
+    n = len(data)
+    assert json.loads(capsys.readouterr().out) == {"rows": n, "scored": n, "not_scored": 0}
+    decisions = sv.Verifier.load(model).verify_many(data.pairs.paths(drawn / "lfw2"))
+    for row, decision, pair in zip(read_csv(out), decisions, data.pairs, strict=True):
+        assert (row["left"], row["right"]) == (pair.left.path, pair.right.path)
+        assert float(row["score"]) == pytest.approx(decision.score, abs=1e-5)
+        assert float(row["probability"]) == pytest.approx(decision.probability, abs=1e-4)
+        assert row["same"] == str(decision.same)
+        assert row["problem"] == ""
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_rows_without_a_label_are_scored_and_bad_rows_are_marked(
+    ending: str, model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path
+) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    (tmp_path / "damaged.jpg").write_bytes(b"no image")
+    one, other = (str(path) for path in data.pairs.paths(drawn / "lfw2")[0])
+    rows = [
+        ("a", one, other), ("b", one, "damaged.jpg"), ("c", "nowhere.jpg", other), ("d", "", other)
+    ]  # fmt: skip
+    table = tmp_path / "pairs.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "first", "second"), *rows])
+    out = tmp_path / f"scores.{ending}"
+    columns = "left=first,right=second"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        arguments = ["score", model, str(table), "--columns", columns, "-o", str(out)]
+        assert cli.main(arguments) == 1
+    if ending in ("csv", "tsv"):
+        with out.open(newline="") as file:
+            found = list(csv.DictReader(file, delimiter="\t" if ending == "tsv" else ","))
+    elif ending == "jsonl":
+        found = [json.loads(line) for line in out.read_text().splitlines()]
+    else:
+        from pyarrow import parquet
+
+        found = parquet.read_table(out).to_pylist()
+    assert [row["id"] for row in found] == ["a", "b", "c", "d"]
+    assert [bool(row["problem"]) for row in found] == [False, True, True, True]
+    assert [row["score"] in ("", None) for row in found] == [False, True, True, True]
+    assert "missing" in found[2]["problem"]
+    assert "empty" in found[3]["problem"]
