@@ -136,8 +136,6 @@ def read_pairs(
     group_of = None
     if "group" in given:
         group_of = Groups.of(np.array(groups.parsed, str)).take(rows[given["group"]])
-    columns.clear()
-    del left_paths
     samples, places = SampleList.of_columns(paths, identities)
     for side in (0, 1):
         ends[:, side] = places[ends[:, side]]
@@ -187,6 +185,8 @@ def _read(
         if errors:
             raise min(errors, key=lambda error: error.row or 0)
         lines.append(chunk.lines.astype(np.int32))
+    for codes in columns.values():
+        codes.clear()  # The values are enough now, and the texts need much memory.
     if not lines:
         raise TableError(table.source, "The table holds no rows, only names of columns.")
     return {name: np.concatenate(parts.pop(name)) for name in list(parts)}, np.concatenate(lines)
