@@ -22,7 +22,7 @@ from siamese_verify.data.table_text import (
 
 _BLOCK = 2**21
 """Number of bytes that are split at once. Python's texts need ten times as much memory."""
-_ARROW_BLOCK = 2**24
+_ARROW_BLOCK = 2**23
 _ROWS = 2**15
 """Number of rows that `csv` reads at once."""
 

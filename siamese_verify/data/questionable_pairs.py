@@ -14,6 +14,7 @@ from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.user_warnings import warn_user
 
 Numbers = npt.NDArray[Any]
+_BLOCK = 2**20
 _PROBLEMS = (
     "are one image",
     "are listed twice",
@@ -80,7 +81,12 @@ def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
     keys.sort()
     repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
     keys = _keys(rows, n_samples) if len(repeated) else keys[:0]
-    places = np.flatnonzero(np.isin(keys, repeated))
+    # `isin` needs several times the memory of its argument, so it gets one block after another.
+    in_blocks = [np.zeros(0, np.int64)]
+    for start in range(0, len(keys), _BLOCK):
+        is_repeated = np.isin(keys[start : start + _BLOCK], repeated)
+        in_blocks.append(start + np.flatnonzero(is_repeated))
+    places = np.concatenate(in_blocks)
     _, firsts, of_first = np.unique(keys[places], return_index=True, return_inverse=True)
     first_of = places[firsts][of_first.reshape(-1)]
     later = first_of != places

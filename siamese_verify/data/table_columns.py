@@ -37,17 +37,17 @@ class Codes(dict[str, int]):
         as_text: Function from another value to its text.
 
     Attributes:
-        values: Value of each distinct text.
+        parsed: Value of each distinct text.
     """
 
     def __init__(self, parse: Callable[[str], Any], as_text: Callable[[Any], str]):
         super().__init__()
-        self.values: list[Any] = []
+        self.parsed: list[Any] = []
         self._known: Any = None
         self._parse, self._as_text = parse, as_text
 
     def __missing__(self, text: str) -> int:
-        self.values.append(self._parse(text))
+        self.parsed.append(self._parse(text))
         code = self[text] = len(self)
         return code
 

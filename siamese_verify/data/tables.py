@@ -66,9 +66,12 @@ def read_samples(
     """
     table = open_table(source)
     _check_present(table, [path, identity])
-    columns = {(path,): path_codes(root), (identity,): identity_codes()}
+    columns: dict[tuple[str, ...], Codes] = {
+        (path,): path_codes(root),
+        (identity,): identity_codes(),
+    }
     rows, lines = _read(table, columns)
-    paths, identities = columns[path,].values, columns[identity,].values
+    paths, identities = columns[path,].parsed, columns[identity,].parsed
     _, firsts = np.unique(rows[path], return_index=True)
     if len(firsts) < len(rows[path]):
         again = int(np.setdiff1d(np.arange(len(rows[path])), firsts)[0])
@@ -116,25 +119,23 @@ def read_pairs(
     if "group" in given:
         columns[given["group"],] = groups
     rows, lines = _read(table, columns)
-    paths = left_paths.values
+    paths = left_paths.parsed
     if roots[0] != roots[1]:
         rows[right] += len(paths)
-        paths = paths + columns[right,].values
+        paths = paths + columns[right,].parsed
     ends = np.column_stack((rows.pop(left), rows.pop(right)))
-    label_of = np.array(labels.values, np.int32)[rows.pop(label)]
+    label_of = np.array(labels.parsed, np.int32)[rows.pop(label)]
     if names:
         codes = np.column_stack([rows.pop(name) for name in names])
         identities = _listed_identities(
-            table, paths, ends, columns[names].values, codes, names, lines
+            table, paths, ends, columns[names].parsed, codes, names, lines
         )
     else:
         identities = _linked_identities(paths, ends[label_of == 1])
-    fold_of = np.array(folds.values, np.int32)[rows[given["fold"]]] if "fold" in given else None
+    fold_of = np.array(folds.parsed, np.int32)[rows[given["fold"]]] if "fold" in given else None
     group_of = None
     if "group" in given:
-        group_of = Groups.of(np.array(groups.values, str)).take(rows[given["group"]])
-    columns.clear()
-    del left_paths
+        group_of = Groups.of(np.array(groups.parsed, str)).take(rows[given["group"]])
     samples, places = SampleList.of_columns(paths, identities)
     for side in (0, 1):
         ends[:, side] = places[ends[:, side]]
@@ -184,6 +185,8 @@ def _read(
         if errors:
             raise min(errors, key=lambda error: error.row or 0)
         lines.append(chunk.lines.astype(np.int32))
+    for codes in columns.values():
+        codes.clear()  # The values are enough now, and the texts need much memory.
     if not lines:
         raise TableError(table.source, "The table holds no rows, only names of columns.")
     return {name: np.concatenate(parts.pop(name)) for name in list(parts)}, np.concatenate(lines)
