@@ -1,11 +1,12 @@
 """Tests of enrolment and identification."""
 
+import dataclasses
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from verifiers import FACE_SIZE, build_for_faces
+from verifiers import FACE_SIZE, IMAGES, build_for_faces, make_enrolled
 
 import siamese_verify as sv
 from siamese_verify.data.decoding import ImageError
@@ -128,3 +129,25 @@ def test_an_empty_gallery_belongs_to_the_model_that_enrolls(
     verifier.enroll({"Ada": paths[0]})
     verifier.save_gallery(tmp_path / "identities.npz")
     verifier.load_gallery(tmp_path / "identities.npz")
+
+
+def test_many_probes_are_found_as_each_alone() -> None:
+    verifier = make_enrolled(sv.CosineHead())
+    for k, below in ((1, False), (3, False), (1, True), (5, True)):
+        many = verifier.identify_many(IMAGES[:6], k, below_threshold=below)
+        for found, image in zip(many, IMAGES[:6], strict=True):
+            alone = verifier.identify(image, k, below_threshold=below)
+            assert [match.name for match in found] == [match.name for match in alone]
+            assert [m.score for m in found] == pytest.approx([m.score for m in alone], abs=1e-5)
+    assert verifier.identify_many([]) == []
+    with pytest.raises(TypeError, match=r"write \[image\]"):
+        verifier.identify_many(IMAGES[0])
+
+
+def test_matches_below_the_threshold_are_false() -> None:
+    verifier = make_enrolled(sv.CosineHead())
+    verifier.calibration = dataclasses.replace(verifier.calibration, threshold=0.9999)
+    found = verifier.identify(IMAGES[0], 5, below_threshold=True)
+    assert [bool(match) for match in found] == [match.accepted for match in found] == [True, False]
+    assert found[:1] == verifier.identify(IMAGES[0], 5)
+    assert [match.score >= 0.9999 for match in found] == [True, False]
