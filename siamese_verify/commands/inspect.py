@@ -38,8 +38,9 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         metavar="SOURCE",
         type=existing,
         help="pair list in LFW's format, table of pairs or of images, or folder with a folder of "
-        "images for each identity. Each image is decoded, for LFW's format with --images: missing, "
-        "empty, cut, damaged and over-large files, and other formats are found",
+        "images for each identity. Each image is decoded, for LFW's lists if their folder "
+        "is given: missing, empty, cut, damaged and over-large files, and other formats are "
+        "found",
     )
     add_root(inputs, *PAIR_COLUMNS, "path", "identity")
     output.add_argument(

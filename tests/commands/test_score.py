@@ -65,5 +65,5 @@ def test_rows_without_a_label_are_scored_and_bad_rows_are_marked(
     assert [row["id"] for row in found] == ["a", "b", "c", "d"]
     assert [bool(row["problem"]) for row in found] == [False, True, True, True]
     assert [row["score"] in ("", None) for row in found] == [False, True, True, True]
-    assert "missing" in found[2]["problem"]
+    assert "nowhere.jpg" in found[2]["problem"]
     assert "empty" in found[3]["problem"]
