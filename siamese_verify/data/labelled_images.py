@@ -12,7 +12,13 @@ from siamese_verify.checks import finite_number
 from siamese_verify.data import arrays
 from siamese_verify.data.batching import Labels
 from siamese_verify.data.folders import samples_by_identity
-from siamese_verify.data.loading import Skipped, load_samples, warn_of_skipped, write_skipped
+from siamese_verify.data.loading import (
+    Skipped,
+    check_distinct_files,
+    load_samples,
+    warn_of_skipped,
+    write_skipped,
+)
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.samples import Sample, group_by_identity
 from siamese_verify.data.store import Cache, OnError
@@ -45,11 +51,7 @@ class LabelledImages:
         )
         warn_of_skipped(skipped, len(samples))
         kept = np.flatnonzero(rows >= 0)
-        if repeated := len(kept) - len(images):
-            raise ValueError(
-                "The samples must hold each image once, or an image would be compared with itself. "
-                f"Received: {repeated:,} other spellings of paths that lead to the same files"
-            )
+        check_distinct_files(len(kept), len(images))
         # Each kept sample has the next row, since no two lead to one file.
         self._set([samples[i] for i in kept], images, preprocessing, skipped)
 

@@ -63,10 +63,7 @@ def load_samples(
         ValueError: If `on_error` is something else, or a path leads out of `images_root`.
         FileNotFoundError, ImageError, OSError: If images are missing or cannot be used.
     """
-    if on_error not in ("raise", "skip"):
-        raise ValueError(
-            f"`on_error` must be 'raise' or 'skip'. Received: on_error={shown(repr(on_error))}"
-        )
+    check_on_error(on_error)
     locate = locate_files if on_error == "raise" else find_files
     located = locate(images_root, samples)
     # Two spellings of a path can lead to one file, which is one image.
@@ -87,6 +84,23 @@ def load_samples(
     )
     # The last row stands for the place -1 of a missing file.
     return LoadedSamples(images, np.append(rows, -1)[of_sample], skipped)
+
+
+def check_on_error(on_error: object) -> None:
+    """Raise a `ValueError` unless `on_error` is `"raise"` or `"skip"`."""
+    if on_error not in ("raise", "skip"):
+        raise ValueError(
+            f"`on_error` must be 'raise' or 'skip'. Received: on_error={shown(repr(on_error))}"
+        )
+
+
+def check_distinct_files(n_samples: int, n_files: int) -> None:
+    """Raise a `ValueError` if samples lead to the same files."""
+    if repeated := n_samples - n_files:
+        raise ValueError(
+            "The samples must hold each image once, or an image would be compared with itself. "
+            f"Received: {repeated:,} other spellings of paths that lead to the same files"
+        )
 
 
 def warn_of_skipped(skipped: Sequence[Skipped], n_samples: int, consequence: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import math
 import os
@@ -116,7 +117,7 @@ def _in_memory(
 def _through_cache(
     paths: Sequence[PathLike], preprocessing: Preprocessing, cache: ImageCache, verbose: bool
 ) -> tuple[Images, Failures]:
-    settings, shape = _digest_settings(preprocessing), preprocessing.shape
+    settings, shape = digest_of_settings(preprocessing), preprocessing.shape
     keys = np.zeros(len(paths), "S16")
     read = _reader(paths, preprocessing)
 
@@ -284,11 +285,18 @@ def _check_size(keys: Keys, image_bytes: int, cache: ImageCache) -> None:
         )
 
 
-def _digest_settings(preprocessing: Preprocessing) -> str:
+def digest_of_settings(preprocessing: Preprocessing) -> str:
     """Compute a digest of everything that the pixels depend on, except the file."""
-    settings = [DECODING, tf.__version__, preprocessing.to_dict()]
+    settings = [DECODING, tf.__version__, _pillow_version(), preprocessing.to_dict()]
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _pillow_version() -> str | None:
+    try:
+        return importlib.metadata.version("pillow")
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _without(

@@ -1,0 +1,81 @@
+"""Files of decoded images: TFRecord, each record a `tf.train.Example` with a checksum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from siamese_verify.data.preprocessing import Pixels
+from siamese_verify.data.samples import Sample
+from siamese_verify.data.shard_index import ShardError
+from siamese_verify.data.store import without_autotuning
+from siamese_verify.messages import shown
+
+_TEXT = tf.io.FixedLenFeature((), tf.string)
+
+
+def write_records(path: Path, images: Pixels, samples: Sequence[Sample]) -> None:
+    """Write images with their samples, a record each: pixels, path and identity."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for image, sample in zip(images, samples, strict=True):
+            features = {
+                "image": _bytes(image.tobytes()),
+                "path": _bytes(encoded(sample.path)),
+                "identity": _bytes(encoded(sample.identity)),
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+
+
+def read_records(
+    path: str, count: int, shape: tuple[int, ...]
+) -> tuple[Pixels, npt.NDArray[np.object_]]:
+    """Read the images of a file, and the name of each one's identity, as bytes.
+
+    Args:
+        path: Path or address of the file.
+        count: Number of its images.
+        shape: Shape of an image.
+
+    Raises:
+        ShardError: If the file cannot be read, is damaged, or holds other images.
+    """
+
+    def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_example(records, {"image": _TEXT, "identity": _TEXT})
+        pixels = tf.io.decode_raw(parsed["image"], tf.uint8)
+        return tf.ensure_shape(pixels, (None, math.prod(shape))), parsed["identity"]
+
+    # One image more than expected would be found too.
+    records = tf.data.TFRecordDataset(path).batch(count + 1).map(parse)
+    try:
+        pixels, identities = next(without_autotuning(records).as_numpy_iterator())
+    except StopIteration:
+        raise _damaged(path, "no images") from None
+    except tf.errors.OpError as error:
+        raise _damaged(path, error.message) from error
+    if len(pixels) != count:
+        raise _damaged(path, f"{len(pixels):,} images or more, where the index names {count:,}")
+    return pixels.reshape(count, *shape), identities
+
+
+def _damaged(path: str, received: object) -> ShardError:
+    return ShardError(
+        f"{shown(path)} is missing or damaged, so that its images cannot be read. Copy it again, "
+        "or remove it and write it again by write_shards or `siamese-verify shard`. "
+        f"Received: {shown(received)}"
+    )
+
+
+def encoded(text: str) -> bytes:
+    """Return the bytes by which a record holds a path or the name of an identity."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
