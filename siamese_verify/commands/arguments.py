@@ -85,6 +85,24 @@ def add_seed(group: _ArgumentGroup) -> None:
     )
 
 
+def add_preprocessing(inputs: _ArgumentGroup) -> None:
+    """Add the size and the channels to which images are brought."""
+    inputs.add_argument(
+        "--image-size",
+        metavar="PIXELS",
+        type=whole_number(16),
+        default=48,
+        help="height and width to which images are resized (default: %(default)s)",
+    )
+    inputs.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        default=1,
+        help="1 for grey, 3 for colour (default: %(default)s)",
+    )
+
+
 def add_policy(group: _ArgumentGroup, default: str | None = None) -> None:
     """Add the flag `--policy`."""
     group.add_argument(
@@ -252,6 +270,15 @@ def output_file(*endings: str) -> Callable[[str], Path]:
         return path
 
     return check
+
+
+def output_folder(text: str) -> Path:
+    """Check a folder to write to, which may be new."""
+    path = Path(text)
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise ArgumentTypeError(f"{shown(path)} exists and is not a folder")
+    check_folder(path if path.is_dir() else path.parent)
+    return path
 
 
 def check_folder(folder: Path) -> None:

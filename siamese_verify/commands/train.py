@@ -14,6 +14,7 @@ from siamese_verify.commands.arguments import (
     add_json,
     add_output,
     add_policy,
+    add_preprocessing,
     add_seed,
     whole_number,
 )
@@ -61,20 +62,7 @@ class Trained(NamedTuple):
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
     add_images(inputs)
-    inputs.add_argument(
-        "--image-size",
-        metavar="PIXELS",
-        type=whole_number(16),
-        default=48,
-        help="height and width to which images are resized (default: %(default)s)",
-    )
-    inputs.add_argument(
-        "--channels",
-        type=int,
-        choices=(1, 3),
-        default=1,
-        help="1 for grey, 3 for colour (default: %(default)s)",
-    )
+    add_preprocessing(inputs)
     inputs.add_argument(
         "--epochs",
         metavar="N",

@@ -58,7 +58,9 @@ def read_records(
     except StopIteration:
         raise _damaged(path, "no images") from None
     except tf.errors.OpError as error:
-        raise _damaged(path, error.message) from error
+        # TensorFlow puts names of its nodes around the reason.
+        reason = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
+        raise _damaged(path, reason) from None
     if len(pixels) != count:
         raise _damaged(path, f"{len(pixels):,} images or more, where the index names {count:,}")
     return pixels.reshape(count, *shape), identities

@@ -82,6 +82,11 @@ class ShardedImages:
             f"{len(self._shards):,} files, image_size={self.preprocessing.image_size})"
         )
 
+    @property
+    def n_files(self) -> int:
+        """Number of files: the largest number of parts."""
+        return len(self._shards)
+
     def part(self, index: int, count: int) -> Self:
         """Return one of `count` parts that share no file, for several processes.
 
