@@ -45,25 +45,27 @@ def read_records(
     Raises:
         ShardError: If the file cannot be read, is damaged, or holds other images.
     """
-
-    def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = tf.io.parse_example(records, {"image": _TEXT, "identity": _TEXT})
-        pixels = tf.io.decode_raw(parsed["image"], tf.uint8)
-        return tf.ensure_shape(pixels, (None, math.prod(shape))), parsed["identity"]
-
     # One image more than expected would be found too.
-    records = tf.data.TFRecordDataset(path).batch(count + 1).map(parse)
+    dataset = without_autotuning(tf.data.TFRecordDataset(path).batch(count + 1))
     try:
-        pixels, identities = next(without_autotuning(records).as_numpy_iterator())
+        images, identities = _parse(next(iter(dataset)))
     except StopIteration:
         raise _damaged(path, "no images") from None
     except tf.errors.OpError as error:
         # TensorFlow puts names of its nodes around the reason.
         reason = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
         raise _damaged(path, reason) from None
-    if len(pixels) != count:
-        raise _damaged(path, f"{len(pixels):,} images or more, where the index names {count:,}")
-    return pixels.reshape(count, *shape), identities
+    if images.shape != (count, math.prod(shape)):
+        raise _damaged(
+            path, f"{len(images):,} images or more, where the index names {count:,} of {shape}"
+        )
+    return images.numpy().reshape(count, *shape), identities.numpy()
+
+
+@tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)  # type: ignore[untyped-decorator]
+def _parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    parsed = tf.io.parse_example(records, {"image": _TEXT, "identity": _TEXT})
+    return tf.io.decode_raw(parsed["image"], tf.uint8), parsed["identity"]
 
 
 def _damaged(path: str, received: object) -> ShardError:
