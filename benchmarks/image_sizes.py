@@ -102,8 +102,21 @@ def calibrate(folder: Path, count: int) -> None:
     sv.Verifier(model(), sv.Preprocessing(SIZE)).calibrate(data_set(folder, count))
 
 
+def write_shards(folder: Path, count: int) -> None:
+    """Decode all images into files that are streamed."""
+    given = {"images_root": folder, "verbose": False}
+    sv.write_shards(samples(count), folder.parent / "shards", sv.Preprocessing(SIZE), **given)
+
+
+def stream_shards(folder: Path, count: int) -> None:
+    """Stream one epoch of shuffled batches from these files."""
+    images = sv.ShardedImages.open(folder.parent / "shards")
+    assert sum(len(label) for _, label in images.batches(256, shuffle=True)) == count
+
+
 STEPS: dict[str, Callable[[Path, int], None]] = {
-    step.__name__: step for step in (build_store, open_store, epoch, score, calibrate)
+    step.__name__: step
+    for step in (build_store, open_store, epoch, score, calibrate, write_shards, stream_shards)
 }
 
 

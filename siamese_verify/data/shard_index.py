@@ -38,7 +38,7 @@ class Shard(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ShardIndex:
-    """What `index.json` holds."""
+    """Contents of `index.json`."""
 
     preprocessing: Preprocessing
     identities: tuple[str, ...]

@@ -41,14 +41,14 @@ _MOST_NOTE_BYTES = 2**28
 
 
 class _Plan(NamedTuple):
-    """A file to write: the rows of its samples, and a name, the digest of what goes into it."""
+    """A file to write: the rows of its samples, and a name, which is the digest of its inputs."""
 
     rows: Rows
     name: str
 
 
 class _Written(NamedTuple):
-    """What is known of a file that is written. `shard` is None if no image could be used."""
+    """A file that is complete, or None if no image could be used. Also the images left out."""
 
     shard: Shard | None
     skipped: tuple[Skipped, ...]

@@ -276,7 +276,7 @@ def test_damaged_and_missing_images_are_left_out(tmp_path: Path):
     assert sorted(epoch_of(written, written.batches(8))) == [1, *range(3, N)]
     assert {path for path, _ in written.skipped} == {"id00/0.png", "id01/2.png"}
     assert "id00/0.png" in (tmp_path / "out" / "skipped.csv").read_text()
-    # What was left out is not accepted later on.
+    # Later calls do not accept a file with images left out.
     with pytest.raises(ImageError, match=r"0\.png"):
         write_shards(source, tmp_path / "out", SIZE, images_per_shard=PER_SHARD, verbose=False)
 
