@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data.augmentation import Augmentation
+from siamese_verify.data.file_decoding import without_autotuning
 from siamese_verify.data.own_augmentation import Augment, OwnAugmentation, as_augmentation
 from siamese_verify.data.preprocessing import Pixels
-from siamese_verify.data.store import without_autotuning
 from siamese_verify.data.stored_images import Images
 from siamese_verify.messages import shown
 

@@ -78,11 +78,11 @@ class IdentityDataset(LabelledImages):
             PairDataset(PairList(6 same, 6 different), image_size=(16, 16))
         """
         drawn = PairList.sample(self.samples, size, seed=seed, **kwargs)
-        rows = {sample.path: row for row, sample in enumerate(self.samples)}
+        row_of = {sample.path: row for row, sample in enumerate(self.samples)}
         return PairDataset.of_images(
             drawn,
             self.images,
-            rows,
+            [row_of[path] for path in drawn.samples.paths],
             self.preprocessing,
             training_identities=self.training_identities,
         )

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from siamese_verify.data.file_decoding import without_autotuning
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.samples import Sample
 from siamese_verify.data.shard_index import ShardError
-from siamese_verify.data.store import without_autotuning
 from siamese_verify.messages import shown
 
 _TEXT = tf.io.FixedLenFeature((), tf.string)

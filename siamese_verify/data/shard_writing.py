@@ -15,21 +15,21 @@ import numpy as np
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.folders import describe_missing, find_files, samples_by_identity
-from siamese_verify.data.loading import (
-    Skipped,
-    check_distinct_files,
-    check_on_error,
-    load_samples,
-    warn_of_skipped,
-    write_skipped,
-)
+from siamese_verify.data.loading import check_distinct_files, load_samples
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.sample_list import Rows, SampleList
 from siamese_verify.data.samples import Sample
 from siamese_verify.data.shard_index import FORMAT, Shard, ShardIndex
 from siamese_verify.data.shard_records import encoded, write_records
 from siamese_verify.data.sharded_images import ShardedImages, sha256_of
-from siamese_verify.data.store import OnError, digest_of_settings
+from siamese_verify.data.skipping import (
+    OnError,
+    Skipped,
+    check_on_error,
+    warn_of_skipped,
+    write_skipped,
+)
+from siamese_verify.data.store import digest_of_settings
 from siamese_verify.data.tables import read_samples
 from siamese_verify.files import PathLike, read_regular_file, replacing
 
