@@ -22,18 +22,7 @@ from siamese_verify.files import PathLike
 
 
 class DecodedPairs:
-    """Pairs of images with their pixels, each image decoded once.
-
-    Args:
-        pairs: Pair list, which states who is compared with whom.
-        images_root: Folder that the samples' paths start from. By default the paths are used as
-            they are.
-        preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
-        cache: Folder or `ImageCache` that keeps the decoded images for later runs.
-        on_error: `"raise"`, or `"skip"` to leave out the pairs of images that are missing or
-            cannot be read. `skipped` lists these images.
-        verbose: Whether to show the progress of decoding.
-    """
+    """Pairs of images with their pixels, each image decoded once. See `PairDataset`."""
 
     def __init__(
         self,
@@ -89,16 +78,7 @@ class DecodedPairs:
         training_identities: frozenset[str] | None = None,
         has_identities: bool = True,
     ) -> Self:
-        """Make pairs of images that are decoded already.
-
-        Args:
-            pairs: The pairs.
-            images: uint8 images `(n, height, width, channels)`.
-            rows: Row in `images` of each of the pairs' samples.
-            preprocessing: Preprocessing of the images.
-            training_identities: Identities that a model is trained on.
-            has_identities: Whether the identities of the samples are known.
-        """
+        """Make pairs of images that are decoded already. Each of their samples has its row."""
         made = cls.__new__(cls)
         made._set(
             pairs,
@@ -247,12 +227,11 @@ class DecodedPairs:
 
     def distinct_images(self) -> tuple[Images, list[Sample]]:
         """Return the images of these pairs, each once: their pixels and their samples."""
-        samples = self.pairs.samples
+        images, samples = self.images, self.pairs.samples
         row_of = np.empty(len(samples), np.int32)
         row_of[self.pairs.indices] = self.indices
         # Two spellings of a path can lead to one image.
         rows, places = np.unique(row_of, return_index=True)
-        images = self.images
         if len(rows) < len(images):
             images = images.take(rows) if isinstance(images, StoredImages) else images[rows]
         return images, [samples[place] for place in places.tolist()]

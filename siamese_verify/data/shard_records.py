@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,24 @@ def read_records(
 def _parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     parsed = tf.io.parse_example(records, {"image": _TEXT, "identity": _TEXT})
     return tf.io.decode_raw(parsed["image"], tf.uint8), parsed["identity"]
+
+
+def sha256_of(path: str) -> str:
+    """Compute the digest of a file.
+
+    Raises:
+        ShardError: If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    except tf.errors.OpError as error:
+        raise ShardError(
+            f"{shown(path)} cannot be read. Received: {shown(error.message)}"
+        ) from error
+    return digest.hexdigest()
 
 
 def _damaged(path: str, received: object) -> ShardError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -14,14 +13,15 @@ import keras
 import numpy as np
 
 from siamese_verify.checks import whole_number
-from siamese_verify.data.folders import describe_missing, find_files, samples_by_identity
-from siamese_verify.data.loading import check_distinct_files, load_samples
+from siamese_verify.data.folders import samples_by_identity
+from siamese_verify.data.loading import load_samples
 from siamese_verify.data.preprocessing import Preprocessing
-from siamese_verify.data.sample_list import Rows, SampleList
+from siamese_verify.data.sample_list import SampleList
 from siamese_verify.data.samples import Sample
-from siamese_verify.data.shard_index import FORMAT, Shard, ShardIndex
-from siamese_verify.data.shard_records import encoded, write_records
-from siamese_verify.data.sharded_images import ShardedImages, sha256_of
+from siamese_verify.data.shard_index import Shard, ShardIndex
+from siamese_verify.data.shard_plan import PREFIX, Plan, divide, plan_files
+from siamese_verify.data.shard_records import sha256_of, write_records
+from siamese_verify.data.sharded_images import ShardedImages
 from siamese_verify.data.skipping import (
     OnError,
     Skipped,
@@ -29,22 +29,14 @@ from siamese_verify.data.skipping import (
     warn_of_skipped,
     write_skipped,
 )
-from siamese_verify.data.store import digest_of_settings
 from siamese_verify.data.tables import read_samples
 from siamese_verify.files import PathLike, read_regular_file, replacing
 
 SKIPPED = "skipped.csv"
 _SHARD_BYTES = 2**25
 """Pixels in a file by default: large enough to be read at full speed, small enough to mix many."""
-_PREFIX, _ENDING, _NOTE_ENDING = "shard-", ".tfrecord", ".json"
+_ENDING, _NOTE_ENDING = ".tfrecord", ".json"
 _MOST_NOTE_BYTES = 2**28
-
-
-class _Plan(NamedTuple):
-    """A file to write: the rows of its samples, and a name, which is the digest of its inputs."""
-
-    rows: Rows
-    name: str
 
 
 class _Written(NamedTuple):
@@ -116,7 +108,7 @@ def write_shards(
     samples, root = _read_source(source, images_root)
     if len(samples.identities) < 2:
         raise _too_few_identities(len(samples), len(samples.identities))
-    plans = _plan(samples, root, preprocessing, _divide(samples, per_shard, seed), on_error)
+    plans = plan_files(samples, root, preprocessing, divide(samples, per_shard, seed), on_error)
     progress = keras.utils.Progbar(len(samples), unit_name="image") if verbose else None
     written = []
     done = 0
@@ -147,55 +139,7 @@ def _read_source(source: Any, images_root: PathLike | None) -> tuple[SampleList,
     return SampleList.of(samples)[0], source if is_folder else images_root
 
 
-def _divide(samples: SampleList, per_shard: int, seed: int) -> list[Rows]:
-    """Divide the samples among files: identities in a random order, each in one file if it fits."""
-    digests = [
-        hashlib.blake2b(encoded(name), digest_size=16, salt=seed.to_bytes(16, "little")).digest()
-        for name in samples.identities
-    ]
-    rank = np.empty(len(digests), np.int64)
-    rank[sorted(range(len(digests)), key=digests.__getitem__)] = np.arange(len(digests))
-    ranks = rank[samples.identity_codes]
-    order = np.argsort(ranks, kind="stable").astype(np.int32)
-    ends = np.cumsum(np.bincount(ranks)).tolist()
-    cuts = [0]
-    for start, end in zip([0, *ends], ends, strict=False):
-        if end - cuts[-1] > per_shard and start > cuts[-1]:
-            cuts.append(start)
-        while end - cuts[-1] > per_shard:
-            cuts.append(cuts[-1] + per_shard)
-    return np.split(order, cuts[1:])
-
-
-def _plan(
-    samples: SampleList,
-    root: PathLike | None,
-    preprocessing: Preprocessing,
-    divided: Sequence[Rows],
-    on_error: OnError,
-) -> list[_Plan]:
-    """Name each file after its contents, and check that all images are there, each once."""
-    settings = json.dumps([FORMAT, digest_of_settings(preprocessing)])
-    plans = []
-    located: list[Path | None] = [Path()] * len(samples)
-    files = np.zeros(len(samples), np.int64)
-    for rows in divided:
-        digest = hashlib.blake2b(settings.encode(), digest_size=16)
-        chosen = [samples[row] for row in rows.tolist()]
-        for row, sample, file in zip(rows.tolist(), chosen, find_files(root, chosen), strict=True):
-            state = None if file is None else (file.stat().st_size, file.stat().st_mtime_ns)
-            digest.update(json.dumps([*sample, state]).encode())
-            files[row] = row if file is None else hash(str(file))
-            if file is None:
-                located[row] = None
-        plans.append(_Plan(rows, f"{_PREFIX}{digest.hexdigest()}"))
-    if on_error == "raise" and (problem := describe_missing(root, samples, located)):
-        raise FileNotFoundError(problem)
-    check_distinct_files(len(samples), len(np.unique(files)))
-    return plans
-
-
-def _finished(folder: Path, plan: _Plan, on_error: OnError) -> _Written | None:
+def _finished(folder: Path, plan: Plan, on_error: OnError) -> _Written | None:
     """Return what is known of a file that is complete, or None if it must be written."""
     try:
         note = json.loads(
@@ -212,7 +156,7 @@ def _finished(folder: Path, plan: _Plan, on_error: OnError) -> _Written | None:
 
 def _write(
     folder: Path,
-    plan: _Plan,
+    plan: Plan,
     chosen: Sequence[Sample],
     root: PathLike | None,
     preprocessing: Preprocessing,
@@ -256,7 +200,7 @@ def _complete(
 
 def _remove_others(folder: Path, names: set[str]) -> None:
     """Remove files of images that have changed since, or that are not wanted any more."""
-    for path in folder.glob(f"{_PREFIX}*"):
+    for path in folder.glob(f"{PREFIX}*"):
         if path.suffix in (_ENDING, _NOTE_ENDING) and path.stem not in names:
             path.unlink(missing_ok=True)
 

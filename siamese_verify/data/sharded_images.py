@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import copy
-import hashlib
 import math
 import os
 from collections.abc import Iterator
@@ -15,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
-from siamese_verify.data.batching import Indices, Labels, check_per_identity, dataset_of
+from siamese_verify.data.batching import Labels, check_per_identity, dataset_of
 from siamese_verify.data.own_augmentation import Augment, as_augmentation
 from siamese_verify.data.preprocessing import Pixels
+from siamese_verify.data.shard_buffer import ShuffleBuffer, Units, chosen_rows
 from siamese_verify.data.shard_index import Shard, ShardError, ShardIndex, file_in
-from siamese_verify.data.shard_records import encoded, read_records
-from siamese_verify.data.shuffling import drawn_rows
+from siamese_verify.data.shard_records import encoded, read_records, sha256_of
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 
@@ -28,9 +27,6 @@ _BUFFER_BYTES = 2**29
 """Pixels among which images are shuffled by default."""
 _AHEAD = 3
 """Number of files that are read at once, before their images are needed."""
-
-_Units = tuple[Pixels, Labels]
-"""Images `(n, k, height, width, channels)` and labels `(n, k)`, of which each k stay together."""
 
 
 class ShardedImages:
@@ -191,8 +187,8 @@ class ShardedImages:
         def draw(rng: np.random.Generator) -> Iterator[tuple[Pixels, Labels]]:
             order = rng.permutation(len(units)) if shuffle else np.arange(len(units))
             blocks = self._read([self._shards[i] for i in order], per_identity, rng)
-            pool = _Pool(kept + max(units) + per_batch, (together, *shape))
-            for pixels, labels in pool.batches(blocks, per_batch, kept, rng if shuffle else None):
+            mixed = ShuffleBuffer(kept + max(units) + per_batch, (together, *shape))
+            for pixels, labels in mixed.batches(blocks, per_batch, kept, rng if shuffle else None):
                 yield pixels.reshape(-1, *shape), labels.ravel()
 
         def describe() -> Iterator[bytes]:
@@ -211,22 +207,22 @@ class ShardedImages:
 
     def _read(
         self, shards: list[Shard], per_identity: int | None, rng: np.random.Generator
-    ) -> Iterator[_Units]:
+    ) -> Iterator[Units]:
         """Yield the images of files in their order, while the next ones are being read."""
         label_of = {encoded(name): label for label, name in enumerate(self.identities)}
         pool = ThreadPoolExecutor(_AHEAD)
-        reading: collections.deque[Future[_Units]] = collections.deque()
+        reading: collections.deque[Future[Units]] = collections.deque()
         try:
             for number in range(len(shards)):
                 for shard in shards[number + len(reading) : number + _AHEAD]:
                     reading.append(pool.submit(self._read_shard, shard, label_of))
                 pixels, labels = reading.popleft().result()
-                rows = _rows(labels, per_identity, rng)
+                rows = chosen_rows(labels, per_identity, rng)
                 yield pixels[rows], labels[rows]
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read_shard(self, shard: Shard, label_of: dict[bytes, int]) -> _Units:
+    def _read_shard(self, shard: Shard, label_of: dict[bytes, int]) -> Units:
         path = file_in(self._folder, shard.file)
         pixels, names = read_records(path, shard.images, self.preprocessing.shape)
         try:
@@ -237,61 +233,3 @@ class ShardedImages:
                 f"folder, or write it again. Received: {shown(error.args[0])}"
             ) from None
         return pixels, labels
-
-
-class _Pool:
-    """Buffer of images, of fixed size, that mixes the images of several files."""
-
-    def __init__(self, size: int, shape: tuple[int, ...]):
-        self._pixels = np.empty((size, *shape), np.uint8)
-        self._labels = np.empty((size, shape[0]), np.int32)
-
-    def batches(
-        self, blocks: Iterator[_Units], size: int, kept: int, rng: np.random.Generator | None
-    ) -> Iterator[_Units]:
-        """Yield batches, and keep at least `kept` entries to mix with, until there is no more."""
-        free = np.arange(len(self._pixels))
-        held = free[:0]
-        for pixels, labels in blocks:
-            slots, free = np.split(free, [len(pixels)])
-            self._pixels[slots], self._labels[slots] = pixels, labels
-            held = np.concatenate([held, slots])
-            if rng is not None:
-                held = rng.permutation(held)
-            # Whole batches only, since the rest of the epoch follows.
-            ready, held = np.split(held, [max(0, len(held) - kept) // size * size])
-            yield from self._gather(ready, size)
-            free = np.concatenate([free, ready])
-        yield from self._gather(held, size)
-
-    def _gather(self, slots: Indices, size: int) -> Iterator[_Units]:
-        for start in range(0, len(slots), size):
-            rows = slots[start : start + size]
-            yield self._pixels[rows], self._labels[rows]
-
-
-def _rows(labels: Labels, per_identity: int | None, rng: np.random.Generator) -> Indices:
-    """Choose the rows of a file's images: all, or some of each identity, `(n, k)`."""
-    if per_identity is None:
-        return np.arange(len(labels))[:, np.newaxis]
-    starts = np.flatnonzero(np.diff(labels)) + 1
-    each = np.split(np.arange(len(labels)), starts)
-    return np.stack([drawn_rows(rows, per_identity, rng) for rows in each])
-
-
-def sha256_of(path: str) -> str:
-    """Compute the digest of a file.
-
-    Raises:
-        ShardError: If it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    except tf.errors.OpError as error:
-        raise ShardError(
-            f"{shown(path)} cannot be read. Received: {shown(error.message)}"
-        ) from error
-    return digest.hexdigest()
