@@ -17,7 +17,7 @@ from siamese_verify.layers.input_range import InputRange
 from siamese_verify.messages import shown
 
 # With the 0.999 of MobileNetV3, the averages of a network that starts at random need thousands of
-# steps. Until then, the network that is measured is not the one that is trained.
+# steps. Until then, evaluation and training see two different networks.
 _LARGEST_MOMENTUM = 0.9
 
 
@@ -38,7 +38,7 @@ class BackboneTower(keras.Model):
         embedding_size: Size of the embedding, made by a dense layer. By default the embedding is
             the average itself.
         channels: 3 (RGB), or 1 (grey) for a network of grey images that are repeated three times.
-        is_pretrained: Whether the network has been trained, so that its batch norm stays as it is.
+        is_pretrained: Whether the network has been trained, so that its batch norm must not change.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Attributes:
