@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 import siamese_verify as sv
+from siamese_verify.verification.indexes import faiss as faiss_index
 from siamese_verify.verification.indexes.exact import ExactIndex
 from siamese_verify.verification.indexes.faiss import FaissIndex
 
 pytest.importorskip("faiss").omp_set_num_threads(1)  # Threads would wait for a core.
+
+
+@pytest.fixture(autouse=True)
+def small_galleries_are_compressed(monkeypatch):
+    monkeypatch.setattr(faiss_index, "_RECENT", 500)
 
 
 def filled(index, gallery):
