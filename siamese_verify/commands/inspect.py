@@ -13,15 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from siamese_verify.commands import NO, YES
-from siamese_verify.commands.arguments import (
-    PAIR_COLUMNS,
-    add_json,
-    add_root,
-    existing,
-    output_file,
-)
+from siamese_verify.commands.arguments import PAIR_COLUMNS, add_json, add_root
 from siamese_verify.commands.inputs import is_table, read_any
 from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.values import existing, output_file
 from siamese_verify.data.folders import describe_missing, find_files
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample

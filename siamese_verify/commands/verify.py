@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import Namespace, _ArgumentGroup
 
 from siamese_verify.commands import NO, YES
-from siamese_verify.commands.arguments import add_json, add_model, existing_file
+from siamese_verify.commands.arguments import add_json, add_model
 from siamese_verify.commands.inputs import load_verifier
 from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.values import existing_file
 
 EXAMPLE = "siamese-verify verify faces.keras one.jpg other.jpg && echo same"
 EXIT_CODES = "0 same, 1 different"

@@ -105,12 +105,19 @@ def test_inspect_without_images_needs_no_tensorflow(drawn: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
-def test_progress_is_shown_on_the_terminal_and_not_in_the_answer(damaged: Path) -> None:
-    command = [sys.executable, "-m", "siamese_verify.cli", "inspect", damaged / "pairs.txt"]
-    command += ["--images", damaged / "images", "--json"]
+def test_progress_is_shown_on_the_terminal_and_not_in_the_answer(
+    damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ours, theirs = os.openpty()
+    before = os.dup(2)
+    os.dup2(theirs, 2)
+    os.close(theirs)
+    try:
+        arguments = ["inspect", str(damaged / "pairs.txt"), "--images", str(damaged / "images")]
+        assert cli.main([*arguments, "--json"]) == 1
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
     with open(ours, "rb", buffering=0) as terminal:
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False)
-        os.close(theirs)
         assert b"17/17" in terminal.read(10_000)
-    assert len(json.loads(result.stdout)["unreadable_images"]) == 15
+    assert len(said_json(capsys)["unreadable_images"]) == 15
