@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.preprocessing import Pixels
-from siamese_verify.scoring import Floats, score_blocks, unit_rows
+from siamese_verify.scoring import Floats, score_blocks, score_matrix, unit_rows
 
 Integers = npt.NDArray[np.int64]
 
@@ -19,6 +19,8 @@ _LEAST_LIKE = 0.985
 """No two of 2 million pairs of different drawn faces are as much alike, see docs/shell.md."""
 _BLOCK = 2_048
 """Number of images that are compared with as many others at once: 16 MiB a matrix."""
+_ROWS = 512
+"""Number of images of an identity that are compared with all its images at once."""
 _MOST = 10_000
 
 
@@ -41,7 +43,7 @@ class Mislabelled(NamedTuple):
     scores: Floats
     """Score of each image against the mean of that identity's embeddings `(n,)`."""
     own_scores: Floats
-    """Highest score of each image against another one of its own identity `(n,)`."""
+    """Median score of each image against the others of its own identity `(n,)`."""
 
 
 def thumbnails(pixels: Pixels) -> Floats:
@@ -125,9 +127,10 @@ def mislabelled_images(
 ) -> Mislabelled:
     """Find images that a verifier accepts as another identity, and rejects as their own.
 
-    An image is compared with the other images of its identity, and with the mean embedding of each
-    other identity. Identities with one image have nothing to be compared with, and are left out.
-    Time grows with the number of images times that of identities, and memory does not.
+    An image is compared with the other images of its identity, by the median of its scores, and
+    with the mean embedding of each other identity. The difference must be larger than that between
+    a typical genuine score and the threshold. Identities with one image are left out, since nothing
+    can be compared. Time grows with the number of images times that of identities. Memory does not.
 
     Args:
         embeddings: Embeddings of the images `(n, size)`.
@@ -149,7 +152,7 @@ def mislabelled_images(
     groups = np.split(order, starts[1:])
     own = np.full(len(labels), np.inf, np.float32)  # One image alone is not rejected.
     for rows in (group for group in groups if len(group) > 1):
-        own[rows] = _best_of_others(head, embeddings[rows])
+        own[rows] = _typical_own_scores(head, embeddings[rows])
     units = unit_rows(embeddings)
     means = np.stack([units[group].mean(axis=0) for group in groups])
     best, like = np.full(len(labels), -np.inf, np.float32), np.zeros(len(labels), np.int64)
@@ -160,19 +163,23 @@ def mislabelled_images(
         higher = found > best[block]
         like[block] = np.where(higher, names[columns][place], like[block])
         best[block] = np.maximum(found, best[block])
-    suspects = np.flatnonzero((own < threshold) & (best >= threshold))
+    alone = np.isinf(own)
+    margin = 0 if alone.all() else max(np.median(own[~alone]) - threshold, 0)
+    suspects = np.flatnonzero((own < threshold) & (best >= threshold) & (best - own > margin))
     suspects = suspects[np.argsort(own[suspects] - best[suspects], kind="stable")]
     return Mislabelled(suspects, like[suspects], best[suspects], own[suspects])
 
 
-def _best_of_others(head: keras.layers.Layer, embeddings: Floats) -> Floats:
-    """Score each image against the others, and return its highest score."""
-    best = np.full(len(embeddings), -np.inf, np.float32)
-    numbers = np.arange(len(embeddings))
-    for block, columns, scores in score_blocks(head, embeddings, embeddings):
-        scores[numbers[block, None] == numbers[None, columns]] = -np.inf
-        best[block] = np.maximum(best[block], scores.max(axis=1))
-    return best
+def _typical_own_scores(head: keras.layers.Layer, embeddings: Floats) -> Floats:
+    """Score each image of an identity against the others, and return the median of its scores."""
+    typical = np.empty(len(embeddings), np.float32)
+    for start in range(0, len(embeddings), _ROWS):
+        block = slice(start, start + _ROWS)
+        scores = score_matrix(head, embeddings[block], embeddings)
+        rows = np.arange(len(scores))
+        scores[rows, rows + start] = np.nan  # An image says nothing about its own label.
+        typical[block] = np.nanmedian(scores, axis=1)
+    return typical
 
 
 def _first(pairs: Integers, scores: Floats) -> tuple[Integers, Floats]:
