@@ -40,7 +40,7 @@ def changed(jpeg: bytes) -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Print a table of what was planted and found."""
+    """Print a table of the images that were planted and found."""
     verifier = sv.Verifier.load(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         write_faces(Path(folder), IDENTITIES)

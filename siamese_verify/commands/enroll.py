@@ -38,8 +38,8 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     inputs.add_argument(
         "--template",
         choices=("each", "mean"),
-        help="what a probe is compared with: each image of an identity, or the mean of its "
-        "embeddings (default: the gallery's, which is each for a new one)",
+        help="compare probes with each image of an identity, or with the mean of its embeddings "
+        "(default: as the gallery does, and each for a new one)",
     )
     inputs.add_argument(
         "--replace",

@@ -49,8 +49,8 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     output.add_argument(
         "--below-threshold",
         action="store_true",
-        help="also name identities that score below the threshold (default: only those that reach "
-        "it)",
+        help="also name identities that score below the threshold (default: only identities that "
+        "reach it)",
     )
     add_json(output)
 

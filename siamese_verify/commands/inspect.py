@@ -44,8 +44,8 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "--model",
         metavar="MODEL",
         type=file_ending_in(".keras"),
-        help="verifier that looks for images that are nearly the same under two identities or in "
-        "two folds, and for images that look like another identity (default: nobody looks)",
+        help="verifier that looks for near-duplicates under two identities or in two folds, and "
+        "for images that look mislabelled (default: no verifier looks)",
     )
     output.add_argument(
         "--suspects",

@@ -43,8 +43,8 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "--far",
         metavar="RATE",
         type=share,
-        help="false accept rate to measure, such as 0.001, in place of --different: as many "
-        "impostor pairs as it needs, each of two other identities (default: no rate)",
+        help="false accept rate to measure, such as 0.001. It replaces --different: as many "
+        "impostor pairs are drawn as it needs (default: no rate)",
     )
     inputs.add_argument(
         "--all",

@@ -57,7 +57,7 @@ def find_suspects(
     parts: Sequence[int],
     terminal: TextIO,
 ) -> tuple[Suspects, dict[str, str]]:
-    """Embed images, and find those that look wrong.
+    """Embed images, and find the images that look wrong.
 
     Args:
         verifier: The verifier.

@@ -127,10 +127,11 @@ def mislabelled_images(
 ) -> Mislabelled:
     """Find images that a verifier accepts as another identity, and rejects as their own.
 
-    An image is compared with the other images of its identity, by the median of its scores, and
-    with the mean embedding of each other identity. The difference must be larger than that between
-    a typical genuine score and the threshold. Identities with one image are left out, since nothing
-    can be compared. Time grows with the number of images times that of identities. Memory does not.
+    An image is compared with the other images of its identity, by the median of its scores. It is
+    also compared with the mean embedding of each other identity. It must score higher there,
+    by more than the distance between a typical genuine score and the threshold. Identities with one image are left out,
+    since nothing can be compared. Time grows with the product of the numbers of images and of
+    identities. Memory does not.
 
     Args:
         embeddings: Embeddings of the images `(n, size)`.
