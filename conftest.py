@@ -18,6 +18,8 @@ import siamese_verify
 
 # A busy machine, or a first compilation, exceeds any deadline.
 settings.register_profile("no_deadline", deadline=None)
+# For tests that have run once already, on another backend or version.
+settings.register_profile("again", settings.get_profile("no_deadline"), max_examples=20)
 settings.load_profile("no_deadline")
 
 collect_ignore = ["docs/sections.py"]  # It needs the extra `docs`.

@@ -19,6 +19,13 @@ CORE_TESTS = [
     *("tests/test_model.py", "tests/test_scoring.py", "tests/test_old_files.py"),
 ]
 TENSORFLOW_OR_NUMPY = {"tests/data", "tests/evaluation", "tests/test_old_files.py"}
+# Tests of files and indexes, on which the backend has no influence.
+SAME_ON_EVERY_BACKEND = [
+    *(f"tests/verification/test_{name}.py" for name in ("archive", "export", "gallery", "weights")),
+    *("tests/verification/indexes", "tests/training/resuming/test_run_folder.py"),
+]
+JAX = {"KERAS_BACKEND": "jax"}
+AGAIN = ("--hypothesis-profile", "again")
 LFW = Path("../shared/lfw").resolve()
 
 nox.options.sessions = ["lint", "tests"]
@@ -41,9 +48,10 @@ def slow(session: nox.Session) -> None:
 def jax(session: nox.Session) -> None:
     """Run the tests of models, losses, metrics and the verifier on Keras's JAX backend."""
     chosen = [path for path in CORE_TESTS if path not in TENSORFLOW_OR_NUMPY]
-    session.run("pytest", *chosen, *session.posargs, env={"KERAS_BACKEND": "jax"})
+    ignored = [f"--ignore={path}" for path in SAME_ON_EVERY_BACKEND]
+    session.run("pytest", *AGAIN, *chosen, *ignored, *session.posargs, env=JAX)
     resuming = "tests/training/resuming"
-    session.run("pytest", "-m", "slow", resuming, env={"KERAS_BACKEND": "jax"})
+    session.run("pytest", "-m", "slow", resuming, env=JAX)
 
 
 @nox.session(venv_backend="none")
@@ -156,5 +164,5 @@ def test_bare(session: nox.Session, *requirements: str) -> None:
     session.install("-e", ".[plot,test]", *requirements)
     # Exports need extras, and newer versions of Keras for LiteRT.
     exports = "--ignore=tests/verification/test_export.py"
-    session.run("pytest", "-W", "default", exports, *CORE_TESTS)
+    session.run("pytest", "-W", "default", *AGAIN, exports, *CORE_TESTS)
     session.run("pytest", "-W", "default", "-m", "slow", "tests/training/metrics")

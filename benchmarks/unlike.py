@@ -23,8 +23,8 @@ import siamese_verify as sv
 from siamese_verify.data.folders import samples_by_identity
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-EPOCHS = 8
-PAIRS = 500
+EPOCHS = 4
+PAIRS = 300
 RNG = np.random.default_rng(0)
 
 

@@ -1,4 +1,4 @@
-"""How many pairs an error rate needs, to be told from 0."""
+"""Number of pairs that a low error rate needs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Drawn parts: photographs of products, in PNG and WebP, of which some files are broken.
+"""Drawn parts: images of products, in PNG and WebP, of which some files are broken.
 
-A product has an outline, colours and holes. Each photograph turns and lights it differently.
+A product has an outline, colours and holes. Each image turns and lights it differently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.floating]
 def draw_products(
     folder: Path, products: int = 80, each: int = 6, seed: int = 0
 ) -> tuple[list[str], list[str]]:
-    """Draw photographs of products, and return the columns `image_path` and `sku`."""
+    """Draw images of products, and return the columns `image_path` and `sku`."""
     paths, skus = [], []
     folder.mkdir(parents=True, exist_ok=True)
     for product in range(products):
@@ -27,7 +27,7 @@ def draw_products(
         part = _part(rng)
         for number in range(each):
             ending = ("png", "webp")[(product + number) % 2]
-            contents = _encoded(_photograph(part, rng), ending)
+            contents = _encoded(_image(part, rng), ending)
             if rng.random() < 0.02:  # An upload that was cut off.
                 contents = contents[: len(contents) // 3]
             path = f"{product:03d}-{number}.{ending}"
@@ -38,14 +38,14 @@ def draw_products(
 
 
 def _part(rng: np.random.Generator) -> dict[str, Floats]:
-    """Draw what all photographs of a product share."""
+    """Draw what all images of a product share."""
     waves = rng.normal(0, [0.12, 0.1, 0.07, 0.05], (2, 4))
     holes = np.column_stack([rng.uniform(-0.4, 0.4, (3, 2)), rng.uniform(0.05, 0.16, 3)])
     return {"waves": waves, "holes": holes, "colours": rng.uniform(0.15, 0.95, (2, 3))}
 
 
-def _photograph(part: dict[str, Floats], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Draw one photograph: uint8 `(80, 80, 3)`."""
+def _image(part: dict[str, Floats], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Draw one image: uint8 `(80, 80, 3)`."""
     v, u = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
     u, v = u - rng.normal(0, 0.06), v - rng.normal(0, 0.06)
     turn, scale = rng.normal(0, 0.35), rng.normal(1.0, 0.08)

@@ -1,8 +1,8 @@
-"""Find which product a photograph shows, in a catalogue that changes each night.
+"""Find which product a image shows, in a catalogue that changes each night.
 
     python examples/products/find_products.py    # drawn parts, about 3 minutes
 
-The photographs are RGB, in PNG and WebP, and a few files are broken. A DataFrame names them.
+The images are RGB, in PNG and WebP, and a few files are broken. A DataFrame names them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(run: Path = Path("runs/products"), epochs: int = 20, products: int = 15
     verifier = sv.Verifier(sv.SiameseModel(tower, sv.CosineHead()), PREPROCESSING)
     verifier.calibrate(validation.pairs(), "far=0.01")
 
-    # The last photograph of each product is the probe, and the others are in the catalogue.
+    # The last image of each product is the probe, and the others are in the catalogue.
     by_sku: dict[str, list[Path]] = {}
     for sample in catalogue.samples:
         by_sku.setdefault(sample.identity, []).append(folder / sample.path)
@@ -64,15 +64,15 @@ def show_recall(verifier: sv.Verifier, probes: dict[str, Path]) -> dict[int, flo
 
 
 def sync(verifier: sv.Verifier, by_sku: dict[str, list[Path]]) -> None:
-    """Bring the gallery to tonight's catalogue: one product is gone, one has new photographs."""
+    """Bring the gallery to tonight's catalogue: one product is gone, one has new images."""
     tonight = dict(by_sku)
     gone, changed = list(tonight)[:2]
     del tonight[gone]
     tonight[changed] = tonight[changed][:1]
     verifier.remove(set(verifier.gallery.identities) - set(tonight))
     verifier.replace({changed: tonight[changed]})
-    added = verifier.enroll(tonight)  # Known photographs are not added twice.
-    print(f"after the sync: {len(verifier.gallery.identities)} products, {added} new photographs")
+    added = verifier.enroll(tonight)  # Known images are not added twice.
+    print(f"after the sync: {len(verifier.gallery.identities)} products, {added} new images")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.floating]
 
 
 def draw_signatures(folder: Path, writers: int = 80, each: int = 8, seed: int = 0) -> Path:
-    """Draw signatures and write `signatures.csv` beside them: path, writer and kind of each."""
+    """Draw signatures, and write a table of them: path, writer and kind of each."""
     rows = []
     for writer in range(1, writers + 1):
         rng = np.random.default_rng((seed, writer))

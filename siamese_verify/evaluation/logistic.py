@@ -22,7 +22,9 @@ def fit_logistic(score: Floats, is_genuine: Bools, prior: float) -> tuple[float,
     # Platt's targets keep the slope finite where a threshold separates all pairs.
     target = np.where(is_genuine, (n_genuine + 1) / (n_genuine + 2), 1 / (n_impostor + 2))
     weight = np.where(is_genuine, prior / n_genuine, (1 - prior) / n_impostor)
-    center, width = score.mean(), score.std() or 1.0
+    center, width = score.mean(), score.std()
+    if not np.ptp(score):  # The mean of equal scores may differ from them by rounding.
+        center, width = score[0], 1.0
     design = np.stack([(score - center) / width, np.ones_like(score)], axis=1)
     line = np.zeros(2)
     for _ in range(100):

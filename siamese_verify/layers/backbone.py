@@ -15,7 +15,7 @@ from siamese_verify.layers.pretrained import load_network
 from siamese_verify.messages import shown
 
 # With the 0.999 of MobileNetV3, the averages of a network that starts at random need thousands of
-# steps. Until then, the network that is measured is not the one that is trained.
+# steps. Until then, evaluation and training see two different networks.
 _LARGEST_MOMENTUM = 0.9
 
 
@@ -36,7 +36,9 @@ class BackboneTower(keras.Model):
         embedding_size: Size of the embedding, made by a dense layer. By default the embedding is
             the average itself.
         channels: 3 (RGB), or 1 (grey) for a network of grey images that are repeated three times.
-        is_pretrained: Whether the network has been trained, so that its batch norm stays as it is.
+        is_pretrained: Whether the network has been trained, so that its batch norm must not change.
+        dtype: Precision of the embedding's layer. By default it is Keras's global policy. The
+            network keeps its own precision.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Attributes:
@@ -67,15 +69,17 @@ class BackboneTower(keras.Model):
         *,
         channels: int = 3,
         is_pretrained: bool = True,
+        dtype: str | None = None,
         **kwargs: Any,
     ):
         height, width = _checked_size(network, channels)
+        dtype = dtype or keras.config.dtype_policy().name
         images = keras.Input((height, width, channels), name="image")
         x = ops.repeat(images, 3, axis=-1) if channels == 1 else images
         x = _pooled(network, network(input_range(x)))
         if embedding_size is not None:
             embedding_size = whole_number("embedding_size", embedding_size)
-            x = keras.layers.Dense(embedding_size, name="embedding")(x)
+            x = keras.layers.Dense(embedding_size, dtype=dtype, name="embedding")(x)
         float32 = keras.layers.Activation("linear", dtype="float32", name="float32")
         super().__init__(images, float32(x), **kwargs)
         self.network, self.input_range = network, input_range
@@ -83,6 +87,7 @@ class BackboneTower(keras.Model):
             "embedding_size": embedding_size,
             "channels": channels,
             "is_pretrained": bool(is_pretrained),
+            "dtype": dtype,
         }
         for variable in network.variables:
             variable.is_of_backbone = True

@@ -47,7 +47,7 @@ class BackboneAdam(FusedAdam):
 
     @override
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
-        # TensorFlow passes its own variable, and `BackboneTower` marks those of Keras.
+        # TensorFlow passes its own variable, and `BackboneTower` marks variables of Keras.
         known = self._trainable_variables[self._get_variable_index(variable)]
         if getattr(known, "is_of_backbone", False):
             learning_rate = learning_rate * self.backbone_rate

@@ -25,6 +25,7 @@ from siamese_verify.verification.enrolment import (
 )
 from siamese_verify.verification.fingerprint import digest_of_format_1
 from siamese_verify.verification.gallery import Gallery, GalleryError, Template, check_template
+from siamese_verify.verification.looks import Reasons, Unlike, find_unlike, report_unlike
 from siamese_verify.verification.shared_gallery import SharedGallery
 
 Metadata = Mapping[str, dict[str, Any]]
@@ -60,6 +61,7 @@ class Enroller(CalibratedModel):
         *,
         template: Template | None = None,
         metadata: Metadata | None = None,
+        unlike: Unlike = "warn",
     ) -> int:
         """Add images of identities to the gallery: all of them or, if it raises, none.
 
@@ -74,6 +76,8 @@ class Enroller(CalibratedModel):
                 new gallery. All identities of a gallery have one template.
             metadata: Metadata of identities of this call or of the gallery, by name: a dict that
                 JSON can hold. It replaces earlier metadata of the same name.
+            unlike: What to do with images that look unlike all validation images, such as blurred
+                or turned ones, which may match anybody: `"warn"`, `"raise"` or `"ignore"`.
 
         Returns:
             Number of images that were added.
@@ -84,15 +88,25 @@ class Enroller(CalibratedModel):
             GalleryError: If the model has changed since others were enrolled, whose embeddings
                 can no longer be compared.
             ValueError: If a name has a null character, the gallery has another template, or
-                metadata is of an unknown name or nothing that JSON can hold.
+                metadata is of an unknown name or nothing that JSON can hold. An
+                `UnlikeValidationError` if images are unlike validation, and `unlike` is `"raise"`.
             RuntimeError: If weights or embeddings are not finite, or change during the call.
+
+        Warns:
+            UnlikeValidationWarning: If images are unlike validation, and `unlike` is `"warn"`.
         """
         if template is not None:
             check_template(template)
-        batch = self._embedded(identities, metadata, skip_known=True)
+        batch = self._embedded(identities, metadata, skip_known=True, unlike=unlike)
         return self._enrolled.add(batch, template, self._check_unchanged(batch))
 
-    def replace(self, identities: Identities, *, metadata: Metadata | None = None) -> None:
+    def replace(
+        self,
+        identities: Identities,
+        *,
+        metadata: Metadata | None = None,
+        unlike: Unlike = "warn",
+    ) -> None:
         """Put images in the place of all enrolled images of the same identities, or raise.
 
         A search from another thread sees the old images or the new. Metadata that is not given
@@ -101,13 +115,14 @@ class Enroller(CalibratedModel):
         Args:
             identities: Images of each enrolled identity, by name, at least one.
             metadata: As for `enroll`.
+            unlike: As for `enroll`.
 
         Raises:
             ValueError: If a name is not enrolled, or has no image. Use `remove` for the latter.
             ImageError, TypeError, GalleryError, RuntimeError: As `enroll`.
         """
         self._enrolled.check_known([name for name in identities if isinstance(name, str)])
-        batch = self._embedded(identities, metadata, skip_known=False)
+        batch = self._embedded(identities, metadata, skip_known=False, unlike=unlike)
         kept = set(batch.names)
         if without := [name for name in identities if normalized(name) not in kept]:
             raise ValueError(
@@ -214,6 +229,7 @@ class Enroller(CalibratedModel):
         identities: Identities,
         metadata: Metadata | None,
         skip_known: bool,
+        unlike: Unlike = "ignore",
     ) -> Gallery:
         """Embed images as a gallery of their own."""
         names, images = flatten(identities)
@@ -223,6 +239,8 @@ class Enroller(CalibratedModel):
         if frame is None or frame.fingerprint != fingerprint:
             frame = self._empty_gallery()
         kept_names, paths, embeddings, digests = [], [], [frame.embeddings], [frame.image_digests]
+        looks = self._looks(fingerprint)
+        reasons: dict[str, Reasons] = {}
         for block in read_blocks(names, images, self.preprocessing):
             if skip_known:
                 block = block.selected(self._enrolled.are_new(block.names, block.digests))
@@ -230,6 +248,12 @@ class Enroller(CalibratedModel):
             paths += block.paths
             embeddings.append(self._embedder.embed_pixels(block.pixels))
             digests.append(block.digests)
+            found = find_unlike(looks, block.pixels, embeddings[-1])
+            # An image without a path is called by its name and its place.
+            places = enumerate(zip(block.paths, block.names, strict=True), start=len(reasons) + 1)
+            images_of = [path or f"{name}, image {place}" for place, (path, name) in places]
+            reasons.update(zip(images_of, found, strict=True))
+        report_unlike(reasons, len(kept_names), unlike)
         return Gallery(
             tuple(kept_names),
             np.concatenate(embeddings),

@@ -65,12 +65,13 @@ class GalleryIndex:
         pending, count = np.arange(len(probes) if self._images else 0), k
         while len(pending):
             scores, ids = index.search(probes[pending], count)
-            finished = np.ones(len(pending), bool)
+            finished = np.full(len(pending), count >= self._images.n_templates)
             for i, probe in enumerate(pending.tolist()):
                 matches = self._matches(scores[i], ids[i], threshold, lowest)
                 found[probe] = matches[:k]
-                has_all = len(matches) >= k or count >= self._images.n_templates
-                finished[i] = has_all or scores[i, -1] < lowest
+                # A database may return fewer neighbours than asked for.
+                has_all = len(matches) >= k or scores.shape[1] < count
+                finished[i] |= has_all or scores[i, -1] < lowest
             pending, count = pending[~finished], 4 * count
         return found
 

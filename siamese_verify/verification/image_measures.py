@@ -8,7 +8,7 @@ import numpy.typing as npt
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.stored_images import Images
 
-LAYOUT_SIDE = 8
+LAYOUT_SIDE = 12
 """Height and width of a layout."""
 _STEP = 256  # Number of images whose floats are in memory at once.
 
@@ -26,7 +26,7 @@ def measure(pixels: Images) -> Floats:
         standard deviation. The second is detail, the logarithm of the ratio of second to first
         differences of neighbouring pixels. It is low if blurred and high if noisy, whatever the
         contrast. It is NaN where an image is constant or below 3 pixels wide. The others are the
-        layout, the brightness of 8 x 8 fields in standard deviations from their mean.
+        layout, the brightness of 12 x 12 fields in standard deviations from their mean.
     """
     parts = [_measure(pixels[i : i + _STEP]) for i in range(0, len(pixels), _STEP)]
     return np.concatenate(parts or [np.empty((0, 2 + LAYOUT_SIDE**2), np.float32)])
@@ -72,10 +72,10 @@ def limits(values: npt.NDArray[np.floating]) -> tuple[float, float]:
         return _NO_LIMITS
     middle = np.median(known)
     reach = 3 * _MAD_TO_DEVIATION * np.median(np.abs(known - middle))
-    low, high = np.quantile(known, [_TAIL, 1 - _TAIL])
+    low, high = np.quantile(known, [TAIL, 1 - TAIL])
     return float(min(low, middle - reach)), float(max(high, middle + reach))
 
 
-_TAIL = 0.005  # Share of validation images that may lie beyond a limit.
+TAIL = 0.005  # Share of validation images that may lie beyond a limit.
 _MAD_TO_DEVIATION = 1.4826  # For normal values, from the median absolute deviation.
 _NO_LIMITS = -1e9, 1e9

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.verification.image_measures import LAYOUT_SIDE, limits
+from siamese_verify.verification.image_measures import LAYOUT_SIDE, TAIL
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,7 +32,7 @@ def learn_turns(layout: npt.NDArray[np.floating]) -> Iterator[list[float]]:
             weights, middle = _discriminant(upright[learn], turned[learn])
             scores.append(upright[test] @ weights - middle)
             others.append(turned[test] @ weights - middle)
-        limit = min(limits(np.concatenate(scores))[0], 0.0)
+        limit = min(float(np.quantile(np.concatenate(scores), TAIL)), 0.0)
         if np.mean(np.concatenate(others) < limit) > _LOWEST_POWER:
             weights, middle = _discriminant(upright, turned)
             yield [*weights.tolist(), limit + middle]

@@ -171,6 +171,15 @@ def test_good_scores_do_not_warn():
         calibrate(*draw())
 
 
+@pytest.mark.parametrize("n_impostor", [4, 5, 6, 7])
+def test_equal_scores_have_one_probability_at_every_score(n_impostor):
+    labels = np.append(np.zeros(n_impostor, int), 1)
+    with warnings.catch_warnings(action="ignore"):
+        calibration = calibrate(np.ones(n_impostor + 1), labels)
+    # Their rounded mean may differ from the scores, which must not count as a spread.
+    assert calibration.probability(0.0) == pytest.approx(calibration.probability(1.0), abs=1e-6)
+
+
 @given(labelled(few_values))
 def test_probabilities_of_any_pairs_rise_as_the_means_do(pairs):
     scores, labels = map(np.array, zip(*pairs, strict=True))

@@ -52,7 +52,7 @@ def small(name: str = "MobileNetV2", **settings: object) -> sv.BackboneTower:
 
 @pytest.fixture
 def pretrained(tmp_path: Path) -> sv.BackboneTower:
-    """Make a tower whose weights come from a file, as those of ImageNet do."""
+    """Make a tower whose weights come from a file, as the weights of ImageNet do."""
     path = str(tmp_path / "tiny.weights.h5")
     tiny(False, None, (*SIZE, 3)).save_weights(path)
     return sv.backbone("MobileNetV2", weights=path, image_size=SIZE, embedding_size=16)

@@ -12,6 +12,7 @@ import pytest
 from verifiers import FACE_SIZE, build_for_faces
 
 import siamese_verify as sv
+from siamese_verify.verification.looks import UnlikeValidationError, UnlikeValidationWarning
 
 
 def test_a_decision_tells_score_probability_threshold_and_rates(
@@ -66,6 +67,19 @@ def test_a_decision_tells_in_what_an_image_is_unlike_validation(verifier, saved,
         assert bad.unlike_validation[0] == "right: low contrast"
         assert {side.partition(":")[0] for side in both.unlike_validation} == {"left", "right"}
     assert json.loads(json.dumps(both.to_dict()))["unlike_validation"] == [*both.unlike_validation]
+
+
+def test_enrolment_warns_of_images_unlike_validation_or_raises_and_adds_none(saved, paths):
+    verifier, grey = sv.Verifier.load(saved), np.full((50, 50), 128, np.uint8)
+    with pytest.raises(UnlikeValidationError, match=r"1 of 2 .*\n  Eve, image 2: low contrast"):
+        verifier.enroll({"Eve": [paths[0][0], grey]}, unlike="raise")
+    assert not verifier.gallery
+    with pytest.warns(UnlikeValidationWarning, match="may match anybody"):
+        verifier.enroll({"Eve": [paths[0][0], grey]})
+    with pytest.warns(UnlikeValidationWarning, match="may match anybody"):
+        verifier.replace({"Eve": [grey]})
+    verifier.enroll({"Eve": [grey[::-1] // 2]}, unlike="ignore")
+    assert verifier.gallery.names == ("Eve", "Eve")
 
 
 def test_a_pair_in_the_band_is_for_review(pairs, paths):

@@ -43,7 +43,7 @@ def index_type(request, tmp_path_factory):
 
         numbers = itertools.count()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(faiss, "_RECENT", 1_000)
+            patch.setattr(faiss, "_RECENT", 300)
             yield faiss_index
 
 
@@ -85,17 +85,17 @@ def test_changes_in_any_order_are_found(index_type, data):
 
 def test_a_large_gallery_grows_and_shrinks(index_type):
     rng = np.random.default_rng(0)
-    gallery = rng.normal(size=(3000, 8)).astype(np.float32)
+    gallery = rng.normal(size=(900, 8)).astype(np.float32)
     index, truth = index_type(sv.CosineHead(), 8), {}
-    for start, stop in ((0, 2000), (2000, 2010), (2010, 3000)):
+    for start, stop in ((0, 600), (600, 610), (610, 900)):
         index.add(np.arange(start, stop), gallery[start:stop])
         truth.update(enumerate(gallery[start:stop], start))
-        check(index, truth, gallery[::300], 7)
+        check(index, truth, gallery[::90], 7)
         gone = rng.choice(sorted(truth), len(truth) // 3, replace=False)
         index.remove(gone)
         for i in gone:
             del truth[i]
-        check(index, truth, gallery[::300], 7)
+        check(index, truth, gallery[::90], 7)
     index.remove(np.array(sorted(truth)))
     check(index, {}, gallery[:2], 7)
 
