@@ -39,7 +39,14 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "--template",
         choices=("each", "mean"),
         help="compare probes with each image of an identity, or with the mean of its embeddings "
-        "(default: as the gallery does, and each for a new one)",
+        "(default: as the gallery, or each for a new one)",
+    )
+    inputs.add_argument(
+        "--unlike",
+        choices=("warn", "raise", "ignore"),
+        default="warn",
+        help="answer to images that look unlike all validation images, such as blurred ones, which "
+        "may match anybody (default: %(default)s)",
     )
     inputs.add_argument(
         "--replace",
@@ -101,9 +108,14 @@ def run(settings: Namespace) -> int:
     removed = verifier.remove(settings.names) if settings.names else 0
     before = len(verifier.gallery)
     if images and settings.replace:
-        verifier.replace(images_by_identity(images), metadata=metadata)
+        verifier.replace(images_by_identity(images), metadata=metadata, unlike=settings.unlike)
     elif images:
-        verifier.enroll(images_by_identity(images), template=settings.template, metadata=metadata)
+        verifier.enroll(
+            images_by_identity(images),
+            template=settings.template,
+            metadata=metadata,
+            unlike=settings.unlike,
+        )
     gallery = verifier.gallery
     verifier.save_gallery(settings.gallery)
     sizes = {"images": len(gallery), "identities": len(gallery.identities)}

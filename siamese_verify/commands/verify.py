@@ -35,4 +35,8 @@ def run(settings: Namespace) -> int:
             f"threshold {decision.threshold:.4f}, P(same) {decision.probability:.3f}"
         )
         print(f"at this threshold, FAR {decision.far} and FRR {decision.frr}")
+        if decision.review:
+            print("review: the score is in the band for a person to decide")
+        if decision.unlike_validation:
+            print(f"unlike all validation images: {', '.join(decision.unlike_validation)}")
     return YES if decision else NO

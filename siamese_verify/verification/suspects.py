@@ -128,10 +128,10 @@ def mislabelled_images(
     """Find images that a verifier accepts as another identity, and rejects as their own.
 
     An image is compared with the other images of its identity, by the median of its scores. It is
-    also compared with the mean embedding of each other identity. It must score higher there,
-    by more than the distance between a typical genuine score and the threshold. Identities with one image are left out,
-    since nothing can be compared. Time grows with the product of the numbers of images and of
-    identities. Memory does not.
+    also compared with the mean embedding of each other identity. It is named if it scores clearly
+    higher there: by more than a typical genuine score exceeds the threshold. Identities with one
+    image are left out. Time grows with the product of the numbers of images and of identities.
+    Memory does not.
 
     Args:
         embeddings: Embeddings of the images `(n, size)`.
