@@ -5,17 +5,10 @@ from __future__ import annotations
 from argparse import Namespace, _ArgumentGroup
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import (
-    add_json,
-    add_model,
-    add_output,
-    add_pairs,
-    add_policy,
-    review_band,
-    share,
-)
+from siamese_verify.commands.arguments import add_json, add_model, add_output, add_pairs, add_policy
 from siamese_verify.commands.inputs import load_pairs, load_verifier
 from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.values import review_band, share
 from siamese_verify.messages import shown
 
 EXAMPLE = "siamese-verify calibrate faces.keras pairs.csv --policy far=0.01 -o strict.keras"

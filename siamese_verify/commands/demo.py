@@ -7,15 +7,17 @@ from argparse import Namespace, _ArgumentGroup
 from pathlib import Path
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_json, check_folder
+from siamese_verify.commands.arguments import add_json
 from siamese_verify.commands.inputs import read_images
 from siamese_verify.commands.train import Texts, finish, train_and_write
+from siamese_verify.commands.values import folder_to_make
 from siamese_verify.messages import shown
 
 EXAMPLE = "siamese-verify demo"
 EXIT_CODES = "0 written"
 _IDENTITIES = 450
 _EPOCHS = 25
+_SIZE = 48
 _TEXTS = Texts(
     "Drawn faces",
     "faces that NumPy has drawn",
@@ -36,8 +38,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
 
 
 def _folder(text: str) -> Path:
-    check_folder(Path(text).absolute().parent)
-    return Path(text)
+    return Path(folder_to_make(text))
 
 
 def run(settings: Namespace) -> int:
@@ -50,7 +51,7 @@ def run(settings: Namespace) -> int:
 
     model = folder / "faces.keras"
     trained = train_and_write(
-        read_images(str(faces)), Recipe(epochs=_EPOCHS), model, _TEXTS, settings.terminal
+        read_images(str(faces)), Recipe(_SIZE, epochs=_EPOCHS), model, _TEXTS, settings.terminal
     )
     finish(settings, trained, model)
     if not settings.json:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import Namespace, _ArgumentGroup
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_json, add_model, add_pairs, output_file
+from siamese_verify.commands.arguments import add_json, add_model, add_pairs
 from siamese_verify.commands.inputs import load_pairs, load_verifier
 from siamese_verify.commands.outputs import need_matplotlib, print_json
+from siamese_verify.commands.values import output_file
 from siamese_verify.files import replacing
 from siamese_verify.terminal import one_line_each
 

@@ -6,9 +6,10 @@ from argparse import ArgumentTypeError, Namespace, _ArgumentGroup
 from pathlib import Path
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_json, add_model, check_folder, output_file
+from siamese_verify.commands.arguments import add_json, add_model
 from siamese_verify.commands.inputs import load_verifier
 from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.values import check_folder, output_file
 from siamese_verify.messages import shown
 
 EXAMPLE = "siamese-verify export faces.keras faces.onnx"

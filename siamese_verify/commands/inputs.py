@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from siamese_verify.commands.arguments import TABLES
+from siamese_verify.commands.values import TABLES
 from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample, group_by_identity
+from siamese_verify.data.scanning import EXTRA_SUFFIXES
 from siamese_verify.data.table_sources import open_table
 from siamese_verify.data.table_text import TableError
 from siamese_verify.data.tables import read_samples
-from siamese_verify.messages import shown
+from siamese_verify.files import PathLike
+from siamese_verify.messages import listed, shown
+from siamese_verify.names import normalized
 
 if TYPE_CHECKING:
     from siamese_verify.data.pair_dataset import PairDataset
@@ -128,12 +133,67 @@ def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset
         return PairDataset(pairs, settings.images_root, preprocessing, verbose=terminal.isatty())
 
 
-def enroll_images(verifier: Verifier, images: Images) -> None:
-    """Enroll images of identities."""
+def check_formats(images: Images) -> None:
+    """Raise an error if no image has a format that is decoded without the extra `images`.
+
+    The endings tell it before the images are read, which may take long.
+    """
+    endings = Counter(Path(sample.path).suffix.lower() for sample in images.samples)
+    if any(ending not in EXTRA_SUFFIXES for ending in endings):
+        return
+    if importlib.util.find_spec("PIL") is None:
+        raise ImportError(
+            f"The images end in {listed(endings)}, which the extra images decodes: "
+            f'pip install "siamese-verify[images]". Received: {len(images.samples):,} images'
+        )
+
+
+def images_by_identity(images: Images) -> dict[str, list[Path]]:
+    """List the files of each identity."""
     folder = Path(images.root or "")
-    verifier.enroll(
-        {
-            identity: [folder / sample.path for sample in samples]
-            for identity, samples in group_by_identity(images.samples).items()
-        }
-    )
+    return {
+        identity: [folder / sample.path for sample in samples]
+        for identity, samples in group_by_identity(images.samples).items()
+    }
+
+
+def load_gallery(
+    verifier: Verifier, path: PathLike, reembed: bool = False, images_root: str | None = None
+) -> None:
+    """Load a gallery. The error for one of another model says which command to type."""
+    from siamese_verify.verification.gallery import GalleryError
+
+    try:
+        verifier.load_gallery(path, reembed=reembed, images_root=images_root)
+    except GalleryError as error:
+        command = f"siamese-verify enroll MODEL --gallery {shown(path)} --reembed"
+        text = str(error).replace("load_gallery(path, reembed=True)", command)
+        raise GalleryError(text) from error
+
+
+def read_metadata(settings: Namespace) -> dict[str, dict[str, Any]]:
+    """Read the values of further columns of a table of images, by identity.
+
+    Raises:
+        ValueError: If the images are not listed in a table.
+        TableError: If a column is missing, or two rows of an identity differ.
+    """
+    if not is_table(settings.source):
+        raise ValueError("--metadata needs a table in place of a folder, whose columns it names.")
+    table = open_table(settings.source)
+    identity = settings.columns.get("identity", "identity")
+    for column in (identity, *settings.metadata):
+        if column not in table.columns:
+            raise TableError(table.source, f"The table has {listed(table.columns)}.", column=column)
+    found: dict[str, dict[str, Any]] = {}
+    for chunk in table.chunks([identity, *settings.metadata]):
+        values = zip(*map(chunk.values, settings.metadata), strict=True)
+        for name, row, line in zip(chunk.values(identity), values, chunk.lines, strict=True):
+            record = dict(zip(settings.metadata, row, strict=True))
+            if found.setdefault(normalized(str(name)), record) != record:
+                raise TableError(
+                    table.source,
+                    f"All rows of {shown(repr(name))} must have the same metadata.",
+                    int(line),
+                )
+    return found

@@ -9,19 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from siamese_verify.commands import NO, YES
-from siamese_verify.commands.arguments import (
-    PAIR_COLUMNS,
-    add_json,
-    add_root,
-    existing,
-    output_file,
-)
-from siamese_verify.commands.inputs import is_table, read_any
-from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.arguments import PAIR_COLUMNS, add_json, add_root
+from siamese_verify.commands.inputs import Images, is_table, load_verifier, read_any
+from siamese_verify.commands.outputs import print_json, write_table
+from siamese_verify.commands.suspects import Suspects, find_suspects, folds_of
+from siamese_verify.commands.values import TABLES, existing, file_ending_in, output_file
 from siamese_verify.data.folders import describe_missing, find_files
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample
@@ -43,6 +40,19 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "found",
     )
     add_root(inputs, *PAIR_COLUMNS, "path", "identity")
+    inputs.add_argument(
+        "--model",
+        metavar="MODEL",
+        type=file_ending_in(".keras"),
+        help="verifier that looks for near-duplicates under two identities or in two folds, and "
+        "for images that look mislabelled (default: no verifier looks)",
+    )
+    output.add_argument(
+        "--suspects",
+        metavar="FILE",
+        type=output_file(*TABLES),
+        help="table of the images that look wrong to --model (default: the first ten are printed)",
+    )
     output.add_argument(
         "--bad",
         metavar="FILE",
@@ -54,25 +64,32 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
 
 def run(settings: Namespace) -> int:
     """Check pairs or images, and summarize them. Exit code 1 if there are problems."""
+    if settings.suspects and not settings.model:
+        raise ValueError("--suspects needs --model, the verifier that looks at the images.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = read_any(settings.source, settings.images_root, settings.columns)
     problems = [str(warning.message) for warning in caught]
     counts = _count_pairs(found) if isinstance(found, PairList) else _count_images(found.samples)
+    suspects = Suspects([], [])
     bad: dict[str, str] = {}
     root = settings.images_root if isinstance(found, PairList) else found.root
-    if settings.images_root or settings.bad or settings.source == root or is_table(settings.source):
-        verbose = settings.terminal.isatty()
+    are_found = settings.images_root or settings.source == root or is_table(settings.source)
+    if are_found or settings.bad or settings.model:
         with contextlib.redirect_stdout(settings.terminal):
-            more, bad = _check_images(root, found.samples, verbose)
+            more, bad, suspects = _check_images(root, found, settings.model, settings.terminal)
         problems += more
-        if settings.bad:
-            from siamese_verify.data.skipping import Skipped, write_skipped
+    if settings.bad:
+        from siamese_verify.data.skipping import Skipped, write_skipped
 
-            write_skipped([Skipped(*row) for row in bad.items()], settings.bad)
+        write_skipped([Skipped(*row) for row in bad.items()], settings.bad)
+    if settings.suspects:
+        write_table(settings.suspects, suspects.columns())
     if settings.json:
         each = [{"path": path, "reason": reason} for path, reason in bad.items()]
-        print_json({**counts, "problems": problems, "unreadable_images": each})
+        print_json(
+            {**counts, "problems": problems, "unreadable_images": each, **suspects._asdict()}
+        )
     else:
         for name, count in counts.items():
             print(f"{name.replace('_', ' '):<30}{count:>9,}")
@@ -81,28 +98,33 @@ def run(settings: Namespace) -> int:
 
 
 def _check_images(
-    root: str | None, samples: Sequence[Sample], verbose: bool
-) -> tuple[list[str], dict[str, str]]:
-    """Find and decode the image of each sample.
+    root: str | None, source: PairList | Images, model: str | None, terminal: TextIO
+) -> tuple[list[str], dict[str, str], Suspects]:
+    """Find and decode the image of each sample, and let a verifier look at them.
 
     Returns:
-        Descriptions of the problems, and the reason for each path that cannot be decoded.
+        Descriptions of the problems, the reason for each path that cannot be decoded, and images
+        that look wrong.
     """
+    samples, suspects = source.samples, Suspects([], [])
     located = find_files(root, samples)
     missing = describe_missing(root, samples, located)
     problems = [missing] if missing else []
-    files = [file for file in located if file is not None]
-    unreadable = {
-        str(file): reason
-        for file, reason in zip(files, _decoding_errors(files, verbose), strict=True)
-        if reason is not None
-    }
+    if model:
+        parts = folds_of(source) if isinstance(source, PairList) else [0] * len(samples)
+        verifier = load_verifier(model)
+        suspects, unreadable = find_suspects(verifier, samples, located, parts, terminal)
+    else:
+        files = [file for file in located if file is not None]
+        errors = zip(files, _decoding_errors(files, terminal.isatty()), strict=True)
+        unreadable = {str(file): reason for file, reason in errors if reason is not None}
     if unreadable:
         # Each reason names its path.
         reasons = listed_in_lines(unreadable.values(), lambda reason: shown(reason, 500))
         problems.append(f"{len(unreadable):,} of {len(samples):,} images cannot be read:{reasons}")
     absent = (sample.path for sample, file in zip(samples, located, strict=True) if file is None)
-    return problems, {**dict.fromkeys(absent, "the file is missing"), **unreadable}
+    bad = {**dict.fromkeys(absent, "the file is missing"), **unreadable}
+    return problems + suspects.in_words(), bad, suspects
 
 
 def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | None]:

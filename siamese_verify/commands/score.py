@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamese_verify.commands import NO, YES
-from siamese_verify.commands.arguments import TABLES, add_json, add_model, add_output, add_pairs
+from siamese_verify.commands.arguments import add_json, add_model, add_output, add_pairs
 from siamese_verify.commands.inputs import check_root, load_verifier, read_columns
 from siamese_verify.commands.outputs import print_json, write_table
+from siamese_verify.commands.values import TABLES
 from siamese_verify.data.folders import path_below
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample

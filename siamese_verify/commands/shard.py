@@ -6,16 +6,10 @@ import contextlib
 from argparse import Namespace, _ArgumentGroup
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import (
-    add_images,
-    add_json,
-    add_preprocessing,
-    add_seed,
-    output_folder,
-    whole_number,
-)
+from siamese_verify.commands.arguments import add_images, add_json, add_seed
 from siamese_verify.commands.inputs import read_images
 from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.values import folder_to_make, whole_number
 from siamese_verify.data.sample_list import SampleList
 from siamese_verify.messages import shown
 
@@ -26,13 +20,26 @@ EXIT_CODES = "0 written"
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
     add_images(inputs)
-    add_preprocessing(inputs)
+    inputs.add_argument(
+        "--image-size",
+        metavar="PIXELS",
+        type=whole_number(16),
+        default=48,
+        help="height and width to which images are resized (default: %(default)s)",
+    )
+    inputs.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        default=1,
+        help="1 for grey, 3 for colour (default: %(default)s)",
+    )
     add_seed(inputs)
     output.add_argument(
         "-o",
         dest="output",
         metavar="DIR",
-        type=output_folder,
+        type=folder_to_make,
         required=True,
         help="folder to write to. A command that was stopped goes on there",
     )

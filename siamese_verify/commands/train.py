@@ -9,17 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import (
-    add_images,
-    add_json,
-    add_output,
-    add_policy,
-    add_preprocessing,
-    add_seed,
-    whole_number,
-)
-from siamese_verify.commands.inputs import Images, read_images
+from siamese_verify.commands.arguments import add_images, add_json, add_output, add_policy, add_seed
+from siamese_verify.commands.inputs import Images, check_formats, read_images
 from siamese_verify.commands.outputs import accuracy_in_words, print_json
+from siamese_verify.commands.values import folder_to_make, weights, whole_number
 from siamese_verify.files import replacing
 from siamese_verify.messages import shown
 
@@ -62,12 +55,43 @@ class Trained(NamedTuple):
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
     add_images(inputs)
-    add_preprocessing(inputs)
+    inputs.add_argument(
+        "--backbone",
+        dest="name",  # As `backbone` calls it.
+        metavar="NAME",
+        help="pretrained network of keras.applications, such as MobileNetV3Small, whose embedding "
+        "is trained first, then the whole (default: a small residual network)",
+    )
+    inputs.add_argument(
+        "--weights",
+        metavar="WEIGHTS",
+        type=weights,
+        help="weights of the backbone: imagenet, none or a file (default: imagenet)",
+    )
+    inputs.add_argument(
+        "--image-size",
+        metavar="PIXELS",
+        type=whole_number(16),
+        help="height and width to which images are resized (default: 48, or 96 for a backbone)",
+    )
+    inputs.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        help="1 for grey, 3 for colour (default: 1, or 3 for a backbone)",
+    )
     inputs.add_argument(
         "--epochs",
         metavar="N",
         type=whole_number(1),
         help="number of epochs (default: 20, or more where identities are few)",
+    )
+    inputs.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=folder_to_make,
+        help="folder that keeps the decoded images for later runs. They may then be larger than "
+        "the memory (default: they are decoded into memory)",
     )
     add_policy(inputs, "eer")
     add_seed(inputs)
@@ -82,27 +106,40 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
 
 def run(settings: Namespace) -> int:
     """Train a verifier on images of identities, calibrate it, and measure it on unseen pairs."""
+    if settings.weights and not settings.name:
+        raise ValueError(f"--weights needs --backbone. Received: --weights={settings.weights}")
     images = read_images(settings.source, settings.images_root, settings.columns)
     from siamese_verify.commands.training import Recipe
 
+    size, channels = (48, 1) if settings.name is None else (96, 3)
     recipe = Recipe(
-        settings.image_size,
-        settings.channels,
+        settings.image_size or size,
+        settings.channels or channels,
         settings.policy,
         settings.seed,
         settings.epochs,
+        settings.name,
+        settings.weights if settings.name is None else settings.weights or "imagenet",
     )
     texts = Texts(settings.output.stem, shown(settings.source))
-    trained = train_and_write(images, recipe, settings.output, texts, settings.terminal)
+    trained = train_and_write(
+        images, recipe, settings.output, texts, settings.terminal, settings.cache
+    )
     finish(settings, trained, settings.output)
     return YES
 
 
 def train_and_write(
-    images: Images, recipe: Recipe, output: Path, texts: Texts, terminal: TextIO
+    images: Images,
+    recipe: Recipe,
+    output: Path,
+    texts: Texts,
+    terminal: TextIO,
+    cache: str | None = None,
 ) -> Trained:
     """Train a verifier, and write it with its card and its images."""
-    from siamese_verify.commands.training import load_parts, train
+    check_formats(images)
+    from siamese_verify.commands.training import load_parts, make_tower, train
     from siamese_verify.contact_sheet import contact_sheet, write_png
     from siamese_verify.data.skipping import write_skipped
     from siamese_verify.training.resuming.run_folder import RunLock
@@ -111,8 +148,9 @@ def train_and_write(
     folder, card = output.with_name(f"{output.stem}-run"), output.with_suffix(".md")
     _check_is_own(folder, output, card)
     with RunLock(folder):
-        parts = load_parts(images, recipe, terminal)
-        verifier = train(parts, recipe, folder, terminal)
+        tower = make_tower(recipe)  # Before the images are decoded, so that errors come first.
+        parts = load_parts(images, recipe, cache, terminal)
+        verifier = train(tower, parts, recipe, folder, terminal)
         report = verifier.evaluate(parts.test)
         verifier.save(output)
         text = model_card(

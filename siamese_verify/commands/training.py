@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -19,10 +20,12 @@ from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.skipping import Skipped
 from siamese_verify.files import read_regular_file, replacing
+from siamese_verify.layers.backbone import BackboneTower, backbone
 from siamese_verify.layers.heads.cosine import CosineHead
 from siamese_verify.layers.tower import ConvTower
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
+from siamese_verify.training.backbone_adam import BackboneAdam
 from siamese_verify.training.callbacks.pair_evaluation import PairEvaluation
 from siamese_verify.training.callbacks.time_left import TimeLeft
 from siamese_verify.training.losses.identities import SupervisedContrastiveLoss
@@ -37,7 +40,8 @@ _MOST_PAIRS = 2_000
 _ROWS = 4_096
 _BATCH, _PER_IDENTITY = 64, 2
 _FEWEST_EPOCHS, _FEWEST_STEPS = 20, 400
-_LEARNING_RATE = 2e-3
+_LEARNING_RATE, _RATE_FROZEN, _RATE_WHOLE = 2e-3, 1e-3, 3e-4
+_FILTERS, _EMBEDDING = (16, 32, 64), 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Recipe:
         policy: Rule for the threshold.
         seed: Seed of the split, the weights and the batches.
         epochs: Number of epochs. None for 20, or more where identities are few.
+        backbone: Name of a network, as `backbone` has them. None for a small residual network.
+        weights: Weights of the backbone: "imagenet", "none" or a file.
     """
 
     image_size: int = 48
@@ -57,6 +63,8 @@ class Recipe:
     policy: str = "eer"
     seed: int = 0
     epochs: int | None = None
+    backbone: str | None = None
+    weights: str | None = None
 
 
 class Parts(NamedTuple):
@@ -68,8 +76,10 @@ class Parts(NamedTuple):
     skipped: tuple[Skipped, ...]
 
 
-def load_parts(images: Images, recipe: Recipe, terminal: TextIO) -> Parts:
+def load_parts(images: Images, recipe: Recipe, cache: str | None, terminal: TextIO) -> Parts:
     """Decode images, divide them by identity, and draw pairs for validation and test.
+
+    With a folder as `cache`, it keeps the decoded images, which may be larger than the memory.
 
     Raises:
         ValueError: If the identities are too few.
@@ -83,6 +93,7 @@ def load_parts(images: Images, recipe: Recipe, terminal: TextIO) -> Parts:
             images.samples,
             images.root,
             Preprocessing(size, recipe.channels),
+            cache=cache,
             on_error="skip",
             verbose=terminal.isatty(),
         )
@@ -114,12 +125,35 @@ def _draw_pairs(part: IdentityDataset, seed: int) -> PairDataset:
     return part.pairs(min(2 * genuine, 2 * impostor, _MOST_PAIRS), seed=seed)
 
 
-def train(parts: Parts, recipe: Recipe, folder: Path, terminal: TextIO) -> Verifier:
+def make_tower(recipe: Recipe) -> keras.Model:
+    """Make the network that is trained: a small residual one, or a backbone.
+
+    Raises:
+        ValueError, ImportError, OSError: See `backbone`.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    side, channels = recipe.image_size, recipe.channels
+    if recipe.backbone is None:
+        return ConvTower.residual((side, side, channels), filters=_FILTERS)
+    return backbone(
+        recipe.backbone,
+        weights=None if recipe.weights == "none" else recipe.weights,
+        image_size=(side, side),
+        channels=channels,
+        embedding_size=_EMBEDDING,
+    )
+
+
+def train(
+    tower: keras.Model, parts: Parts, recipe: Recipe, folder: Path, terminal: TextIO
+) -> Verifier:
     """Train a tower on identities, and calibrate a verifier.
 
-    After an interruption, a call with the same arguments continues from the last finished epoch.
+    A pretrained network trains twice: its new embedding, then the whole. After an interruption, a
+    call with the same arguments continues from the last finished epoch.
 
     Args:
+        tower: Tower that `make_tower` made.
         parts: Data.
         recipe: Settings.
         folder: Folder of the run.
@@ -128,31 +162,48 @@ def train(parts: Parts, recipe: Recipe, folder: Path, terminal: TextIO) -> Verif
     Raises:
         RunFolderError: If the folder holds the run of other data or settings.
     """
-    keras.utils.set_random_seed(recipe.seed)
-    tower = ConvTower.residual((*parts.test.preprocessing.shape,), filters=(16, 32, 64))
     model = SiameseModel(tower, CosineHead())
-    learner = keras.Model(tower.inputs, tower.outputs)
     # A random batch holds several images of each identity where identities are few.
     many = len(parts.training.identities) * _PER_IDENTITY > _BATCH
-    batches = parts.training.batches(
-        _BATCH,
-        shuffle=True,
-        seed=recipe.seed,
-        augment=True,
-        per_identity=_PER_IDENTITY if many else None,
-    )
-    steps = int(batches.cardinality())
-    epochs = recipe.epochs or max(_FEWEST_EPOCHS, math.ceil(_FEWEST_STEPS / steps))
+    per_identity = _PER_IDENTITY if many else None
+    n = len(parts.training.identities) * _PER_IDENTITY if many else len(parts.training)
+    epochs = recipe.epochs or max(_FEWEST_EPOCHS, math.ceil(_FEWEST_STEPS / -(-n // _BATCH)))
     _begin(folder, parts, dataclasses.replace(recipe, epochs=epochs))
-    rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * steps)
-    learner.compile(
-        keras.optimizers.Adam(rate), loss=SupervisedContrastiveLoss(0.1), jit_compile=False
-    )
-    run = Resumable(folder, [PairEvaluation(model, parts.validation)])
-    progress = [TimeLeft(terminal)] if terminal.isatty() else []
-    learner.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[run, *progress])
+    for stage in _stages(tower, recipe, folder, epochs):
+        batches = parts.training.batches(
+            _BATCH, shuffle=True, seed=recipe.seed, augment=True, per_identity=per_identity
+        )
+        learner = keras.Model(tower.inputs, tower.outputs)
+        rate = keras.optimizers.schedules.CosineDecay(
+            stage.rate, stage.epochs * int(batches.cardinality())
+        )
+        learner.compile(BackboneAdam(rate), loss=SupervisedContrastiveLoss(0.1), jit_compile=False)
+        run = Resumable(stage.folder, [PairEvaluation(model, parts.validation)])
+        progress = [TimeLeft(terminal)] if terminal.isatty() else []
+        callbacks = [run, *progress]
+        learner.fit(batches, epochs=stage.epochs, shuffle=False, verbose=0, callbacks=callbacks)
     verifier = Verifier(model, parts.test.preprocessing)
     return verifier.calibrate(parts.validation, recipe.policy)
+
+
+class _Stage(NamedTuple):
+    folder: Path
+    rate: float
+    epochs: int
+
+
+def _stages(tower: keras.Model, recipe: Recipe, folder: Path, epochs: int) -> Iterator[_Stage]:
+    """Yield the stages of a training, each when its weights are free to learn."""
+    if not isinstance(tower, BackboneTower) or recipe.weights == "none":
+        yield _Stage(folder, _LEARNING_RATE, epochs)
+        return
+    # The first, large errors of a new embedding would spoil pretrained features.
+    frozen = -(-epochs // 3)
+    tower.freeze()
+    yield _Stage(folder / "frozen", _RATE_FROZEN, frozen)
+    if epochs > frozen:
+        tower.unfreeze()
+        yield _Stage(folder / "whole", _RATE_WHOLE, epochs - frozen)
 
 
 def _begin(folder: Path, parts: Parts, recipe: Recipe) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import Namespace, _ArgumentGroup
 
 from siamese_verify.commands import NO, YES
-from siamese_verify.commands.arguments import add_json, add_model, existing_file
+from siamese_verify.commands.arguments import add_json, add_model
 from siamese_verify.commands.inputs import load_verifier
 from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.values import existing_file
 
 EXAMPLE = "siamese-verify verify faces.keras one.jpg other.jpg && echo same"
 EXIT_CODES = "0 same, 1 different"
@@ -34,4 +35,8 @@ def run(settings: Namespace) -> int:
             f"threshold {decision.threshold:.4f}, P(same) {decision.probability:.3f}"
         )
         print(f"at this threshold, FAR {decision.far} and FRR {decision.frr}")
+        if decision.review:
+            print("review: the score is in the band for a person to decide")
+        if decision.unlike_validation:
+            print(f"unlike all validation images: {', '.join(decision.unlike_validation)}")
     return YES if decision else NO

@@ -12,9 +12,14 @@ from siamese_verify.files import PathLike
 from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
 
+EXTRA_SUFFIXES = (
+    *(".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".avif"),
+    *(".heic", ".heif", ".hif", ".jp2", ".j2k"),
+)
+"""Endings of formats that the extra `images` decodes."""
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp"),
+    *EXTRA_SUFFIXES,
 )
 """Endings of image files. The contents, not the ending, tell how a file is decoded."""
 _FILES_OF_SYSTEMS = (

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable
 from typing import Any, Self
 
 import keras
-import numpy as np
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify.checks import is_whole_number, whole_number
+from siamese_verify.checks import whole_number
+from siamese_verify.layers.checks import checked_image_size
 from siamese_verify.layers.input_range import InputRange
+from siamese_verify.layers.pretrained import load_network
 from siamese_verify.messages import shown
 
 # With the 0.999 of MobileNetV3, the averages of a network that starts at random need thousands of
@@ -176,13 +174,7 @@ def backbone(
     Reference:
         Ioffe, Szegedy, "Batch Normalization", 2015, section 3.1 (averages for inference).
     """
-    height, width = _checked_image_size(image_size)
-    application = getattr(keras.applications, name, None) if name[:1].isupper() else None
-    if application is None:
-        network, input_range = _from_preset(name, weights is not None, (height, width))
-    else:
-        network = application(include_top=False, weights=weights, input_shape=(height, width, 3))
-        input_range = _probed_range(inspect.getmodule(application).preprocess_input)  # type: ignore[union-attr]
+    network, input_range = load_network(name, weights, checked_image_size(image_size))
     tower = BackboneTower(
         network,
         input_range,
@@ -195,35 +187,6 @@ def backbone(
     for layer in _batch_norms(network):
         layer.momentum = min(layer.momentum, _LARGEST_MOMENTUM)
     return tower
-
-
-def _probed_range(preprocess_input: Callable[[Any], Any]) -> InputRange:
-    """Read from its results what `preprocess_input` of an application does to a pixel."""
-    black, red, white = (
-        np.ravel(preprocess_input(np.array([[[pixel]]], np.float32)))
-        for pixel in ((0, 0, 0), (255, 0, 0), (255, 255, 255))
-    )
-    scale, offset = white - black, black
-    return InputRange(scale.tolist(), offset.tolist(), is_bgr=bool(red[0] == black[0]))
-
-
-def _from_preset(
-    name: str, has_weights: bool, image_size: tuple[int, int]
-) -> tuple[keras.Model, InputRange]:
-    try:
-        hub = importlib.import_module("keras_hub")
-    except ImportError as error:
-        raise ImportError(
-            f"{shown(repr(name))} is not a class of keras.applications, and KerasHub, which may "
-            "have such a preset, is not installed. Correct the name, or pip install keras-hub. "
-            f"Received: name={shown(repr(name))}"
-        ) from error
-    size = {"image_shape": (*image_size, 3)}
-    network = hub.models.Backbone.from_preset(name, load_weights=has_weights, **size)
-    converter = hub.layers.ImageConverter.from_preset(name)
-    scale = 1.0 if converter.scale is None else np.ravel(converter.scale)
-    offset = 0.0 if converter.offset is None else np.ravel(converter.offset)
-    return network, InputRange((np.multiply(scale, 255)).tolist(), np.asarray(offset).tolist())
 
 
 def _batch_norms(network: keras.Model) -> list[keras.layers.BatchNormalization]:
@@ -252,16 +215,3 @@ def _checked_size(network: keras.Model, channels: int) -> tuple[int, int]:
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 or 3. Received: channels={shown(repr(channels))}")
     return shape[1], shape[2]
-
-
-def _checked_image_size(image_size: Any) -> tuple[int, int]:
-    if not (
-        isinstance(image_size, (tuple, list))
-        and len(image_size) == 2
-        and all(map(is_whole_number, image_size))
-    ):
-        raise ValueError(
-            "`image_size` must be a height and a width of at least 1 pixel, whole numbers. "
-            f"Received: image_size={shown(repr(image_size))}"
-        )
-    return int(image_size[0]), int(image_size[1])

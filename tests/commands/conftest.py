@@ -1,12 +1,14 @@
 """Fixtures: drawn pairs, and a small verifier of them in a file."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from standin import write_standin
 
 import siamese_verify as sv
+from siamese_verify.commands import training
 from siamese_verify.evaluation.calibration import CalibrationWarning
 
 SIZE = (24, 24)
@@ -34,3 +36,13 @@ def model(data: sv.PairDataset, tmp_path_factory: pytest.TempPathFactory) -> str
     path = tmp_path_factory.mktemp("model") / "faces.keras"
     verifier.save(path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def small_training() -> Iterator[None]:
+    """Train a tiny network of tiny images, since the commands are tested and not the figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_FILTERS", (4,))
+        patch.setattr(training, "_FEWEST_STEPS", 1)
+        patch.setattr(training, "_FEWEST_EPOCHS", 1)
+        yield

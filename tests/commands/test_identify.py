@@ -22,9 +22,10 @@ def test_identify_names_the_best_match(
     assert cli.main(arguments) == 0
     assert capsys.readouterr().out.startswith(f"{sample.identity}: score 1.0")
     assert cli.main([*arguments, "-k", "3", "--json"]) == 0
-    said = said_json(capsys)
-    assert said[0]["name"] == sample.identity
-    assert len(said) <= 3
+    (said,) = said_json(capsys)
+    assert said["probe"] == str(drawn / "lfw2" / sample.path)
+    assert said["matches"][0]["name"] == sample.identity
+    assert len(said["matches"]) <= 3
 
 
 def test_a_name_cannot_forge_a_line(
@@ -40,11 +41,12 @@ def test_a_name_cannot_forge_a_line(
     arguments = ["identify", model, str(image), "--gallery", str(tmp_path)]
     assert cli.main(arguments) == 0
     said = capsys.readouterr()
-    assert said.out.splitlines() == ["Ada\\nBob: score 0.99: score 1.0000"]
+    (line,) = said.out.splitlines()
+    assert line.startswith("Ada\\nBob: score 0.99: score 1.0000, image ")
     assert len(said.err.splitlines()) == 1
     assert said.err.startswith("siamese-verify: warning: 1 file or folder is passed over")
     assert cli.main([*arguments, "--json"]) == 0
-    assert said_json(capsys)[0]["name"] == name
+    assert said_json(capsys)[0]["matches"][0]["name"] == name
 
 
 def test_no_match_is_an_exit_code(
@@ -59,3 +61,8 @@ def test_no_match_is_an_exit_code(
     gallery = ["--gallery", str(drawn / "lfw2")]
     assert cli.main(["identify", str(tmp_path / "strict.keras"), sample, *gallery]) == 1
     assert capsys.readouterr().out == "no identity\n"
+    arguments = ["identify", str(tmp_path / "strict.keras"), sample, sample, *gallery]
+    assert cli.main([*arguments, "--below-threshold"]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert first.startswith(f"{sample}: {data.pairs.samples[0].identity}: score 1.0000, below the")

@@ -5,8 +5,10 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -105,12 +107,72 @@ def test_inspect_without_images_needs_no_tensorflow(drawn: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
-def test_progress_is_shown_on_the_terminal_and_not_in_the_answer(damaged: Path) -> None:
-    command = [sys.executable, "-m", "siamese_verify.cli", "inspect", damaged / "pairs.txt"]
-    command += ["--images", damaged / "images", "--json"]
+def test_progress_is_shown_on_the_terminal_and_not_in_the_answer(
+    damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ours, theirs = os.openpty()
+    before = os.dup(2)
+    os.dup2(theirs, 2)
+    os.close(theirs)
+    try:
+        arguments = ["inspect", str(damaged / "pairs.txt"), "--images", str(damaged / "images")]
+        assert cli.main([*arguments, "--json"]) == 1
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
     with open(ours, "rb", buffering=0) as terminal:
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False)
-        os.close(theirs)
         assert b"17/17" in terminal.read(10_000)
-    assert len(json.loads(result.stdout)["unreadable_images"]) == 15
+    assert len(said_json(capsys)["unreadable_images"]) == 15
+
+
+@pytest.fixture
+def patterns(tmp_path: Path) -> Path:
+    """Folder of identities, each a pattern with little noise, with one duplicate and one swap."""
+    rng = np.random.default_rng(0)
+    for who in "abcdef":
+        pattern = np.kron(rng.integers(60, 196, (4, 4)), np.ones((6, 6)))
+        (tmp_path / who).mkdir()
+        for number in range(4):
+            noise = rng.normal(0, 25, pattern.shape)
+            image = Image.fromarray(np.clip(pattern + noise, 0, 255).astype(np.uint8))
+            image.save(tmp_path / who / f"{number}.png")
+    (tmp_path / "b" / "copy.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
+    (tmp_path / "d" / "3.png").rename(tmp_path / "c" / "swapped.png")
+    return tmp_path
+
+
+def test_a_model_names_duplicates_and_swapped_labels(
+    patterns: Path, data: sv.PairDataset, tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    tower = keras.Sequential([keras.Input((24, 24, 1)), keras.layers.AveragePooling2D(4)])
+    tower.add(keras.layers.Flatten())
+    tower.add(keras.layers.LayerNormalization(center=False, scale=False))
+    verifier = sv.Verifier(tower, data.preprocessing, head=sv.CosineHead())
+    pairs = sv.PairList.sample(patterns, 20)
+    out = tmp_path_factory.mktemp("out")
+    with warnings.catch_warnings(action="ignore"):  # The pairs are few.
+        verifier.calibrate(sv.PairDataset(pairs, patterns, data.preprocessing, verbose=False))
+        verifier.save(out / "model.keras")
+    arguments = ["inspect", str(patterns), "--model", str(out / "model.keras")]
+    assert cli.main([*arguments, "--json", "--suspects", str(out / "suspects.csv")]) == 1
+    said = said_json(capsys)
+    duplicate = {"path": "a/0.png", "identity": "a", "other_path": "b/copy.png"}
+    (found,) = said["near_duplicates"]
+    assert duplicate.items() <= found.items()
+    wrong = {(row["path"], row["other_identity"]) for row in said["mislabelled"]}
+    assert wrong == {("b/copy.png", "a"), ("c/swapped.png", "d")}
+    lines = (out / "suspects.csv").read_text().splitlines()
+    assert lines[0] == "problem,path,identity,other_path,other_identity,score,own_score"
+    assert len(lines) == 4
+    assert cli.main(arguments) == 1
+    assert "c/swapped.png of c looks like d: score " in capsys.readouterr().out
+
+
+def test_a_model_leaves_out_what_it_cannot_read(
+    damaged: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["inspect", str(damaged / "images"), "--model", model, "--json"]) == 1
+    said = said_json(capsys)
+    assert len(said["unreadable_images"]) == 15
+    assert said["near_duplicates"] == said["mislabelled"] == []

@@ -30,3 +30,19 @@ def test_the_exit_code_of_verify_is_its_answer(
         assert len(said["far"]) == len(said["frr"]) == 3
         assert said["fingerprint"] == decisions[index].fingerprint
         assert said["policy"] == "max_accuracy"
+
+
+def test_review_and_unlike_validation_are_told(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibration = sv.Verifier.load(model).calibration
+    decision = sv.Decision(
+        *(True, 0.9, 0.8, 0.7, calibration.far, calibration.frr, "eer", ""),
+        review=True,
+        unlike_validation=("left: blurred", "right: turned"),
+    )
+    monkeypatch.setattr(sv.Verifier, "verify", lambda *_: decision)
+    assert cli.main(["verify", model, model, model]) == 0
+    *_, review, unlike = capsys.readouterr().out.splitlines()
+    assert review.startswith("review: ")
+    assert unlike == "unlike all validation images: left: blurred, right: turned"
