@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from siamese_verify.data.sample_list import Rows, SampleList
 from siamese_verify.data.samples import PairListWarning
+from siamese_verify.data.table_numbers import RowNumbers
 from siamese_verify.data.table_text import is_text
 from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.user_warnings import warn_user
 
 Numbers = npt.NDArray[Any]
-_BLOCK = 2**20
 _PROBLEMS = (
     "are one image",
     "are listed twice",
@@ -25,7 +25,7 @@ _PROBLEMS = (
 
 def warn_of_questionable(
     source: str,
-    lines: Numbers,
+    lines: RowNumbers,
     samples: SampleList,
     rows: Rows,
     labels: npt.NDArray[np.int32],
@@ -77,25 +77,19 @@ def warn_of_questionable(
 
 def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
     """Return, for each pair of the same images as an earlier one, the first such pair and it."""
-    keys = _keys(rows, n_samples)
-    keys.sort()
-    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
-    keys = _keys(rows, n_samples) if len(repeated) else keys[:0]
-    # `isin` needs several times the memory of its argument, so it gets one block after another.
-    in_blocks = [np.zeros(0, np.int64)]
-    for start in range(0, len(keys), _BLOCK):
-        is_repeated = np.isin(keys[start : start + _BLOCK], repeated)
-        in_blocks.append(start + np.flatnonzero(is_repeated))
-    places = np.concatenate(in_blocks)
-    _, firsts, of_first = np.unique(keys[places], return_index=True, return_inverse=True)
-    first_of = places[firsts][of_first.reshape(-1)]
-    later = first_of != places
-    return first_of[later], places[later]
-
-
-def _keys(rows: Rows, n_samples: int) -> Numbers:
-    """Return one number for the two images of each pair, in either order."""
+    # One number stands for the two images of a pair, in either order.
     keys = rows.min(axis=1).astype(np.int64)
     keys *= n_samples
     keys += rows.max(axis=1)
-    return keys
+    order = np.argsort(keys)
+    keys = keys[order]
+    is_again = np.zeros(len(keys) + 1, bool)
+    np.equal(keys[1:], keys[:-1], out=is_again[1:-1])
+    order = order[is_again[:-1] | is_again[1:]]
+    starts = np.flatnonzero(~is_again[:-1][is_again[:-1] | is_again[1:]])
+    if not len(order):
+        return order, order
+    lengths = np.diff(starts, append=len(order))
+    firsts = np.repeat(np.minimum.reduceat(order, starts), lengths)
+    is_later = order != firsts
+    return firsts[is_later], order[is_later]
