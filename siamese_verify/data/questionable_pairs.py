@@ -15,6 +15,7 @@ from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.user_warnings import warn_user
 
 Numbers = npt.NDArray[Any]
+_BLOCK = 2**20
 _PROBLEMS = (
     "are one image",
     "are listed twice",
@@ -46,16 +47,16 @@ def warn_of_questionable(
     (one_image,) = np.nonzero(rows[:, 0] == rows[:, 1])
     firsts, repeats = _repeated(rows, len(samples))
     problems = [
-        np.stack([one_image, one_image, np.full_like(one_image, 0)]),
-        np.stack([repeats, firsts, 1 + (labels[firsts] != labels[repeats])]),
+        _stacked(one_image, one_image, 0),
+        _stacked(repeats, firsts, 1 + (labels[firsts] != labels[repeats])),
     ]
     if is_linked:
         codes = samples.identity_codes[rows]
         is_within = (codes[:, 0] == codes[:, 1]) & (rows[:, 0] != rows[:, 1])
         (linked,) = np.nonzero(is_within & (labels == 0))
-        problems.append(np.stack([linked, linked, np.full_like(linked, 3)]))
+        problems.append(_stacked(linked, linked, 3))
     found = np.concatenate(problems, axis=1)
-    found = found[:, np.lexsort(found[::-1])]
+    found = found[:, np.argsort(found[0], kind="stable")]
 
     def show(number: int) -> str:
         row, first, what = found[:, number].tolist()
@@ -75,6 +76,10 @@ def warn_of_questionable(
         )
 
 
+def _stacked(*columns: Numbers | int) -> npt.NDArray[np.int32]:
+    return np.stack(np.broadcast_arrays(*columns)).astype(np.int32)
+
+
 def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
     """Return, for each pair of the same images as an earlier one, the first such pair and it."""
     # One number stands for the two images of a pair, in either order.
@@ -82,9 +87,10 @@ def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
     keys *= n_samples
     keys += rows.max(axis=1)
     order = np.argsort(keys)
-    keys = keys[order]
     is_again = np.zeros(len(keys) + 1, bool)
-    np.equal(keys[1:], keys[:-1], out=is_again[1:-1])
+    for start in range(0, len(keys), _BLOCK):  # All sorted keys at once would need more memory.
+        in_order = keys[order[start : start + _BLOCK + 1]]
+        np.equal(in_order[1:], in_order[:-1], out=is_again[start + 1 :][: len(in_order) - 1])
     order = order[is_again[:-1] | is_again[1:]]
     starts = np.flatnonzero(~is_again[:-1][is_again[:-1] | is_again[1:]])
     if not len(order):

@@ -70,15 +70,19 @@ class TextNumbers:
 
     def _find(self, digests: Words) -> npt.NDArray[np.int32]:
         """Return the number of each digest, or -1 if it is unknown."""
-        numbers = np.full(len(digests), -1, np.int32)
-        rows, slots = np.arange(len(digests)), self._first_slots(digests)
-        while len(rows):
-            found = self._table[slots]
-            is_used = found[:, 2] > 0
-            is_same = is_used & (found[:, :2] == digests[rows]).all(axis=1)
-            numbers[rows[is_same]] = found[is_same, 2].astype(np.int32) - 1
-            others = is_used & ~is_same
-            rows, slots = rows[others], self._next_slots(slots[others])
+        numbers, rows = np.empty(len(digests), np.int32), None
+        slots = self._first_slots(digests)
+        while len(digests):
+            found = self._table.take(slots, axis=0, mode="clip")
+            is_same = (found[:, 0] == digests[:, 0]) & (found[:, 1] == digests[:, 1])
+            number = found[:, 2].astype(np.int32) - 1
+            if rows is None:
+                numbers[:], rows = number, np.arange(len(digests))
+            else:
+                numbers[rows] = number
+            others = np.flatnonzero(~is_same & (number >= 0))
+            rows, digests = rows[others], digests[others]
+            slots = self._next_slots(slots[others])
         return numbers
 
     def _add(self, digests: Words) -> None:
