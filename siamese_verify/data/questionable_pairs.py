@@ -83,16 +83,16 @@ def _stacked(*columns: Numbers | int) -> npt.NDArray[np.int32]:
 def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
     """Return, for each pair of the same images as an earlier one, the first such pair and it."""
     # One number stands for the two images of a pair, in either order.
-    keys = rows.min(axis=1).astype(np.int64)
+    keys = np.minimum(rows[:, 0], rows[:, 1]).astype(np.int64)
     keys *= n_samples
-    keys += rows.max(axis=1)
+    keys += np.maximum(rows[:, 0], rows[:, 1])
     order = np.argsort(keys)
     is_again = np.zeros(len(keys) + 1, bool)
     for start in range(0, len(keys), _BLOCK):  # All sorted keys at once would need more memory.
         in_order = keys[order[start : start + _BLOCK + 1]]
         np.equal(in_order[1:], in_order[:-1], out=is_again[start + 1 :][: len(in_order) - 1])
-    order = order[is_again[:-1] | is_again[1:]]
-    starts = np.flatnonzero(~is_again[:-1][is_again[:-1] | is_again[1:]])
+    is_shared = is_again[:-1] | is_again[1:]
+    order, starts = order[is_shared], np.flatnonzero(~is_again[:-1][is_shared])
     if not len(order):
         return order, order
     lengths = np.diff(starts, append=len(order))
