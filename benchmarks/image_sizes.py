@@ -2,8 +2,8 @@
 
     python -m benchmarks.image_sizes 10000 100000 1000000
 
-With `--filled`, no image files are needed. Their contents are made in memory, and `build_store` adds
-pixels to the cache without decoding. All other steps do the same work, except for reading files.
+With `--filled`, no image files are needed. Their contents are made in memory, and `build_store`
+adds pixels to the cache without decoding. The other steps do the same work, except for reading.
 
 Each step runs in a process of its own. Its memory is the highest RssAnon, which leaves out pages of
 mapped files, without the memory of a process that has only imported the library.
