@@ -264,7 +264,7 @@ PYTHONS_OWN = {
     "_current_frames",
     *("_asdict", "_fields", "_replace"),
     *("_ArgumentGroup", "_SubParsersAction", "_getframe"),
-    *("_batch_", "_p_value"),
+    *("_actions", "_batch_", "_p_value"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from argparse import Namespace, _ArgumentGroup
+from pathlib import Path
 
 from siamese_verify.commands import YES
 from siamese_verify.commands.arguments import add_images, add_json, add_seed
@@ -39,7 +40,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "-o",
         dest="output",
         metavar="DIR",
-        type=folder_to_make,
+        type=lambda text: Path(folder_to_make(text)),
         required=True,
         help="folder to write to. A command that was stopped goes on there",
     )
@@ -84,5 +85,6 @@ def run(settings: Namespace) -> int:
         f"{counts['identities']:,} identities in {counts['files']:,} files."
     )
     if written.skipped:
-        print(f"{shown(settings.output / SKIPPED)} lists {counts['skipped']:,} images left out.")
+        table = Path(settings.output) / SKIPPED
+        print(f"{shown(table)} lists {counts['skipped']:,} images that are left out.")
     return YES

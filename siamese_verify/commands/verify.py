@@ -36,7 +36,7 @@ def run(settings: Namespace) -> int:
         )
         print(f"at this threshold, FAR {decision.far} and FRR {decision.frr}")
         if decision.review:
-            print("review: the score is in the band for a person to decide")
+            print("review: the score is in the band to be decided by eye")
         if decision.unlike_validation:
             print(f"unlike all validation images: {', '.join(decision.unlike_validation)}")
     return YES if decision else NO

@@ -76,8 +76,8 @@ class Enroller(CalibratedModel):
                 new gallery. All identities of a gallery have one template.
             metadata: Metadata of identities of this call or of the gallery, by name: a dict that
                 JSON can hold. It replaces earlier metadata of the same name.
-            unlike: What to do with images that look unlike all validation images, such as blurred
-                or turned ones, which may match anybody: `"warn"`, `"raise"` or `"ignore"`.
+            unlike: `"warn"`, `"raise"` or `"ignore"`, for images that look unlike all validation
+                images, such as blurred or turned ones. They may match anybody.
 
         Returns:
             Number of images that were added.

@@ -1,7 +1,5 @@
 """Tests of `PairEvaluation` and of `AveragedWeights` before it, against scikit-learn."""
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
@@ -11,8 +9,8 @@ from siamese_verify import (
     AveragedWeights,
     ConvTower,
     CosineHead,
+    PairDataset,
     PairEvaluation,
-    Preprocessing,
     SiameseModel,
 )
 
@@ -23,12 +21,8 @@ FACES = (
     + np.random.default_rng(1).integers(0, 120, (N_CLASSES, PER_CLASS, 6, 6, 1))
 ).reshape(-1, 6, 6, 1).astype(np.uint8)  # fmt: skip
 INDICES = np.random.default_rng(2).integers(len(FACES), size=(60, 2))
-PAIRS = SimpleNamespace(
-    preprocessing=Preprocessing((6, 6)),
-    images=FACES,
-    indices=INDICES,
-    labels=(CLASSES[INDICES[:, 0]] == CLASSES[INDICES[:, 1]]).astype(np.int32),
-)
+LABELS = (CLASSES[INDICES[:, 0]] == CLASSES[INDICES[:, 1]]).astype(np.int32)
+PAIRS = PairDataset.from_arrays(FACES, LABELS, indices=INDICES)
 
 
 def scores_by_hand(kernel, bias):
@@ -114,10 +108,10 @@ def test_a_model_or_pairs_that_cannot_be_evaluated_raise_before_training():
     model = SiameseModel(tower, CosineHead())
     with pytest.raises(TypeError, match="Received: model of ConvTower"):
         PairEvaluation(tower, PAIRS)
-    same = SimpleNamespace(**{**vars(PAIRS), "labels": np.ones(60, np.int32)})
+    same = PairDataset.from_arrays(FACES, np.ones(60, np.int32), indices=INDICES)
     with pytest.raises(ValueError, match=r"Received: 60 pairs, with labels \{1\}"):
         PairEvaluation(model, same)
-    larger = SimpleNamespace(**{**vars(PAIRS), "preprocessing": Preprocessing((8, 8))})
+    larger = PairDataset.from_arrays(np.zeros((30, 8, 8, 1), np.uint8), LABELS, indices=INDICES)
     with pytest.raises(ValueError, match="expected shape"):
         PairEvaluation(model, larger)
 
