@@ -2,6 +2,9 @@
 
     python -m benchmarks.image_sizes 10000 100000 1000000
 
+With `--filled`, no image files are needed. Their contents are made in memory, and `build_store`
+adds pixels to the cache without decoding. The other steps do the same work, except for reading.
+
 Each step runs in a process of its own. Its memory is the highest RssAnon, which leaves out pages of
 mapped files, without the memory of a process that has only imported the library.
 """
@@ -9,6 +12,7 @@ mapped files, without the memory of a process that has only imported the library
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -24,6 +28,8 @@ from pathlib import Path
 import numpy as np
 
 import siamese_verify as sv
+from siamese_verify.data import loading, store
+from siamese_verify.data.image_cache import CacheWriter
 from siamese_verify.data.sample_list import SampleList
 
 SIZE = (48, 48)
@@ -34,15 +40,43 @@ def write_images(folder: Path, count: int) -> None:
     """Write small JPEG files of few contents. Each has a comment of its own."""
     import tensorflow as tf
 
-    noise = np.random.default_rng(0).integers(0, 256, (10, *SIZE, 1), np.uint8)
-    images = [tf.io.encode_jpeg(image).numpy() for image in noise]
+    images = [tf.io.encode_jpeg(image).numpy() for image in noise()]
     for i in range(count):
         if i % PER_FOLDER == 0:
             (folder / f"{i // PER_FOLDER}").mkdir(parents=True, exist_ok=True)
-        whole = images[i // PER_IDENTITY % len(images)]
-        # After the start and the JFIF header, 20 bytes.
-        comment = struct.pack(">HHI", 0xFFFE, 6, i)
-        (folder / f"{i // PER_FOLDER}" / f"{i}.jpg").write_bytes(whole[:20] + comment + whole[20:])
+        (folder / f"{i // PER_FOLDER}" / f"{i}.jpg").write_bytes(contents(images, i))
+
+
+def noise() -> np.ndarray:
+    """Draw ten images."""
+    return np.random.default_rng(0).integers(0, 256, (10, *SIZE, 1), np.uint8)
+
+
+def contents(images: list[bytes], i: int) -> bytes:
+    """Return the contents of the JPEG file of image `i`, with a comment of its own."""
+    whole = images[i // PER_IDENTITY % len(images)]
+    # After the start and the JFIF header, 20 bytes.
+    return whole[:20] + struct.pack(">HHI", 0xFFFE, 6, i) + whole[20:]
+
+
+def read_no_files() -> None:
+    """Let the library find and read files that do not exist."""
+    import tensorflow as tf
+
+    images = [tf.io.encode_jpeg(image).numpy() for image in noise()]
+    loading.locate_files = lambda root, samples: [f"{root}/{path}" for path in samples.paths]
+    store.read_image_file = lambda path, _: contents(images, int(path[path.rfind("/") + 1 : -4]))
+
+
+def fill_store(folder: Path, count: int) -> None:
+    """Add pixels to the cache without decoding."""
+    preprocessing, images = sv.Preprocessing(SIZE), noise()
+    cache, settings = sv.ImageCache(folder.parent / "cache"), store._digest_settings(preprocessing)
+    with CacheWriter(cache, settings, preprocessing.shape, set()) as writer:
+        for i in range(count):
+            whole = store.read_image_file(f"{folder}/{i}.jpg", preprocessing)
+            key = hashlib.blake2b(whole, digest_size=16).digest()
+            writer.add(key, images[i // PER_IDENTITY % len(images)])
 
 
 def samples(count: int) -> SampleList:
@@ -102,8 +136,21 @@ def calibrate(folder: Path, count: int) -> None:
     sv.Verifier(model(), sv.Preprocessing(SIZE)).calibrate(data_set(folder, count))
 
 
+def write_shards(folder: Path, count: int) -> None:
+    """Decode all images into files that are streamed."""
+    given = {"images_root": folder, "verbose": False}
+    sv.write_shards(samples(count), folder.parent / "shards", sv.Preprocessing(SIZE), **given)
+
+
+def stream_shards(folder: Path, count: int) -> None:
+    """Stream one epoch of shuffled batches from these files."""
+    images = sv.ShardedImages.open(folder.parent / "shards")
+    assert sum(len(label) for _, label in images.batches(256, shuffle=True)) == count
+
+
 STEPS: dict[str, Callable[[Path, int], None]] = {
-    step.__name__: step for step in (build_store, open_store, epoch, score, calibrate)
+    step.__name__: step
+    for step in (build_store, open_store, epoch, score, calibrate, write_shards, stream_shards)
 }
 
 
@@ -115,11 +162,15 @@ def anonymous_bytes() -> int:
     raise RuntimeError("This system does not tell RssAnon. Run the benchmark on Linux.")
 
 
-def measure(step: str, folder: Path, count: int) -> dict[str, float]:
+def measure(step: str, folder: Path, count: int, is_filled: bool) -> dict[str, float]:
     """Run a step in this process, and watch its memory."""
     import siamese_verify.model
     import siamese_verify.verification.verifier  # noqa: F401
 
+    work = STEPS[step]
+    if is_filled:
+        read_no_files()
+        work = fill_store if work is build_store else work
     before = peak = anonymous_bytes()
     is_over = threading.Event()
 
@@ -130,12 +181,17 @@ def measure(step: str, folder: Path, count: int) -> dict[str, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    start = time.perf_counter()
-    STEPS[step](folder, count)
-    seconds = time.perf_counter() - start
+    start, processor = time.perf_counter(), time.process_time()
+    work(folder, count)
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
     is_over.set()
     watcher.join()
-    return {"seconds": seconds, "MiB": (peak - before) / 2**20, "total MiB": peak / 2**20}
+    return {
+        "seconds": seconds,
+        "processor": processor,
+        "MiB": (peak - before) / 2**20,
+        "total MiB": peak / 2**20,
+    }
 
 
 def main() -> None:
@@ -143,24 +199,27 @@ def main() -> None:
     parser.add_argument("counts", nargs="*", type=int, default=[10_000, 100_000])
     parser.add_argument("--steps", nargs="*", default=list(STEPS), choices=list(STEPS))
     parser.add_argument("--folder", type=Path, help="keep the images here")
+    parser.add_argument("--filled", action="store_true", help="make no image files")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.measure:
         step, folder, count = settings.measure
-        print(json.dumps(measure(step, Path(folder), int(count))))
+        print(json.dumps(measure(step, Path(folder), int(count), settings.filled)))
         return
-    print("| step | images | seconds | MiB beyond the import | MiB in all | exponent |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| step | images | processor, s | clock, s | MiB beyond the import | MiB in all | growth |"
+    )
+    print("|---|---|---|---|---|---|---|")
     last: dict[str, tuple[int, float]] = {}
     for count in settings.counts:
         with tempfile.TemporaryDirectory() as made:
             folder = (settings.folder or Path(made)) / str(count) / "images"
-            if not folder.exists():
+            if not folder.exists() and not settings.filled:
                 write_images(folder, count)
             for step in settings.steps:
                 command = [sys.executable, "-m", "benchmarks.image_sizes", "--measure"]
                 run = subprocess.run(
-                    [*command, step, str(folder), str(count)],
+                    [*command, step, str(folder), str(count), *["--filled"] * settings.filled],
                     stdout=subprocess.PIPE,
                     check=True,
                     env={**os.environ, "PYTHONWARNINGS": "ignore"},
@@ -169,10 +228,12 @@ def main() -> None:
                 exponent = ""
                 if step in last:
                     n, seconds = last[step]
-                    exponent = f"{math.log(found['seconds'] / seconds) / math.log(count / n):.2f}"
-                last[step] = count, found["seconds"]
+                    growth = math.log(found["processor"] / seconds) / math.log(count / n)
+                    exponent = f"{growth:.2f}"
+                last[step] = count, found["processor"]
                 figures = (
-                    f"{found['seconds']:.1f} | {found['MiB']:,.0f} | {found['total MiB']:,.0f}"
+                    f"{found['processor']:.1f} | {found['seconds']:.1f} | "
+                    f"{found['MiB']:,.0f} | {found['total MiB']:,.0f}"
                 )
                 print(f"| {step} | {count:,} | {figures} | {exponent} |", flush=True)
 

@@ -51,7 +51,7 @@ def columns(n: int) -> tuple[SampleList, np.ndarray, np.ndarray]:
 
 
 def write_csv(n: int, path: Path) -> None:
-    """Write the table that is read. A process of its own keeps the memory of this one small."""
+    """Write the tables that are read. A process of its own keeps the memory of this one small."""
     samples, indices, labels = columns(n)
     paths = samples.paths
     with open(path, "w", encoding="utf-8") as file:
@@ -60,17 +60,20 @@ def write_csv(n: int, path: Path) -> None:
             part = slice(start, start + 2**16)
             rows = zip(indices[part].tolist(), labels[part].tolist(), strict=True)
             file.writelines(f"{paths[i]},{paths[j]},{label}\n" for (i, j), label in rows)
+    from pyarrow import csv, parquet
+
+    parquet.write_table(csv.read_csv(path), path.with_suffix(".parquet"))
 
 
-def read_without_pyarrow(n: int, path: Path) -> Callable[[], object]:
-    sys.modules["pyarrow"] = None  # type: ignore[assignment]
-    return lambda: PairList.from_table(path)
+def read_parquet(n: int, path: Path) -> Callable[[], object]:
+    import pyarrow.parquet
+
+    return lambda: PairList.from_table(path.with_suffix(".parquet"))
 
 
-def read_by_pyarrow(n: int, path: Path) -> Callable[[], object]:
-    import pyarrow.csv  # noqa: F401
-
-    return lambda: PairList.from_table(path)
+def draw(n: int, path: Path) -> Callable[[], object]:
+    samples = columns(n)[0]
+    return lambda: PairList.sample(samples, same=n // 4, different=n - n // 4)
 
 
 def split(by: str) -> Step:
@@ -94,28 +97,31 @@ def iterate(n: int, path: Path) -> Callable[[], object]:
     return work
 
 
-def evaluate(n: int, path: Path) -> Callable[[], object]:
+def evaluate(n: int, path: Path, by_identity: bool = False) -> Callable[[], object]:
     def work() -> object:
         pairs = PairList.from_columns(*columns(n))
         scores = np.random.default_rng(0).normal(pairs.labels).astype(np.float32)
-        return evaluate_scores(scores, pairs.labels, 0.5)
+        identities = pairs.identity_codes if by_identity else None
+        return evaluate_scores(scores, pairs.labels, 0.5, identities)
 
     return work
 
 
 STEPS: dict[str, Step] = {
     "make the list": lambda n, path: lambda: PairList.from_columns(*columns(n)),
-    "read CSV, NumPy alone": read_without_pyarrow,
-    "read CSV, pyarrow": read_by_pyarrow,
+    "read CSV": lambda n, path: lambda: PairList.from_table(path),
+    "read Parquet": read_parquet,
+    "draw as many pairs": draw,
     "split by pair": split("pair"),
     "split by identity": split("identity"),
     "into 10 folds": into_folds,
     "batches of 256": iterate,
     "evaluate_scores": evaluate,
+    "the same, by identity": lambda n, path: evaluate(n, path, by_identity=True),
 }
 
 
-WRITE = "write CSV"
+WRITE = "write"
 
 
 def peak() -> float:

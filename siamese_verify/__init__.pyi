@@ -8,6 +8,9 @@ from siamese_verify.data.pairs import PairList as PairList
 from siamese_verify.data.preprocessing import Preprocessing as Preprocessing
 from siamese_verify.data.samples import Pair as Pair
 from siamese_verify.data.samples import Sample as Sample
+from siamese_verify.data.shard_index import ShardError as ShardError
+from siamese_verify.data.shard_writing import write_shards as write_shards
+from siamese_verify.data.sharded_images import ShardedImages as ShardedImages
 from siamese_verify.data.table_text import TableError as TableError
 from siamese_verify.evaluation.comparison import compare_evaluations as compare_evaluations
 from siamese_verify.evaluation.folds import evaluate_folds as evaluate_folds

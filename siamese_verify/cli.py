@@ -27,13 +27,14 @@ from siamese_verify.commands import (
     inspect,
     pairs,
     score,
+    shard,
     train,
     verify,
 )
 from siamese_verify.terminal import named_as_typed, one_line, one_line_each, quiet
 
 COMMANDS: tuple[ModuleType, ...] = (
-    *(demo, train, inspect, pairs, score, calibrate, evaluate),
+    *(demo, train, inspect, shard, pairs, score, calibrate, evaluate),
     *(verify, enroll, identify, export, card),
 )
 _INTERRUPTED = 130

@@ -80,7 +80,7 @@ def run(settings: Namespace) -> int:
             more, bad, suspects = _check_images(root, found, settings.model, settings.terminal)
         problems += more
     if settings.bad:
-        from siamese_verify.data.loading import Skipped, write_skipped
+        from siamese_verify.data.skipping import Skipped, write_skipped
 
         write_skipped([Skipped(*row) for row in bad.items()], settings.bad)
     if settings.suspects:

@@ -141,7 +141,7 @@ def train_and_write(
     check_formats(images)
     from siamese_verify.commands.training import load_parts, make_tower, train
     from siamese_verify.contact_sheet import contact_sheet, write_png
-    from siamese_verify.data.loading import write_skipped
+    from siamese_verify.data.skipping import write_skipped
     from siamese_verify.training.resuming.run_folder import RunLock
     from siamese_verify.verification.card import model_card
 

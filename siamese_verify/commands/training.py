@@ -16,9 +16,9 @@ import numpy as np
 
 from siamese_verify.commands.inputs import Images
 from siamese_verify.data.identity_dataset import IdentityDataset
-from siamese_verify.data.loading import Skipped
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Preprocessing
+from siamese_verify.data.skipping import Skipped
 from siamese_verify.files import read_regular_file, replacing
 from siamese_verify.layers.backbone import BackboneTower, backbone
 from siamese_verify.layers.heads.cosine import CosineHead

@@ -7,18 +7,20 @@ import functools
 import hashlib
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from siamese_verify.checks import whole_number
+from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data.augmentation import Augmentation
+from siamese_verify.data.file_decoding import without_autotuning
 from siamese_verify.data.own_augmentation import Augment, OwnAugmentation, as_augmentation
-from siamese_verify.data.store import without_autotuning
+from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.stored_images import Images
+from siamese_verify.messages import shown
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
@@ -26,6 +28,10 @@ Labels = npt.NDArray[np.int32]
 Order = Callable[[np.random.Generator], Indices]
 # Function from a batch of that order to the rows of its images, and to their labels.
 Choose = Callable[[Indices], tuple[Indices, Labels]]
+# Function that draws the batches of an epoch from a random generator.
+Draw = Callable[[np.random.Generator], Iterator[tuple[Pixels, Labels]]]
+# Function from a batch's float32 images and its labels to an element of the dataset.
+Arrange = Callable[[tf.Tensor, tf.Tensor], Any]
 
 # Number of images that are hashed to tell one set of pixels from another.
 _IMAGES_IN_FINGERPRINT = 64
@@ -37,11 +43,10 @@ _live: weakref.WeakSet[Stream] = weakref.WeakSet()
 class Stream:
     """Source of the epochs of a `tf.data.Dataset`, which lives at least as long as the dataset."""
 
-    images: Images
-    order: Order
-    choose: Choose
-    length: int
-    batch_size: int
+    draw: Draw
+    n_batches: int
+    describe: Callable[[], Iterable[bytes]]
+    """Function that describes the data and the settings, to tell them from others."""
     seed: int
     augmentation: Augmentation | OwnAugmentation | None
     next_epoch: int
@@ -58,12 +63,9 @@ class Stream:
         rng = np.random.default_rng((self.seed, self.next_epoch))
         self.next_epoch += 1
         self.is_complete = False
-        epoch = self.order(rng)
-        for start in range(0, self.length, self.batch_size):
-            rows, labels = self.choose(epoch[start : start + self.batch_size])
+        for number, (pixels, labels) in enumerate(self.draw(rng), start=1):
             seed = rng.integers(2**31, size=2, dtype=np.int32)
-            self.is_complete = start + self.batch_size >= self.length
-            pixels = self.images[rows]
+            self.is_complete = number == self.n_batches
             if isinstance(self.augmentation, OwnAugmentation):
                 yield self.augmentation(pixels, seed), labels, seed
             else:
@@ -71,13 +73,10 @@ class Stream:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Digest an epoch's rows and labels, the settings, and some of the images."""
-        settings = (self.images.shape, self.batch_size, self.seed, self.augmentation)
-        digest = hashlib.sha256(repr(settings).encode())
-        rows, labels = self.choose(self.order(np.random.default_rng((self.seed, 0))))
-        step = max(1, len(self.images) // _IMAGES_IN_FINGERPRINT)
-        for values in (rows, labels, self.images[::step]):
-            digest.update(np.ascontiguousarray(values).tobytes())
+        """Digest of the data and the settings."""
+        digest = hashlib.sha256()
+        for part in self.describe():
+            digest.update(part)
         return digest.hexdigest()[:16]
 
 
@@ -87,6 +86,21 @@ def live_streams() -> list[Stream]:
     TensorFlow decides when to release the stream of a dataset that is no longer used.
     """
     return sorted(_live, key=lambda stream: stream.serial_number)
+
+
+def check_per_identity(per_identity: int | None, batch_size: int) -> None:
+    """Raise a `ValueError` unless P x K batches of this size are possible."""
+    if per_identity is not None and (
+        not is_whole_number(per_identity, 2) or batch_size % per_identity
+    ):
+        raise ValueError(
+            "`per_identity` must be a whole number, at least 2, and divide `batch_size`. "
+            f"Received: per_identity={shown(repr(per_identity))}, batch_size={batch_size}"
+        )
+
+
+def _unchanged(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return images, labels
 
 
 def stream(
@@ -99,7 +113,7 @@ def stream(
     seed: int,
     augment: Augment = False,
     initial_epoch: int = 0,
-    arrange: Callable[[tf.Tensor, tf.Tensor], Any] = lambda images, labels: (images, labels),
+    arrange: Arrange = _unchanged,
 ) -> tf.data.Dataset:
     """Return batches of images with their labels. Each iteration is one epoch.
 
@@ -124,13 +138,66 @@ def stream(
         TypeError: If `augment` has another type.
     """
     batch_size = whole_number("batch_size", batch_size)
+    augmentation = as_augmentation(augment)
+
+    def draw(rng: np.random.Generator) -> Iterator[tuple[Pixels, Labels]]:
+        epoch = order(rng)
+        for start in range(0, length, batch_size):
+            rows, labels = choose(epoch[start : start + batch_size])
+            yield images[rows], labels
+
+    def describe() -> Iterator[bytes]:
+        yield repr((images.shape, batch_size, int(seed), augmentation)).encode()
+        rows, labels = choose(order(np.random.default_rng((seed, 0))))
+        step = max(1, len(images) // _IMAGES_IN_FINGERPRINT)
+        for values in (rows, labels, images[::step]):
+            yield np.ascontiguousarray(values).tobytes()
+
+    return dataset_of(
+        draw,
+        -(-length // batch_size),
+        images.shape[1:],
+        describe,
+        seed=seed,
+        augmentation=augmentation,
+        initial_epoch=initial_epoch,
+        arrange=arrange,
+    )
+
+
+def dataset_of(
+    draw: Draw,
+    n_batches: int,
+    shape: tuple[int, ...],
+    describe: Callable[[], Iterable[bytes]],
+    *,
+    seed: int,
+    augmentation: Augmentation | OwnAugmentation | None,
+    initial_epoch: int,
+    arrange: Arrange = _unchanged,
+) -> tf.data.Dataset:
+    """Return the batches that a function draws as `stream` does.
+
+    Args:
+        draw: Function that draws the uint8 images and the labels of each batch of an epoch from a
+            random generator.
+        n_batches: Number of batches in an epoch.
+        shape: Shape of an image.
+        describe: Function that describes the data and the settings, to tell them from others.
+        seed: As for `stream`.
+        augmentation: The augmentation, checked.
+        initial_epoch: As for `stream`.
+        arrange: As for `stream`.
+
+    Raises:
+        ValueError: If `seed` or `initial_epoch` is out of range.
+    """
     seed = whole_number("seed", seed, 0)
     initial_epoch = whole_number("initial_epoch", initial_epoch, 0)
-    augmentation = as_augmentation(augment)
-    source = Stream(images, order, choose, length, batch_size, seed, augmentation, initial_epoch)
+    source = Stream(draw, n_batches, describe, seed, augmentation, initial_epoch)
     dtype = tf.float32 if isinstance(augmentation, OwnAugmentation) else tf.uint8
     signature = (
-        tf.TensorSpec((None, *images.shape[1:]), dtype),
+        tf.TensorSpec((None, *shape), dtype),
         tf.TensorSpec((None,), tf.int32),
         tf.TensorSpec((2,), tf.int32),
     )
@@ -138,7 +205,7 @@ def stream(
     return without_autotuning(
         tf.data.Dataset.from_generator(source.draw_epoch, output_signature=signature)
         .map(prepare, 2)
-        .apply(tf.data.experimental.assert_cardinality(-(-length // batch_size)))
+        .apply(tf.data.experimental.assert_cardinality(n_batches))
         .prefetch(1)
     )
 
@@ -148,7 +215,7 @@ def _prepare(
     labels: tf.Tensor,
     seed: tf.Tensor,
     augmentation: Augmentation | OwnAugmentation | None,
-    arrange: Callable[[tf.Tensor, tf.Tensor], Any],
+    arrange: Arrange,
 ) -> Any:
     if isinstance(augmentation, OwnAugmentation):
         return arrange(pixels, labels)

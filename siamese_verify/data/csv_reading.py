@@ -1,4 +1,4 @@
-"""Rows of CSV and TSV files: by pyarrow where it is installed, by NumPy and `csv` otherwise."""
+"""Rows of CSV and TSV files: by NumPy, and by `csv` where there are quotation marks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.data.table_chunks import ArrowChunk, Chunk, ListChunk, pyarrow
+from siamese_verify.data.table_chunks import Chunk, ListChunk, Numbers, TextChunk
+from siamese_verify.data.table_numbers import PADDING, Texts
 from siamese_verify.data.table_text import (
     LONGEST_LINE,
     Block,
@@ -20,11 +21,17 @@ from siamese_verify.data.table_text import (
     too_long,
 )
 
-_BLOCK = 2**21
-"""Number of bytes that are split at once. Python's texts need ten times as much memory."""
-_ARROW_BLOCK = 2**23
+_BLOCK = 2**22
+"""Number of bytes that are split at once."""
 _ROWS = 2**15
 """Number of rows that `csv` reads at once."""
+
+
+class _Fields(NamedTuple):
+    """Places of the fields of lines, `(rows, columns)`."""
+
+    starts: npt.NDArray[Any]
+    lengths: npt.NDArray[Any]
 
 
 class CsvFile:
@@ -37,8 +44,7 @@ class CsvFile:
 
     def __init__(self, path: str, delimiter: str):
         self.source, self._delimiter = path, delimiter
-        self._arrow = pyarrow()
-        self._blocks = read_blocks(path, _BLOCK if self._arrow is None else _ARROW_BLOCK)
+        self._blocks = read_blocks(path, _BLOCK)
         first = next(self._blocks, Block(b"", 1))
         # A longer start would cost as much memory as the whole block.
         head = first.data[: first.data.find(b"\n", LONGEST_LINE) + 1 or None]
@@ -66,22 +72,37 @@ class CsvFile:
     def _plain(self, block: Block, columns: list[str]) -> Iterator[Chunk]:
         """Split lines that hold no quotation mark, all at once."""
         data = block.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n") + b"\n"
-        good, lines, error = self._check_lines(data, block.line)
-        if len(lines):
-            data = data[:good]
-            if lines[-1] - lines[0] >= len(lines):
-                data = b"\n".join(filter(None, data.split(b"\n"))) + b"\n"
-            places = [self.columns.index(column) for column in columns]
-            if self._arrow is not None:
-                yield ArrowChunk(self._arrow_columns(data.lstrip(b"\n"), places, columns), lines)
-            else:
-                n = len(self.columns)
-                text = data.decode().strip("\n")
-                fields = text.replace("\n", self._delimiter).split(self._delimiter)
-                of = zip(columns, places, strict=True)
-                yield ListChunk({column: fields[place::n] for column, place in of}, lines)
+        fields, error = self._fields(data), None
+        if fields is not None:
+            lines: Numbers = range(block.line, block.line + len(fields.starts))
+        else:
+            good, lines, error = self._check_lines(data, block.line)
+            data = b"\n".join(filter(None, data[:good].split(b"\n"))) + b"\n"
+            fields = self._fields(data)
+        if fields is not None:
+            padded = np.frombuffer(data + PADDING, np.uint8)
+            places = {column: self.columns.index(column) for column in columns}
+            texts = {
+                column: Texts(
+                    padded, fields.starts[:, place].copy(), fields.lengths[:, place].copy()
+                )
+                for column, place in places.items()
+            }
+            yield TextChunk(texts, lines)
         if error is not None:
             raise error
+
+    def _fields(self, data: bytes) -> _Fields | None:
+        """Find the fields of all lines, or return None if a line is blank or bad."""
+        characters, n = np.frombuffer(data, np.uint8), len(self.columns)
+        stops = np.flatnonzero((characters == 10) | (characters == ord(self._delimiter)))
+        if len(stops) % n or len(stops) // n != data.count(b"\n"):
+            return None
+        starts = np.concatenate([[0], stops[:-1] + 1]).reshape(-1, n)
+        stops = stops.reshape(-1, n)
+        is_whole = (characters[stops[:, -1]] == 10).all()
+        is_short = (stops[:, -1] - starts[:, 0] <= LONGEST_LINE).all()
+        return _Fields(starts, stops - starts) if is_whole and is_short else None
 
     def _check_lines(
         self, data: bytes, line: int
@@ -114,22 +135,6 @@ class CsvFile:
             line,
             column,
         )
-
-    def _arrow_columns(self, data: bytes, places: list[int], columns: list[str]) -> dict[str, Any]:
-        from pyarrow import csv as arrow_csv
-
-        text, names = self._arrow.large_string(), [f"f{place}" for place in places]
-        table = arrow_csv.read_csv(
-            self._arrow.BufferReader(data),
-            arrow_csv.ReadOptions(autogenerate_column_names=True, block_size=2**23),
-            arrow_csv.ParseOptions(delimiter=self._delimiter, quote_char=False),
-            arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, text),
-                include_columns=names,
-                strings_can_be_null=False,
-            ),
-        )
-        return {column: table[name] for column, name in zip(columns, names, strict=True)}
 
     def _quoted(self, blocks: Iterator[Block], columns: list[str]) -> Iterator[Chunk]:
         """Read rows with `csv`."""

@@ -10,29 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data import arrays
-from siamese_verify.data.batching import Indices
-from siamese_verify.data.loading import Skipped, load_samples, warn_of_skipped, write_skipped
+from siamese_verify.data.loading import load_samples
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.preprocessing import Preprocessing
+from siamese_verify.data.sample_list import Rows
 from siamese_verify.data.samples import Sample
-from siamese_verify.data.store import Cache, OnError
+from siamese_verify.data.skipping import OnError, Skipped, without_skipped, write_skipped
+from siamese_verify.data.store import Cache
 from siamese_verify.data.stored_images import Images, StoredImages
 from siamese_verify.files import PathLike
 
 
 class DecodedPairs:
-    """Pairs of images with their pixels, each image decoded once.
-
-    Args:
-        pairs: Pair list, which states who is compared with whom.
-        images_root: Folder that the samples' paths start from. By default the paths are used as
-            they are.
-        preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
-        cache: Folder or `ImageCache` that keeps the decoded images for later runs.
-        on_error: `"raise"`, or `"skip"` to leave out the pairs of images that are missing or
-            cannot be read. `skipped` lists these images.
-        verbose: Whether to show the progress of decoding.
-    """
+    """Pairs of images with their pixels, each image decoded once. See `PairDataset`."""
 
     def __init__(
         self,
@@ -46,20 +36,16 @@ class DecodedPairs:
     ):
         check_pair_list(pairs)
         preprocessing = preprocessing or Preprocessing()
-        samples = pairs.samples
         images, rows, skipped = load_samples(
-            samples, images_root, preprocessing, cache, on_error, verbose
+            pairs.samples, images_root, preprocessing, cache, on_error, verbose
         )
-        if skipped:
-            pairs = _without_skipped(pairs, rows[pairs.indices] >= 0, skipped)
-        row = dict(zip(samples.paths, rows.tolist(), strict=True))
-        self._set(pairs, images, row, preprocessing, skipped)
+        self._set(pairs, images, rows, preprocessing, skipped)
 
     def _set(
         self,
         pairs: PairList,
         images: Images,
-        rows: dict[str, int],
+        rows: npt.ArrayLike,
         preprocessing: Preprocessing,
         skipped: tuple[Skipped, ...] = (),
         training_identities: frozenset[str] | None = None,
@@ -67,36 +53,32 @@ class DecodedPairs:
     ) -> None:
         self.images, self.preprocessing, self.skipped = images, preprocessing, skipped
         self.training_identities = training_identities
-        self._rows, self._has_identities = rows, has_identities
+        self._has_identities = has_identities
+        # All parts of the list share these samples, so that one array finds the images of each.
+        shared, places = pairs.shared
+        self._row_of = np.full(len(shared), -1, np.int32)
+        self._row_of[places] = np.asarray(rows, np.int32)[pairs.indices]
+        if skipped:
+            pairs = without_skipped(pairs, self._row_of[places] >= 0, skipped)
         self._set_pairs(pairs)
 
     def _set_pairs(self, pairs: PairList) -> None:
         self.pairs = pairs
         self.labels = pairs.labels
-        rows = [self._rows[path] for path in pairs.samples.paths]
-        self.indices: Indices = np.array(rows, np.int64)[pairs.indices]
+        self.indices: Rows = self._row_of[pairs.shared[1]]
 
     @classmethod
     def of_images(
         cls,
         pairs: PairList,
         images: Images,
-        rows: dict[str, int],
+        rows: npt.ArrayLike,
         preprocessing: Preprocessing,
         *,
         training_identities: frozenset[str] | None = None,
         has_identities: bool = True,
     ) -> Self:
-        """Make pairs of images that are decoded already.
-
-        Args:
-            pairs: The pairs.
-            images: uint8 images `(n, height, width, channels)`.
-            rows: Row in `images` of the sample of each path.
-            preprocessing: Preprocessing of the images.
-            training_identities: Identities that a model is trained on.
-            has_identities: Whether the identities of the samples are known.
-        """
+        """Make pairs of images that are decoded already. Each of their samples has its row."""
         made = cls.__new__(cls)
         made._set(
             pairs,
@@ -153,7 +135,7 @@ class DecodedPairs:
         )
         samples = [Sample(str(row), name) for row, name in enumerate(names)]
         pairs = PairList.from_columns(samples, chosen, all_labels, folds, groups)
-        rows = {sample.path: row for row, sample in enumerate(samples)}
+        rows = [int(path) for path in pairs.samples.paths]
         return cls.of_images(pairs, pixels, rows, made, has_identities=identities is not None)
 
     @classmethod
@@ -245,10 +227,11 @@ class DecodedPairs:
 
     def distinct_images(self) -> tuple[Images, list[Sample]]:
         """Return the images of these pairs, each once: their pixels and their samples."""
-        samples = self.pairs.samples
+        images, samples = self.images, self.pairs.samples
+        row_of = np.empty(len(samples), np.int32)
+        row_of[self.pairs.indices] = self.indices
         # Two spellings of a path can lead to one image.
-        rows, places = np.unique([self._rows[path] for path in samples.paths], return_index=True)
-        images = self.images
+        rows, places = np.unique(row_of, return_index=True)
         if len(rows) < len(images):
             images = images.take(rows) if isinstance(images, StoredImages) else images[rows]
         return images, [samples[place] for place in places.tolist()]
@@ -264,33 +247,3 @@ def check_pair_list(pairs: PairList) -> None:
         raise TypeError(f"`pairs` must be a PairList. Received: {type(pairs).__name__}")
     if not len(pairs):
         raise ValueError(f"`pairs` must hold at least one pair. Received: {pairs!r}")
-
-
-def _without_skipped(
-    pairs: PairList, is_good: npt.NDArray[np.bool_], skipped: Sequence[Skipped]
-) -> PairList:
-    """Leave out the pairs of images that were skipped, and warn of it.
-
-    Args:
-        pairs: The pairs.
-        is_good: Whether each image of each pair can be used, `(n, 2)`.
-        skipped: The images that were skipped.
-    """
-    kept = np.flatnonzero(is_good.all(axis=1))
-    warn_of_skipped(
-        skipped,
-        len(pairs.samples),
-        f", and with them {len(pairs) - len(kept):,} of {len(pairs):,} pairs",
-    )
-    if not len(kept):
-        raise ValueError(
-            "No pair is left without the images that are missing or cannot be read. "
-            f"Received: {len(skipped):,} such images among {len(pairs.samples):,}"
-        )
-    return PairList.from_columns(
-        pairs.samples,
-        pairs.indices[kept],
-        pairs.labels[kept],
-        None if pairs.folds is None else pairs.folds[kept],
-        None if pairs.groups is None else pairs.groups[kept],
-    )

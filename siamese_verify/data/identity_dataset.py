@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from siamese_verify.checks import is_whole_number, whole_number
-from siamese_verify.data.batching import Indices, stream
+from siamese_verify.checks import whole_number
+from siamese_verify.data.batching import Indices, check_per_identity, stream
 from siamese_verify.data.labelled_images import LabelledImages
 from siamese_verify.data.own_augmentation import Augment
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.pairs import PairList
+from siamese_verify.data.shuffling import drawn_rows
 
 
 class IdentityDataset(LabelledImages):
@@ -77,11 +78,11 @@ class IdentityDataset(LabelledImages):
             PairDataset(PairList(6 same, 6 different), image_size=(16, 16))
         """
         drawn = PairList.sample(self.samples, size, seed=seed, **kwargs)
-        rows = {sample.path: row for row, sample in enumerate(self.samples)}
+        row_of = {sample.path: row for row, sample in enumerate(self.samples)}
         return PairDataset.of_images(
             drawn,
             self.images,
-            rows,
+            [row_of[path] for path in drawn.samples.paths],
             self.preprocessing,
             training_identities=self.training_identities,
         )
@@ -128,13 +129,7 @@ class IdentityDataset(LabelledImages):
             2017, section 2 (P x K batches).
         """
         batch_size = whole_number("batch_size", batch_size)
-        if per_identity is not None and (
-            not is_whole_number(per_identity, 2) or batch_size % per_identity
-        ):
-            raise ValueError(
-                "`per_identity` must be a whole number, at least 2, and divide `batch_size`. "
-                f"Received: per_identity={per_identity}, batch_size={batch_size}"
-            )
+        check_per_identity(per_identity, batch_size)
 
         # The rows of each identity, in their order.
         starts = np.cumsum(np.bincount(self.labels))[:-1]
@@ -145,7 +140,7 @@ class IdentityDataset(LabelledImages):
             drawn = rng.permutation(n) if shuffle else np.arange(n)
             if per_identity is None:
                 return drawn
-            return np.concatenate([_draw(rows_of[who], per_identity, rng) for who in drawn])
+            return np.concatenate([drawn_rows(rows_of[who], per_identity, rng) for who in drawn])
 
         return stream(
             self.images,
@@ -157,9 +152,3 @@ class IdentityDataset(LabelledImages):
             augment=augment,
             initial_epoch=initial_epoch,
         )
-
-
-def _draw(rows: Indices, count: int, rng: np.random.Generator) -> Indices:
-    """Draw images of an identity, each equally often or once more than another."""
-    repeats = -(-count // len(rows))
-    return np.concatenate([rng.permutation(rows) for _ in range(repeats)])[:count]

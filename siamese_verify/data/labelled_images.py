@@ -8,21 +8,18 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.checks import finite_number
 from siamese_verify.data import arrays
 from siamese_verify.data.batching import Labels
 from siamese_verify.data.folders import samples_by_identity
-from siamese_verify.data.loading import Skipped, load_samples, warn_of_skipped, write_skipped
+from siamese_verify.data.loading import check_distinct_files, load_samples
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.samples import Sample, group_by_identity
-from siamese_verify.data.store import Cache, OnError
+from siamese_verify.data.skipping import OnError, Skipped, warn_of_skipped, write_skipped
+from siamese_verify.data.splitting import identities_in_parts
+from siamese_verify.data.store import Cache
 from siamese_verify.data.stored_images import Images, images_at
 from siamese_verify.data.tables import read_samples
 from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
-
-_ROUNDING = 1e-9
-"""Sums of fractions such as 0.7 + 0.15 + 0.15 may exceed 1 by less."""
 
 
 class LabelledImages:
@@ -45,11 +42,7 @@ class LabelledImages:
         )
         warn_of_skipped(skipped, len(samples))
         kept = np.flatnonzero(rows >= 0)
-        if repeated := len(kept) - len(images):
-            raise ValueError(
-                "The samples must hold each image once, or an image would be compared with itself. "
-                f"Received: {repeated:,} other spellings of paths that lead to the same files"
-            )
+        check_distinct_files(len(kept), len(images))
         # Each kept sample has the next row, since no two lead to one file.
         self._set([samples[i] for i in kept], images, preprocessing, skipped)
 
@@ -206,7 +199,7 @@ class LabelledImages:
             >>> [len(part.identities) for part in data.split((0.6, 0.4))]
             [6, 4]
         """
-        counts = _counts(fractions, len(self.identities))
+        counts = identities_in_parts(fractions, len(self.identities))
         drawn = np.random.default_rng(seed).permutation(len(self.identities))
         part_of_identity = np.full(len(drawn), -1)
         part_of_identity[drawn[: sum(counts)]] = np.repeat(np.arange(len(counts)), counts)
@@ -249,22 +242,3 @@ def _check_identities(samples: Sequence[Sample]) -> tuple[str, ...]:
             f"Add samples. Received: {len(samples)} images of {len(identities)} identities"
         )
     return identities
-
-
-def _counts(fractions: Sequence[float], n_identities: int) -> list[int]:
-    """Return the number of identities in each part, within one of its share."""
-    shares = [finite_number("fractions", share) for share in fractions]
-    if not shares or min(shares) <= 0 or sum(shares) > 1 + _ROUNDING:
-        raise ValueError(
-            "`fractions` must be positive and sum to at most 1. "
-            f"Received: fractions={shown(repr(fractions))}"
-        )
-    ends = np.round(np.cumsum(shares) * n_identities).astype(int)
-    counts = np.diff(ends, prepend=0).tolist()
-    if min(counts) < 2:
-        raise ValueError(
-            "Each part needs two identities or more, or there is nothing to tell apart. Use "
-            f"larger fractions or fewer parts. Received: fractions={shown(repr(fractions))} of "
-            f"{n_identities:,} identities, which are {counts}"
-        )
-    return counts

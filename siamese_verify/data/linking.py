@@ -46,11 +46,11 @@ def lowest_linked(links: Indices, n: int) -> Labels:
     """Return, for each of n items, the lowest item that it is linked with, directly or not."""
     lowest = np.arange(n, dtype=np.int32)
     while True:
-        ends = lowest[links]
-        links = ends[ends[:, 0] != ends[:, 1]]
+        left, right = lowest[links[:, 0]], lowest[links[:, 1]]
+        links = np.column_stack((left, right))[left != right]
         if not len(links):
             return lowest
-        np.minimum.at(lowest, links.max(axis=1), links.min(axis=1))
+        np.minimum.at(lowest, np.maximum(*links.T), np.minimum(*links.T))
         # Each item follows its chain of lower items to the end, in steps that double.
         while not np.array_equal(further := lowest[lowest], lowest):
             lowest = further

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,22 +11,13 @@ import numpy.typing as npt
 from siamese_verify.data.folders import find_files, locate_files
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.samples import Sample
-from siamese_verify.data.store import Cache, OnError, load_images
+from siamese_verify.data.skipping import OnError, Skipped, check_on_error
+from siamese_verify.data.store import Cache, load_images
 from siamese_verify.data.stored_images import Images
-from siamese_verify.files import PathLike, replacing
-from siamese_verify.messages import listed_in_lines, shown
-from siamese_verify.user_warnings import warn_user
+from siamese_verify.files import PathLike
+from siamese_verify.messages import shown
 
 _UNREADABLE = "cannot be read as an image"
-
-
-class Skipped(NamedTuple):
-    """An image that was left out, as a row of a table."""
-
-    path: str
-    """Path of the sample, as it was received."""
-    reason: str
-    """Reason, such as a missing file."""
 
 
 class LoadedSamples(NamedTuple):
@@ -63,10 +53,7 @@ def load_samples(
         ValueError: If `on_error` is something else, or a path leads out of `images_root`.
         FileNotFoundError, ImageError, OSError: If images are missing or cannot be used.
     """
-    if on_error not in ("raise", "skip"):
-        raise ValueError(
-            f"`on_error` must be 'raise' or 'skip'. Received: on_error={shown(repr(on_error))}"
-        )
+    check_on_error(on_error)
     locate = locate_files if on_error == "raise" else find_files
     located = locate(images_root, samples)
     # Two spellings of a path can lead to one file, which is one image.
@@ -89,24 +76,13 @@ def load_samples(
     return LoadedSamples(images, np.append(rows, -1)[of_sample], skipped)
 
 
-def warn_of_skipped(skipped: Sequence[Skipped], n_samples: int, consequence: str = "") -> None:
-    """Warn of images that were left out."""
-    if skipped:
-        reasons = listed_in_lines(skipped, lambda one: f"{shown(one.path)}: {shown(one.reason)}")
-        warn_user(
-            f"{len(skipped):,} of {n_samples:,} images are left out, because they are missing or "
-            f"cannot be read{consequence}. The attribute `skipped` lists them:{reasons}"
+def check_distinct_files(n_samples: int, n_files: int) -> None:
+    """Raise a `ValueError` if samples lead to the same files."""
+    if repeated := n_samples - n_files:
+        raise ValueError(
+            "The samples must hold each image once, or an image would be compared with itself. "
+            f"Received: {repeated:,} other spellings of paths that lead to the same files"
         )
-
-
-def write_skipped(skipped: Sequence[Skipped], path: PathLike) -> None:
-    """Write images that were left out as a CSV table with the columns path and reason."""
-    with (
-        replacing(path) as unfinished,
-        # A path that is not text is written with escapes.
-        unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        csv.writer(file).writerows([Skipped._fields, *skipped])
 
 
 def _reason(error: Exception) -> str:

@@ -35,7 +35,7 @@ class PairDataset(DecodedPairs):
         images: Pixels, a uint8 array `(images, height, width, channels)`, or with `cache`
             `StoredImages`, which are indexed alike. The rest and the part of a split share them,
             so they may hold images of other pairs too.
-        indices: Rows of `images`, an int64 array `(n, 2)`: the left and the right image of each
+        indices: Rows of `images`, an int32 array `(n, 2)`: the left and the right image of each
             pair.
         training_identities: Identities that a model is trained on, a frozenset, for the part that
             `split` returns. None otherwise.
@@ -104,7 +104,7 @@ class PairDataset(DecodedPairs):
 
         def choose(chosen: Indices) -> tuple[Indices, Labels]:
             # The left images come first, so that one call prepares both sides.
-            return self.indices[chosen].T.ravel(), self.labels[chosen]
+            return self.indices[chosen].T.ravel().astype(np.int64), self.labels[chosen]
 
         return stream(
             self.images,
@@ -157,7 +157,7 @@ class PairDataset(DecodedPairs):
         label = label_images(self.pairs, self.indices, len(self.images))
 
         def choose(chosen: Indices) -> tuple[Indices, Labels]:
-            images = self.indices[chosen].T.ravel()
+            images = self.indices[chosen].T.ravel().astype(np.int64)
             return images, label[images]
 
         return stream(

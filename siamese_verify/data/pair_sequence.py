@@ -192,6 +192,11 @@ identity='Bob'), label=0)
         return self._used[1]
 
     @property
+    def shared(self) -> tuple[SampleList, Rows]:
+        """Samples that all parts of one list share, and the rows of each pair in them, `(n, 2)`."""
+        return self._shared, self._rows
+
+    @property
     def identities(self) -> tuple[str, ...]:
         """Names of all identities, each once, sorted."""
         return self.samples.identities

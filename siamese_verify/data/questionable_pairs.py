@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from siamese_verify.data.sample_list import Rows, SampleList
 from siamese_verify.data.samples import PairListWarning
+from siamese_verify.data.table_numbers import RowNumbers
 from siamese_verify.data.table_text import is_text
 from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.user_warnings import warn_user
@@ -25,7 +26,7 @@ _PROBLEMS = (
 
 def warn_of_questionable(
     source: str,
-    lines: Numbers,
+    lines: RowNumbers,
     samples: SampleList,
     rows: Rows,
     labels: npt.NDArray[np.int32],
@@ -46,16 +47,16 @@ def warn_of_questionable(
     (one_image,) = np.nonzero(rows[:, 0] == rows[:, 1])
     firsts, repeats = _repeated(rows, len(samples))
     problems = [
-        np.stack([one_image, one_image, np.full_like(one_image, 0)]),
-        np.stack([repeats, firsts, 1 + (labels[firsts] != labels[repeats])]),
+        _stacked(one_image, one_image, 0),
+        _stacked(repeats, firsts, 1 + (labels[firsts] != labels[repeats])),
     ]
     if is_linked:
         codes = samples.identity_codes[rows]
         is_within = (codes[:, 0] == codes[:, 1]) & (rows[:, 0] != rows[:, 1])
         (linked,) = np.nonzero(is_within & (labels == 0))
-        problems.append(np.stack([linked, linked, np.full_like(linked, 3)]))
+        problems.append(_stacked(linked, linked, 3))
     found = np.concatenate(problems, axis=1)
-    found = found[:, np.lexsort(found[::-1])]
+    found = found[:, np.argsort(found[0], kind="stable")]
 
     def show(number: int) -> str:
         row, first, what = found[:, number].tolist()
@@ -75,27 +76,26 @@ def warn_of_questionable(
         )
 
 
+def _stacked(*columns: Numbers | int) -> npt.NDArray[np.int32]:
+    return np.stack(np.broadcast_arrays(*columns)).astype(np.int32)
+
+
 def _repeated(rows: Rows, n_samples: int) -> tuple[Numbers, Numbers]:
     """Return, for each pair of the same images as an earlier one, the first such pair and it."""
-    keys = _keys(rows, n_samples)
-    keys.sort()
-    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
-    keys = _keys(rows, n_samples) if len(repeated) else keys[:0]
-    # `isin` needs several times the memory of its argument, so it gets one block after another.
-    in_blocks = [np.zeros(0, np.int64)]
-    for start in range(0, len(keys), _BLOCK):
-        is_repeated = np.isin(keys[start : start + _BLOCK], repeated)
-        in_blocks.append(start + np.flatnonzero(is_repeated))
-    places = np.concatenate(in_blocks)
-    _, firsts, of_first = np.unique(keys[places], return_index=True, return_inverse=True)
-    first_of = places[firsts][of_first.reshape(-1)]
-    later = first_of != places
-    return first_of[later], places[later]
-
-
-def _keys(rows: Rows, n_samples: int) -> Numbers:
-    """Return one number for the two images of each pair, in either order."""
-    keys = rows.min(axis=1).astype(np.int64)
+    # One number stands for the two images of a pair, in either order.
+    keys = np.minimum(rows[:, 0], rows[:, 1]).astype(np.int64)
     keys *= n_samples
-    keys += rows.max(axis=1)
-    return keys
+    keys += np.maximum(rows[:, 0], rows[:, 1])
+    order = np.argsort(keys)
+    is_again = np.zeros(len(keys) + 1, bool)
+    for start in range(0, len(keys), _BLOCK):  # All sorted keys at once would need more memory.
+        in_order = keys[order[start : start + _BLOCK + 1]]
+        np.equal(in_order[1:], in_order[:-1], out=is_again[start + 1 :][: len(in_order) - 1])
+    is_shared = is_again[:-1] | is_again[1:]
+    order, starts = order[is_shared], np.flatnonzero(~is_again[:-1][is_shared])
+    if not len(order):
+        return order, order
+    lengths = np.diff(starts, append=len(order))
+    firsts = np.repeat(np.minimum.reduceat(order, starts), lengths)
+    is_later = order != firsts
+    return firsts[is_later], order[is_later]

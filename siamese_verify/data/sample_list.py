@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
+from itertools import chain, compress
 from typing import overload
 
 import numpy as np
@@ -52,13 +54,34 @@ class SampleList(Sequence[Sample]):
     @classmethod
     def of_columns(cls, paths: Sequence[str], identities: Sequence[str]) -> tuple[SampleList, Rows]:
         """Sort samples as `of` does, from the path and the normalized identity of each."""
-        names, codes = _ranks(identities)
-        distinct_paths, places = _ranks(paths)
+        names, codes = ranks(identities)
+        distinct_paths, places = ranks(paths)
         keys = codes.astype(np.int64) * len(distinct_paths) + places
         unique, rows = np.unique(keys, return_inverse=True)
         codes, places = np.divmod(unique, max(len(distinct_paths), 1))
         sorted_paths = [distinct_paths[place] for place in places.tolist()]
         return cls(sorted_paths, names, codes.astype(np.int32)), rows.astype(np.int32).reshape(-1)
+
+    @classmethod
+    def of_sorted(
+        cls, paths: Sequence[str], names: Sequence[str], codes: Rows
+    ) -> tuple[SampleList, Rows]:
+        """Sort samples of distinct and sorted paths.
+
+        Args:
+            paths: The paths.
+            names: Names of identities.
+            codes: Place in `names` of each path's identity.
+
+        Returns:
+            The list, and the row in it of each path, an int32 array `(n,)`.
+        """
+        distinct, rank = ranks(names)
+        codes = rank[codes].astype(np.int32)
+        order = np.argsort(codes, kind="stable")
+        rows = np.empty(len(order), np.int32)
+        rows[order] = np.arange(len(order), dtype=np.int32)
+        return cls([paths[i] for i in order.tolist()], distinct, codes[order]), rows
 
     def take(self, rows: Rows) -> SampleList:
         """Return the samples at some rows, which must be distinct and ascending."""
@@ -113,8 +136,11 @@ class SampleList(Sequence[Sample]):
         return f"SampleList({len(self):,} images of {len(self.identities):,} identities)"
 
 
-def _ranks(values: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
+def ranks(values: Sequence[str]) -> tuple[list[str], Rows]:
     """Return the distinct values, sorted, and the place among them of each value."""
-    distinct = sorted(set(values))
-    place = {value: i for i, value in enumerate(distinct)}
-    return distinct, np.fromiter(map(place.__getitem__, values), np.int64, len(values))
+    order = sorted(range(len(values)), key=values.__getitem__)
+    in_order = [values[i] for i in order]
+    is_new = np.fromiter(map(operator.ne, in_order, chain([None], in_order)), bool, len(order))
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.cumsum(is_new) - 1
+    return list(compress(in_order, is_new)), rank

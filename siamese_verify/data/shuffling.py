@@ -18,3 +18,11 @@ def shuffled(n: int, buffer: int, rng: np.random.Generator) -> npt.NDArray[np.in
         held[slot] = buffer + i
     order[n - buffer :] = rng.permutation(held)
     return order
+
+
+def drawn_rows(
+    rows: npt.NDArray[np.int64], count: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Draw images of an identity, each equally often or once more than another."""
+    repeats = -(-count // len(rows))
+    return np.concatenate([rng.permutation(rows) for _ in range(repeats)])[:count]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.checks import whole_number
+from siamese_verify.checks import finite_number, whole_number
 from siamese_verify.data.identity_graph import IdentityGraph, count_labels
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.samples import PairListWarning
@@ -22,6 +22,9 @@ Places = npt.NDArray[np.int64]
 """Places in the list of the pairs of one part, ascending."""
 Counts = npt.NDArray[Any]
 """Numbers of different and of same pairs."""
+
+_ROUNDING = 1e-9
+"""Sums of fractions such as 0.7 + 0.15 + 0.15 may exceed 1 by less."""
 
 
 def split(
@@ -155,3 +158,22 @@ def _warn_of_lost(pairs: PairSequence, parts: Parts, n_parts: int) -> None:
             "If these are too few, use pairs of more identities.",
             PairListWarning,
         )
+
+
+def identities_in_parts(fractions: Sequence[float], n_identities: int) -> list[int]:
+    """Return the number of identities in each part, within one of its share."""
+    shares = [finite_number("fractions", share) for share in fractions]
+    if not shares or min(shares) <= 0 or sum(shares) > 1 + _ROUNDING:
+        raise ValueError(
+            "`fractions` must be positive and sum to at most 1. "
+            f"Received: fractions={shown(repr(fractions))}"
+        )
+    ends = np.round(np.cumsum(shares) * n_identities).astype(int)
+    counts = np.diff(ends, prepend=0).tolist()
+    if min(counts) < 2:
+        raise ValueError(
+            "Each part needs two identities or more, or there is nothing to tell apart. Use "
+            f"larger fractions or fewer parts. Received: fractions={shown(repr(fractions))} of "
+            f"{n_identities:,} identities, which are {counts}"
+        )
+    return counts

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from siamese_verify.data import image_cache
-from siamese_verify.data.decoding import ImageError, upright_jpeg
+from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.file_decoding import Failures, decode_files, errors_of, reader
 from siamese_verify.data.formats import DECODING
 from siamese_verify.data.image_cache import CacheWriter, ImageCache
-from siamese_verify.data.preprocessing import Pixels, Preprocessing, jpeg_graph
-from siamese_verify.data.reading import read_image_file
+from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.segments import Keys, Segment
+from siamese_verify.data.skipping import OnError
 from siamese_verify.data.stored_images import Images, StoredImages
 from siamese_verify.files import PathLike
 from siamese_verify.messages import listed_in_lines, shown
 
 Cache: TypeAlias = PathLike | ImageCache
-OnError: TypeAlias = Literal["raise", "skip"]
-Failures: TypeAlias = dict[int, Exception]
-"""Errors of the files that cannot be used, by their places among the paths."""
-
-_CHUNK = 64
-"""Number of images per step of the progress bar."""
 _BLOCK = 1024
 """Number of files that are handed to the threads at once."""
 
@@ -75,13 +68,6 @@ def load_images(
     return images, dict(sorted(failures.items()))
 
 
-def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
-    """Turn off TensorFlow's autotuning, for whose end every iteration would wait seconds."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return data.with_options(options)
-
-
 def _error_of(failures: Failures, n_files: int) -> Exception:
     if len(failures) == 1:
         (error,) = failures.values()
@@ -101,8 +87,8 @@ def _in_memory(
     def save(row: int, image: Pixels) -> None:
         pixels[row] = image
 
-    failures = _decode(
-        range(len(paths)), paths, preprocessing, _reader(paths, preprocessing), save, verbose
+    failures = decode_files(
+        range(len(paths)), paths, preprocessing, reader(paths, preprocessing), save, verbose
     )
     if not failures:
         return pixels, failures
@@ -116,9 +102,9 @@ def _in_memory(
 def _through_cache(
     paths: Sequence[PathLike], preprocessing: Preprocessing, cache: ImageCache, verbose: bool
 ) -> tuple[Images, Failures]:
-    settings, shape = _digest_settings(preprocessing), preprocessing.shape
+    settings, shape = digest_of_settings(preprocessing), preprocessing.shape
     keys = np.zeros(len(paths), "S16")
-    read = _reader(paths, preprocessing)
+    read = reader(paths, preprocessing)
 
     def read_and_note(row: int) -> bytes:
         contents = read(row)
@@ -131,7 +117,7 @@ def _through_cache(
     failures: Failures = {}
     for start in range(0, len(paths), _BLOCK):
         block = range(start, min(start + _BLOCK, len(paths)))
-        failures |= _errors(read_and_note, block)
+        failures |= errors_of(read_and_note, block)
     _check_size(keys, math.prod(shape), cache)
     segments = _undamaged(cache.segments(settings, shape), keys)
     while True:
@@ -145,7 +131,7 @@ def _through_cache(
         # Files of the same contents are decoded once.
         missing = np.sort(missing[np.unique(keys[missing], return_index=True)[1]])
         with CacheWriter(cache, settings, shape, files) as writer:
-            failures |= _decode(
+            failures |= decode_files(
                 missing.tolist(), paths, preprocessing, read_and_note, save, verbose
             )
         segments += writer.segments
@@ -170,110 +156,6 @@ def _undamaged(segments: list[Segment], keys: Keys) -> list[Segment]:
     return _undamaged(rest, keys) if damaged else rest
 
 
-def _reader(paths: Sequence[PathLike], preprocessing: Preprocessing) -> Callable[[int], bytes]:
-    return lambda row: read_image_file(paths[row], preprocessing)
-
-
-def _errors(read: Callable[[int], object], rows: Sequence[int]) -> Failures:
-    """Read files in threads, and return the errors of the files that cannot be used."""
-
-    def error_of(row: int) -> Exception | None:
-        try:
-            read(row)
-        except (ImageError, OSError) as error:
-            return error
-        return None
-
-    with ThreadPoolExecutor() as pool:
-        errors = zip(rows, pool.map(error_of, rows), strict=True)
-        return {row: error for row, error in errors if error is not None}
-
-
-def _decode(
-    rows: Sequence[int],
-    paths: Sequence[PathLike],
-    preprocessing: Preprocessing,
-    read: Callable[[int], bytes],
-    save: Callable[[int, Pixels], None],
-    verbose: bool,
-) -> Failures:
-    """Decode upright JPEGs in a graph, whose threads need no Python, and other files one by one.
-
-    Args:
-        rows: Places of the files among the paths.
-        paths: Paths of all files.
-        preprocessing: Preprocessing of the images.
-        read: Function from a place to the contents of the file.
-        save: Function that receives a place and its pixels, from one of two threads.
-        verbose: Whether to show a progress bar.
-
-    Returns:
-        The errors of the files that cannot be used.
-    """
-    progress = keras.utils.Progbar(len(rows), unit_name="image") if verbose and rows else None
-    failures: Failures = {}
-    in_graph: set[int] = set()
-    aborted: list[BaseException] = []
-
-    def decode_one(row: int) -> bytes | None:
-        """Decode and save a file, or return its contents for the graph."""
-        try:
-            contents = read(row)
-            if _is_for_graph(contents, paths[row], preprocessing):
-                return contents
-            pixels = preprocessing.decode(contents, os.fspath(paths[row]))
-        except (ImageError, OSError) as error:
-            failures[row] = error
-            return None
-        save(row, pixels)
-        return None
-
-    def jpegs() -> Iterator[tuple[int, bytes]]:
-        try:
-            for done, row in enumerate(rows, start=1):
-                contents = decode_one(row)
-                if contents is not None:
-                    in_graph.add(row)
-                    yield row, contents
-                if progress and (done % _CHUNK == 0 or done == len(rows)):
-                    progress.update(done)
-        except BaseException as error:  # A data set would raise another one.
-            aborted.append(error)
-
-    graph = jpeg_graph(preprocessing)
-    signature = tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.string)
-    decoded = without_autotuning(
-        tf.data.Dataset.from_generator(jpegs, output_signature=signature)
-        .map(lambda row, contents: (row, graph(contents)), tf.data.AUTOTUNE)
-        .ignore_errors()
-        .batch(_CHUNK)
-        .prefetch(1)
-    )
-    for numbers, images in decoded.as_numpy_iterator():
-        for row, image in zip(numbers.tolist(), images, strict=True):
-            save(row, image)
-            in_graph.discard(row)
-    if aborted:
-        raise aborted[0]
-    # The graph does not say why it cannot decode a file.
-    for row in sorted(in_graph):
-        try:
-            image = preprocessing.decode(read(row), os.fspath(paths[row]))
-        except (ImageError, OSError) as error:
-            failures[row] = error
-        else:
-            save(row, image)
-    return failures
-
-
-def _is_for_graph(contents: bytes, path: PathLike, preprocessing: Preprocessing) -> bool:
-    if preprocessing.align is not None:
-        return False
-    header = upright_jpeg(contents, os.fspath(path), preprocessing.max_pixels)
-    height, width = preprocessing.center_crop or (0, 0)
-    return header is not None and header.height >= height and header.width >= width
-
-
 def _check_size(keys: Keys, image_bytes: int, cache: ImageCache) -> None:
     needed = len(np.unique(keys)) * image_bytes
     if needed > cache.max_bytes:
@@ -284,11 +166,18 @@ def _check_size(keys: Keys, image_bytes: int, cache: ImageCache) -> None:
         )
 
 
-def _digest_settings(preprocessing: Preprocessing) -> str:
+def digest_of_settings(preprocessing: Preprocessing) -> str:
     """Compute a digest of everything that the pixels depend on, except the file."""
-    settings = [DECODING, tf.__version__, preprocessing.to_dict()]
+    settings = [DECODING, tf.__version__, _pillow_version(), preprocessing.to_dict()]
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _pillow_version() -> str | None:
+    try:
+        return importlib.metadata.version("pillow")
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _without(

@@ -1,4 +1,4 @@
-"""Chunks of a table's rows, as lists of Python or columns of pyarrow."""
+"""Chunks of a table's rows, as bytes of text, lists of Python or columns of pyarrow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[Any]
+from siamese_verify.data.table_numbers import PADDING, Texts
+
+Numbers = Sequence[int] | npt.NDArray[Any]
+
+
+class TextChunk(NamedTuple):
+    """Rows of a table as texts."""
+
+    columns: dict[str, Texts]
+    lines: Numbers
+    """Number of each row: its line in a text file, counted from 1."""
+
+    def values(self, column: str) -> list[Any]:
+        """Return the values of a column."""
+        return list(self.columns[column].decoded(slice(None)))
 
 
 class ListChunk(NamedTuple):
@@ -31,18 +45,16 @@ class ArrowChunk(NamedTuple):
     lines: Numbers
     """Number of each row: its line in a text file, counted from 1."""
 
-    def joined(self, columns: Sequence[str]) -> tuple[Any, Any]:
-        """Return the values of columns, one after another.
-
-        Returns:
-            The values, and the same values as `large_string`, or None if some are not text.
-        """
-        arrow = pyarrow()
-        pieces = [piece for column in columns for piece in self.columns[column].chunks]
-        values = arrow.chunked_array(pieces).combine_chunks()
+    def texts(self, column: str) -> Texts | None:
+        """Return the texts of a column, or None if some values are not text."""
+        arrow, values = pyarrow(), self.columns[column]
         is_text = arrow.types.is_string(values.type) or arrow.types.is_large_string(values.type)
-        is_complete = is_text and not values.null_count
-        return values, values.cast(arrow.large_string()) if is_complete else None
+        if not is_text or values.null_count:
+            return None
+        _, offsets, data = values.cast(arrow.large_string()).buffers()
+        stops = np.frombuffer(offsets, np.int64)[values.offset :][: len(values) + 1]
+        padded = np.frombuffer((b"" if data is None else data.to_pybytes()) + PADDING, np.uint8)
+        return Texts(padded, stops[:-1], np.diff(stops))
 
     def values(self, column: str) -> list[Any]:
         """Return the values of a column."""
@@ -50,7 +62,7 @@ class ArrowChunk(NamedTuple):
         return values
 
 
-Chunk = ListChunk | ArrowChunk
+Chunk = TextChunk | ListChunk | ArrowChunk
 
 
 def pyarrow() -> Any:
@@ -63,4 +75,4 @@ def pyarrow() -> Any:
 
 def numbered(start: int, n: int) -> Numbers:
     """Return the numbers of `n` rows after the first `start`, counted from 1."""
-    return np.arange(start + 1, start + n + 1)
+    return range(start + 1, start + n + 1)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.data.table_chunks import Chunk, ListChunk
+from siamese_verify.data.table_chunks import Chunk, ListChunk, TextChunk
+from siamese_verify.data.table_numbers import TextNumbers, Texts
 from siamese_verify.data.table_text import TableError
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
@@ -29,7 +30,7 @@ class UnfitError(Exception):
     """A value that its column cannot hold. The text states what the column holds."""
 
 
-class Codes(dict[str, int]):
+class Codes:
     """Numbers of the distinct texts of columns, in the order of their first occurrence.
 
     Args:
@@ -41,15 +42,9 @@ class Codes(dict[str, int]):
     """
 
     def __init__(self, parse: Callable[[str], Any], as_text: Callable[[Any], str]):
-        super().__init__()
         self.parsed: list[Any] = []
-        self._known: Any = None
+        self._numbers = TextNumbers()
         self._parse, self._as_text = parse, as_text
-
-    def __missing__(self, text: str) -> int:
-        self.parsed.append(self._parse(text))
-        code = self[text] = len(self)
-        return code
 
     def encode(
         self, source: str, chunk: Chunk, columns: Sequence[str]
@@ -60,55 +55,47 @@ class Codes(dict[str, int]):
             TableError: If a column cannot hold a value. Names the first row and its column.
         """
         try:
-            codes = self._number_chunk(chunk, columns)
+            return [self._number(chunk, column) for column in columns]
         except UnfitError:
             raise min(
                 (e for c in columns if (e := self._find_unfit(source, chunk, c)) is not None),
                 key=lambda error: error.row or 0,
             ) from None
-        return np.split(codes, len(columns))
 
-    def _number_chunk(self, chunk: Chunk, columns: Sequence[str]) -> npt.NDArray[np.int32]:
+    def forget(self) -> None:
+        """Free the memory of the numbers. The values remain."""
+        self._numbers = TextNumbers()
+
+    def _number(self, chunk: Chunk, column: str) -> npt.NDArray[np.int32]:
+        if isinstance(chunk, TextChunk):
+            return self._number_texts(chunk.columns[column])
         if isinstance(chunk, ListChunk):
-            return self._number([value for column in columns for value in chunk.columns[column]])
-        values, texts = chunk.joined(columns)
-        if texts is None:
-            encoded = values.dictionary_encode("encode")
-            return self._number(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
-        return self._number_texts(texts)
+            return self._number_values(chunk.columns[column])
+        texts = chunk.texts(column)
+        if texts is not None:
+            return self._number_texts(texts)
+        encoded = chunk.columns[column].dictionary_encode("encode")
+        return self._number_values(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
 
-    def _number_texts(self, texts: Any) -> npt.NDArray[np.int32]:
-        """Return numbers of pyarrow's texts. Python sees each text only once, which saves time."""
-        from pyarrow import array, compute, concat_arrays, large_string
-
-        if self._known is None or len(self._known) != len(self):
-            self._known = array(list(self), large_string())
-        found = compute.index_in(texts, value_set=self._known)
-        codes: npt.NDArray[np.int32] = found.fill_null(-1).to_numpy().copy()
-        if found.null_count:
-            unknown = texts.filter(found.is_null())
-            new = unknown.unique()
-            self._number(new.to_pylist())
-            codes[codes < 0] = compute.index_in(unknown, value_set=new).to_numpy() + len(
-                self._known
-            )
-            self._known = concat_arrays([self._known, new])
-        return codes
-
-    def _number(self, values: list[Any]) -> npt.NDArray[np.int32]:
+    def _number_values(self, values: list[Any]) -> npt.NDArray[np.int32]:
         texts = values if set(map(type, values)) <= {str} else list(map(self._text, values))
-        return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
+        return self._number_texts(Texts.of(texts))
+
+    def _number_texts(self, texts: Texts) -> npt.NDArray[np.int32]:
+        numbers, new = self._numbers.number(texts)
+        self.parsed.extend(map(self._parse, texts.decoded(new)))
+        return numbers
 
     def _text(self, value: Any) -> str:
         return value if isinstance(value, str) else self._as_text(value)
 
     def _find_unfit(self, source: str, chunk: Chunk, column: str) -> TableError | None:
-        for row, value in zip(chunk.lines.tolist(), chunk.values(column), strict=True):
+        for row, value in zip(chunk.lines, chunk.values(column), strict=True):
             try:
-                self[self._text(value)]
+                self._parse(self._text(value))
             except UnfitError as error:
                 received = f"Received: {shown(repr(value))}"
-                return TableError(source, f"{error} {received}", row, column)
+                return TableError(source, f"{error} {received}", int(row), column)
         return None
 
 

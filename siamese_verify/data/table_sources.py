@@ -176,9 +176,8 @@ class _Parquet:
                 raise self._unreadable(error) from error
             if batch is None:
                 return
-            table = self._arrow.Table.from_batches([batch])
             yield ArrowChunk(
-                {column: self._plain(table[column]) for column in columns},
+                {column: self._plain(batch[column]) for column in columns},
                 numbered(start, len(batch)),
             )
             start += len(batch)

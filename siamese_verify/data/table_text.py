@@ -73,7 +73,8 @@ def read_blocks(path: PathLike, size: int) -> Iterator[Block]:
 
 def count_lines(data: bytes) -> int:
     """Count line ends."""
-    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+    n = data.count(b"\n")
+    return n + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else n
 
 
 def _checked(source: str, block: Block) -> Iterator[Block]:

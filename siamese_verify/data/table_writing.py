@@ -6,8 +6,11 @@ import csv
 import json
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.table_chunks import pyarrow
@@ -27,7 +30,7 @@ def write_pairs(pairs: PairSequence, path: PathLike) -> None:
         )
     if not len(pairs):
         raise ValueError("A table must hold at least one pair. Received: an empty list")
-    for text in (*pairs.samples.paths, *pairs.identities):
+    for text in chain(pairs.samples.paths, pairs.identities):
         if not text.strip() or "\0" in text or not _is_unicode(text):
             raise ValueError(
                 "A table can only hold paths and names that are text, not empty and without a "
@@ -35,6 +38,11 @@ def write_pairs(pairs: PairSequence, path: PathLike) -> None:
             )
     with replacing(path) as unfinished:
         _WRITERS[ending](pairs, unfinished)
+
+
+def _texts(pairs: PairSequence) -> Iterator[str]:
+    groups = () if pairs.groups is None else np.unique(pairs.groups).tolist()
+    return chain(pairs.samples.paths, pairs.identities, groups)
 
 
 def _is_unicode(text: str) -> bool:
@@ -68,7 +76,10 @@ def _columns(pairs: PairSequence) -> Iterator[dict[str, list[Any]]]:
 
 def _write_csv(pairs: PairSequence, path: Path, delimiter: str = ",") -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        # Before Python 3.13, `csv` does not quote a lone carriage return by itself.
+        has_returns = any("\r" in text for text in _texts(pairs))
+        quoting = csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n", quoting=quoting)
         for number, columns in enumerate(_columns(pairs)):
             if not number:
                 writer.writerow(columns)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from siamese_verify.data.groups import Groups
 from siamese_verify.data.linking import lowest_linked
 from siamese_verify.data.questionable_pairs import warn_of_questionable
-from siamese_verify.data.sample_list import Rows, SampleList
+from siamese_verify.data.sample_list import Rows, SampleList, ranks
 from siamese_verify.data.table_columns import (
     Codes,
     fold_codes,
@@ -21,6 +21,7 @@ from siamese_verify.data.table_columns import (
     label_codes,
     path_codes,
 )
+from siamese_verify.data.table_numbers import RowNumbers
 from siamese_verify.data.table_sources import Table, open_table
 from siamese_verify.data.table_text import TableError
 from siamese_verify.files import PathLike
@@ -79,7 +80,7 @@ def read_samples(
             table.source,
             "Each image must be listed once. "
             f"Received: {shown(repr(paths[rows[path][again]]))} again",
-            int(lines[again]),
+            lines[again],
             path,
         )
     return SampleList.of_columns(paths, [identities[code] for code in rows[identity].tolist()])[0]
@@ -123,22 +124,22 @@ def read_pairs(
     if roots[0] != roots[1]:
         rows[right] += len(paths)
         paths = paths + columns[right,].parsed
-    ends = np.column_stack((rows.pop(left), rows.pop(right)))
+    paths, rank = ranks(paths)
+    ends = rank[_stacked([rows.pop(left), rows.pop(right)])]
     label_of = np.array(labels.parsed, np.int32)[rows.pop(label)]
     if names:
-        codes = np.column_stack([rows.pop(name) for name in names])
-        identities = _listed_identities(
+        codes = _stacked([rows.pop(name) for name in names])
+        identities, of_path = _listed_identities(
             table, paths, ends, columns[names].parsed, codes, names, lines
         )
     else:
-        identities = _linked_identities(paths, ends[label_of == 1])
+        identities, of_path = _linked_identities(paths, ends[label_of == 1])
     fold_of = np.array(folds.parsed, np.int32)[rows[given["fold"]]] if "fold" in given else None
     group_of = None
     if "group" in given:
         group_of = Groups.of(np.array(groups.parsed, str)).take(rows[given["group"]])
-    samples, places = SampleList.of_columns(paths, identities)
-    for side in (0, 1):
-        ends[:, side] = places[ends[:, side]]
+    samples, places = SampleList.of_sorted(paths, identities, of_path)
+    ends = places[ends]
     pairs = PairColumns(samples, ends, label_of, fold_of, group_of)
     warn_of_questionable(table.source, lines, samples, pairs.rows, label_of, is_linked=not names)
     return pairs
@@ -168,10 +169,10 @@ def _present(table: Table, optional: dict[str, str]) -> dict[str, str]:
 
 def _read(
     table: Table, columns: dict[tuple[str, ...], Codes]
-) -> tuple[dict[str, npt.NDArray[np.int32]], npt.NDArray[np.int32]]:
+) -> tuple[dict[str, npt.NDArray[np.int32]], RowNumbers]:
     """Read the numbers of the values of each column, and the number of each row."""
     parts: dict[str, list[npt.NDArray[np.int32]]] = {n: [] for names in columns for n in names}
-    lines: list[npt.NDArray[np.int32]] = []
+    lines = []
     for chunk in table.chunks(list(parts)):
         errors = []
         for names, codes in columns.items():
@@ -184,21 +185,30 @@ def _read(
                 parts[name].append(part)
         if errors:
             raise min(errors, key=lambda error: error.row or 0)
-        lines.append(chunk.lines.astype(np.int32))
+        lines.append(chunk.lines)
     for codes in columns.values():
-        codes.clear()  # The values are enough now, and the texts need much memory.
+        codes.forget()
     if not lines:
         raise TableError(table.source, "The table holds no rows, only names of columns.")
-    return {name: np.concatenate(parts.pop(name)) for name in list(parts)}, np.concatenate(lines)
+    return {name: np.concatenate(parts.pop(name)) for name in list(parts)}, RowNumbers(lines)
 
 
-def _linked_identities(paths: Sequence[str], same: Rows) -> list[str]:
-    """Name the identity of each image after the first image that same pairs link with it."""
-    in_order = sorted(range(len(paths)), key=paths.__getitem__)
-    rank = np.empty(len(paths), np.int32)
-    rank[in_order] = np.arange(len(paths), dtype=np.int32)
-    first = lowest_linked(rank[same], len(paths))[rank]
-    return [normalized(paths[in_order[lowest]]) for lowest in first.tolist()]
+def _stacked(columns: list[npt.NDArray[np.int32]]) -> Rows:
+    """Return columns as one array `(n, columns)`, and free each once it is copied."""
+    stacked = np.empty((len(columns[0]), len(columns)), np.int32)
+    for place in reversed(range(len(columns))):
+        stacked[:, place] = columns.pop()
+    return stacked
+
+
+def _linked_identities(paths: Sequence[str], same: Rows) -> tuple[list[str], Rows]:
+    """Name the identity of each image after the first image that same pairs link with it.
+
+    Returns:
+        The names, and the place among them of each image's.
+    """
+    first, codes = np.unique(lowest_linked(same, len(paths)), return_inverse=True)
+    return [normalized(paths[lowest]) for lowest in first.tolist()], codes.reshape(-1)
 
 
 def _listed_identities(
@@ -208,9 +218,13 @@ def _listed_identities(
     names: Sequence[str],
     codes: Rows,
     columns: Sequence[str],
-    lines: npt.NDArray[np.int32],
-) -> list[str]:
-    """Return the identity of each image, which must be the same in all rows."""
+    lines: RowNumbers,
+) -> tuple[list[str], Rows]:
+    """Find the identity of each image, which must be the same in all rows.
+
+    Returns:
+        The names, and the place among them of each image's.
+    """
     place = {name: i for i, name in enumerate(dict.fromkeys(names))}
     codes = np.array([place[name] for name in names], np.int32)[codes]
     distinct = list(place)
@@ -226,7 +240,7 @@ def _listed_identities(
             table.source,
             "An image must have one identity in all rows. "
             f"Received: {shown(repr(path))} as {shown(repr(first))} and {shown(repr(second))}",
-            int(lines[row]),
+            lines[row],
             columns[side],
         )
-    return [distinct[code] for code in identity_of.tolist()]
+    return distinct, identity_of

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamese_verify.data import csv_reading, table_sources, table_writing
+from siamese_verify.data.csv_reading import CsvFile
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
 from siamese_verify.data.table_text import LONGEST_LINE, TableError
@@ -28,14 +29,16 @@ TWO = PairList(
 )
 
 
-@pytest.fixture(params=["pyarrow", "csv"])
+@pytest.fixture(params=["whole blocks", "csv"])
 def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Read CSV by either reader."""
+    """Read CSV by either reader. By default, `csv` reads from the first quotation mark."""
     if request.param == "csv":
-        monkeypatch.setattr(csv_reading, "pyarrow", lambda: None)
-    else:
-        pytest.importorskip("pyarrow")
+        read_by_csv(monkeypatch)
     return request.param
+
+
+def read_by_csv(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(CsvFile, "chunks", lambda self, columns: self._quoted(self._blocks, columns))
 
 
 def written(folder: Path, text: str | bytes, name: str = "pairs.csv") -> Path:
@@ -214,7 +217,7 @@ def test_a_list_that_is_written_is_read_again(
         assert PairList.from_table(path) == pairs
         if ending in ("csv", "tsv"):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(csv_reading, "pyarrow", lambda: None)
+                read_by_csv(patch)
                 assert PairList.from_table(path) == pairs
 
 
@@ -228,16 +231,14 @@ pieces = st.sampled_from(
 def test_both_readers_tell_the_same_result_or_error_in_blocks_of_any_size(
     tmp_path_factory: pytest.TempPathFactory, parts, size
 ):
-    pytest.importorskip("pyarrow")
     path = written(tmp_path_factory.mktemp("tables"), HEADER + ONE + "".join(parts))
     outcomes = []
-    for name, block in itertools.product(["pyarrow", "csv"], [2**20, size]):
+    for name, block in itertools.product(["whole blocks", "csv"], [2**20, size]):
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             warnings.simplefilter("ignore", PairListWarning)
             patch.setattr(csv_reading, "_BLOCK", block)
-            patch.setattr(csv_reading, "_ARROW_BLOCK", block)
             if name == "csv":
-                patch.setattr(csv_reading, "pyarrow", lambda: None)
+                read_by_csv(patch)
             try:
                 outcomes.append(PairList.from_table(path))
             except TableError as error:

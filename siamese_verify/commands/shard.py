@@ -1,0 +1,88 @@
+"""`siamese-verify shard`: decode images into files that are streamed."""
+
+from __future__ import annotations
+
+import contextlib
+from argparse import Namespace, _ArgumentGroup
+
+from siamese_verify.commands import YES
+from siamese_verify.commands.arguments import add_images, add_json, add_seed
+from siamese_verify.commands.inputs import read_images
+from siamese_verify.commands.outputs import print_json
+from siamese_verify.commands.values import folder_to_make, whole_number
+from siamese_verify.data.sample_list import SampleList
+from siamese_verify.messages import shown
+
+EXAMPLE = "siamese-verify shard images -o shards"
+EXIT_CODES = "0 written"
+
+
+def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
+    """Add the arguments of the command."""
+    add_images(inputs)
+    inputs.add_argument(
+        "--image-size",
+        metavar="PIXELS",
+        type=whole_number(16),
+        default=48,
+        help="height and width to which images are resized (default: %(default)s)",
+    )
+    inputs.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        default=1,
+        help="1 for grey, 3 for colour (default: %(default)s)",
+    )
+    add_seed(inputs)
+    output.add_argument(
+        "-o",
+        dest="output",
+        metavar="DIR",
+        type=folder_to_make,
+        required=True,
+        help="folder to write to. A command that was stopped goes on there",
+    )
+    output.add_argument(
+        "--images-per-shard",
+        metavar="N",
+        type=whole_number(1),
+        help="largest number of images in a file (default: as many as fit into 32 MiB)",
+    )
+    add_json(output)
+
+
+def run(settings: Namespace) -> int:
+    """Decode images of identities into files that ShardedImages streams, for any number of them."""
+    images = read_images(settings.source, settings.images_root, settings.columns)
+    from siamese_verify.data.preprocessing import Preprocessing
+    from siamese_verify.data.shard_writing import SKIPPED, write_shards
+
+    size = settings.image_size
+    with contextlib.redirect_stdout(settings.terminal):
+        written = write_shards(
+            SampleList.of(images.samples)[0],
+            settings.output,
+            Preprocessing((size, size), settings.channels),
+            images_root=images.root,
+            images_per_shard=settings.images_per_shard,
+            seed=settings.seed,
+            on_error="skip",
+            verbose=settings.terminal.isatty(),
+        )
+    counts = {
+        "images": len(written),
+        "identities": len(written.identities),
+        "files": written.n_files,
+        "skipped": len(written.skipped),
+    }
+    if settings.json:
+        print_json(counts)
+        return YES
+    print(
+        f"{shown(settings.output)} holds {counts['images']:,} images of "
+        f"{counts['identities']:,} identities in {counts['files']:,} files."
+    )
+    if written.skipped:
+        print(f"{shown(settings.output / SKIPPED)} lists {counts['skipped']:,} images left out.")
+    return YES
