@@ -165,7 +165,7 @@ def mislabelled_images(
         like[block] = np.where(higher, names[columns][place], like[block])
         best[block] = np.maximum(found, best[block])
     alone = np.isinf(own)
-    margin = 0 if alone.all() else max(np.median(own[~alone]) - threshold, 0)
+    margin = 0.0 if alone.all() else max(float(np.median(own[~alone])) - threshold, 0.0)
     suspects = np.flatnonzero((own < threshold) & (best >= threshold) & (best - own > margin))
     suspects = suspects[np.argsort(own[suspects] - best[suspects], kind="stable")]
     return Mislabelled(suspects, like[suspects], best[suspects], own[suspects])
