@@ -66,7 +66,6 @@ def write_csv(n: int, path: Path) -> None:
 
 
 def read_parquet(n: int, path: Path) -> Callable[[], object]:
-
     return lambda: PairList.from_table(path.with_suffix(".parquet"))
 
 

@@ -98,11 +98,12 @@ class CsvFile:
         stops = np.flatnonzero((characters == 10) | (characters == ord(self._delimiter)))
         if len(stops) % n or len(stops) // n != data.count(b"\n"):
             return None
-        starts = np.concatenate([[0], stops[:-1] + 1]).reshape(-1, n)
-        stops = stops.reshape(-1, n)
-        is_whole = (characters[stops[:, -1]] == 10).all()
-        is_short = (stops[:, -1] - starts[:, 0] <= LONGEST_LINE).all()
-        return _Fields(starts, stops - starts) if is_whole and is_short else None
+        starts = np.concatenate([[0], stops[:-1] + 1])
+        fields = _Fields(starts.reshape(-1, n), (stops - starts).reshape(-1, n))
+        ends = stops[n - 1 :: n]
+        is_whole = (characters[ends] == 10).all()
+        is_short = (ends - starts[::n] <= LONGEST_LINE).all()
+        return fields if is_whole and is_short else None
 
     def _check_lines(
         self, data: bytes, line: int

@@ -36,7 +36,7 @@ class Texts(NamedTuple):
     def decoded(self, places: Integers | slice) -> list[str]:
         """Return the texts at some places."""
         spans = zip(self.starts[places].tolist(), self.lengths[places].tolist(), strict=True)
-        data = memoryview(self.data)
+        data = self.data.data
         return [str(data[i : i + n], "utf-8", "surrogatepass") for i, n in spans]
 
 

@@ -78,8 +78,12 @@ def _write_csv(pairs: PairSequence, path: Path, delimiter: str = ",") -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         # Before Python 3.13, `csv` does not quote a lone carriage return by itself.
         has_returns = any("\r" in text for text in _texts(pairs))
-        quoting = csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n", quoting=quoting)
+        writer = csv.writer(
+            file,
+            delimiter=delimiter,
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL,
+        )
         for number, columns in enumerate(_columns(pairs)):
             if not number:
                 writer.writerow(columns)

@@ -208,7 +208,9 @@ def _linked_identities(paths: Sequence[str], same: Rows) -> tuple[list[str], Row
         The names, and the place among them of each image's.
     """
     first, codes = np.unique(lowest_linked(same, len(paths)), return_inverse=True)
-    return [normalized(paths[lowest]) for lowest in first.tolist()], codes.reshape(-1)
+    return [normalized(paths[lowest]) for lowest in first.tolist()], codes.astype(np.int32).reshape(
+        -1
+    )
 
 
 def _listed_identities(
