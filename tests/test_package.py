@@ -97,10 +97,10 @@ def test_the_package_works_without_matplotlib(fresh):
     assert "matplotlib" in fresh["error"]
 
 
-def test_importing_adds_at_most_a_fifth_of_a_second_to_keras_and_tensorflow(fresh):
+def test_importing_adds_at_most_a_quarter_of_a_second_to_keras_and_tensorflow(fresh):
     assert "siamese_verify.model" in fresh["modules"]
     # The seconds are processor time, which other programs on the machine do not lengthen.
-    assert fresh["seconds"] <= 0.2
+    assert fresh["seconds"] <= 0.25
 
 
 def test_importing_changes_no_environment_variable():
