@@ -18,6 +18,8 @@ from siamese_verify.files import PathLike
 Failures: TypeAlias = dict[int, Exception]
 """Errors of the files that cannot be used, by their places among the paths."""
 
+_FILES = 32
+"""Number of files that one thread reads in a task."""
 _CHUNK = 64
 """Number of images per step of the progress bar."""
 
@@ -37,16 +39,19 @@ def reader(paths: Sequence[PathLike], preprocessing: Preprocessing) -> Callable[
 def errors_of(read: Callable[[int], object], rows: Sequence[int]) -> Failures:
     """Read files in threads, and return the errors of the files that cannot be used."""
 
-    def error_of(row: int) -> Exception | None:
-        try:
-            read(row)
-        except (ImageError, OSError) as error:
-            return error
-        return None
+    def errors_of(part: Sequence[int]) -> Failures:
+        failures: Failures = {}
+        for row in part:
+            try:
+                read(row)
+            except (ImageError, OSError) as error:
+                failures[row] = error
+        return failures
 
+    # A task for each file would take longer than to read a small file.
+    parts = [rows[start : start + _FILES] for start in range(0, len(rows), _FILES)]
     with ThreadPoolExecutor() as pool:
-        errors = zip(rows, pool.map(error_of, rows), strict=True)
-        return {row: error for row, error in errors if error is not None}
+        return {row: error for found in pool.map(errors_of, parts) for row, error in found.items()}
 
 
 def decode_files(
