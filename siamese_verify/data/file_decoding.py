@@ -39,7 +39,7 @@ def reader(paths: Sequence[PathLike], preprocessing: Preprocessing) -> Callable[
 def errors_of(read: Callable[[int], object], rows: Sequence[int]) -> Failures:
     """Read files in threads, and return the errors of the files that cannot be used."""
 
-    def errors_of(part: Sequence[int]) -> Failures:
+    def of_part(part: Sequence[int]) -> Failures:
         failures: Failures = {}
         for row in part:
             try:
@@ -51,7 +51,7 @@ def errors_of(read: Callable[[int], object], rows: Sequence[int]) -> Failures:
     # A task for each file would take longer than to read a small file.
     parts = [rows[start : start + _FILES] for start in range(0, len(rows), _FILES)]
     with ThreadPoolExecutor() as pool:
-        return {row: error for found in pool.map(errors_of, parts) for row, error in found.items()}
+        return {row: error for found in pool.map(of_part, parts) for row, error in found.items()}
 
 
 def decode_files(
