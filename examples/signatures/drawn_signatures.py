@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-HEIGHT, WIDTH = 64, 128
-POINTS, STEPS = 14, 1_500
+HEIGHT, WIDTH, POINTS, STEPS = 64, 128, 14, 1_500
 Floats = npt.NDArray[np.floating]
 
 

@@ -34,7 +34,7 @@ def main(table: Path | None = None, run: Path = Path("runs/signatures"), epochs:
     random.Random(0).shuffle(writers)
     n = len(writers) // 5
     parts = [set(part) for part in (writers[:n], writers[n : 2 * n], writers[2 * n :])]
-    test, validation, train = ([row for row in rows if row["writer"] in part] for part in parts)
+    test, val, train = ([row for row in rows if row["writer"] in part] for part in parts)
 
     # The forgeries of a writer are an identity of their own, so that the tower tells them apart.
     names = [f"{row['writer']} {row['kind']}" for row in train]
@@ -47,11 +47,9 @@ def main(table: Path | None = None, run: Path = Path("runs/signatures"), epochs:
     learner.fit(batches, epochs=epochs, shuffle=False, verbose=2)
 
     # The figures come by kind: a skilled forgery is harder to find than another signature.
-    validation, test = (
-        sv.PairDataset(pairs(part), table.parent, **OPTIONS) for part in (validation, test)
-    )
+    val, test = (sv.PairDataset(pairs(part), table.parent, **OPTIONS) for part in (val, test))
     verifier = sv.Verifier(sv.SiameseModel(tower, sv.CosineHead()), PREPROCESSING)
-    report = verifier.calibrate(validation, "eer").evaluate(test)
+    report = verifier.calibrate(val, "eer").evaluate(test)
     print(report)
     verifier.save(run / "signatures.keras")
 
