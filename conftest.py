@@ -22,7 +22,9 @@ settings.register_profile("no_deadline", deadline=None)
 settings.register_profile("again", settings.get_profile("no_deadline"), max_examples=20)
 settings.load_profile("no_deadline")
 
-collect_ignore = ["docs/sections.py"]  # It needs the extra `docs`.
+# The first needs the extra `docs`. The second starts TensorFlow with two devices, in a process of
+# its own.
+collect_ignore = ["docs/sections.py", "tests/on_two_replicas.py"]
 
 
 @pytest.fixture(scope="session")

@@ -130,9 +130,8 @@ class LabelledImages:
             ValueError, FileNotFoundError, ImageError: See the class.
 
         Examples:
-            >>> names = [f"Nobody_{i}/Nobody_{i}_0001.jpg" for i in range(2)]
-            >>> table = {"path": names, "identity": ["Ada", "Bob"]}
-            >>> IdentityDataset.from_table(table, images_root="lfw/lfw2", verbose=False)
+            >>> table = {"path": ["a.jpg", "b.jpg"], "identity": ["Ada", "Bob"]}
+            >>> IdentityDataset.from_table(table, verbose=False)
             IdentityDataset(2 images of 2 identities, image_size=(105, 105))
         """
         samples = read_samples(source, path=paths, identity=identities)

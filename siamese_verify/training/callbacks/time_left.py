@@ -82,7 +82,7 @@ def duration(seconds: float) -> str:
     """Write a time in words.
 
     Examples:
-        >>> duration(7), duration(75), duration(3_700)
+        >>> duration(7), duration(75), duration(3_720)
         ('7 s', '1 min 15 s', '1 h 2 min')
     """
     whole = round(seconds)
