@@ -71,7 +71,8 @@ def read_no_files() -> None:
 def fill_store(folder: Path, count: int) -> None:
     """Add pixels to the cache without decoding."""
     preprocessing, images = sv.Preprocessing(SIZE), noise()
-    cache, settings = sv.ImageCache(folder.parent / "cache"), store.digest_of_settings(preprocessing)
+    cache = sv.ImageCache(folder.parent / "cache")
+    settings = store.digest_of_settings(preprocessing)
     with CacheWriter(cache, settings, preprocessing.shape, set()) as writer:
         for i in range(count):
             whole = store.read_image_file(f"{folder}/{i}.jpg", preprocessing)

@@ -79,7 +79,7 @@ class Embedder:
                 raise next(iter(failed.values()))
             failures.update({n + place: error for place, error in failed.items()})
             n += len(block)
-            embeddings.append(self.embed_pixels(pixels))
+            embeddings.append(self._embed_sorted(pixels))
             unlike += find_unlike(looks, pixels, embeddings[-1])
             if progress:
                 progress(len(distinct.numbers))
@@ -161,6 +161,17 @@ class Embedder:
         shape = self.preprocessing.shape
         pixels = np.arange(np.prod(shape)) ** 2 % 251
         return pixels.astype(np.uint8).reshape(1, *shape)
+
+    def _embed_sorted(self, pixels: Pixels) -> Floats:
+        """Embed pixels in an order of their own, which their places do not change.
+
+        Rounding may depend on the place in a batch. So two images have the same score to the bit,
+        whichever comes first.
+        """
+        order = np.array(sorted(range(len(pixels)), key=lambda row: pixels[row].tobytes()), int)
+        embeddings = np.empty((len(pixels), self.model.embedding_size), np.float32)
+        embeddings[order] = self.embed_pixels(pixels[order])
+        return embeddings
 
     def embed_pixels(self, pixels: Pixels | StoredImages) -> Floats:
         """Embed pixels as `read_image` returns them, `(n, height, width, channels)`."""

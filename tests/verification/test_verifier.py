@@ -49,6 +49,13 @@ def test_threads_decide_on_files_as_one_thread_does(
     assert together == [verifier.verify(*pair) for pair in paths[:64]]
 
 
+def test_the_order_of_two_images_changes_no_bit_of_their_score(
+    verifier: sv.Verifier, paths: list[tuple[Path, Path]]
+) -> None:
+    for left, right in paths[:20]:
+        assert verifier.verify(left, right).score == verifier.verify(right, left).score
+
+
 def test_a_model_of_nan_decides_nothing(saved: Path, paths: list[tuple[Path, Path]]) -> None:
     verifier = sv.Verifier.load(saved)
     verifier.model.set_weights([np.nan * weights for weights in verifier.model.get_weights()])

@@ -310,8 +310,8 @@ def test_an_ingredient_can_be_added_to_the_reports_recipe(
 def test_the_restricted_recipe_learns_from_pairs_and_labels_alone(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(sv.IdentityDataset, "from_folder")
-    monkeypatch.delattr(sv.PairList, "sample")
+    monkeypatch.setattr(sv.IdentityDataset, "from_folder", None)
+    monkeypatch.setattr(sv.PairList, "sample", None)
     run(drawn, tmp_path, RESTRICTED)
     assert figures_of(tmp_path)["best"]["auc"] > 0.5
     assert "and whether each is same" in (tmp_path / "verifier.md").read_text()
