@@ -104,7 +104,11 @@ def test_an_address_that_cannot_be_used_is_named_without_its_password(monkeypatc
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("index_type", [FaissIndex, functools.partial(MilvusIndex, url="g.db")])
-def test_another_head_raises(index_type):
+@pytest.mark.parametrize(
+    ("index_type", "package"),
+    [(FaissIndex, "faiss"), (functools.partial(MilvusIndex, url="g.db"), "pymilvus")],
+)
+def test_another_head_raises(index_type, package):
+    pytest.importorskip(package)
     with pytest.raises(ValueError, match="Use ExactIndex for other heads"):
         index_type(sv.EuclideanHead(), 4)
