@@ -91,6 +91,22 @@ def add_seed(group: _ArgumentGroup) -> None:
     )
 
 
+def add_preprocessing(inputs: _ArgumentGroup, size_default: str, channels_default: str) -> None:
+    """Add the size and the channels of images, and say what they are if they are left out."""
+    inputs.add_argument(
+        "--image-size",
+        metavar="PIXELS",
+        type=whole_number(16),
+        help=f"height and width to which images are resized (default: {size_default})",
+    )
+    inputs.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        help=f"1 for grey, 3 for colour (default: {channels_default})",
+    )
+
+
 def add_policy(group: _ArgumentGroup, default: str | None = None) -> None:
     """Add the flag `--policy`."""
     group.add_argument(

@@ -7,7 +7,7 @@ from argparse import Namespace, _ArgumentGroup
 from pathlib import Path
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_images, add_json, add_seed
+from siamese_verify.commands.arguments import add_images, add_json, add_preprocessing, add_seed
 from siamese_verify.commands.inputs import read_images
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.commands.values import folder_to_make, whole_number
@@ -21,20 +21,7 @@ EXIT_CODES = "0 written"
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
     add_images(inputs)
-    inputs.add_argument(
-        "--image-size",
-        metavar="PIXELS",
-        type=whole_number(16),
-        default=48,
-        help="height and width to which images are resized (default: %(default)s)",
-    )
-    inputs.add_argument(
-        "--channels",
-        type=int,
-        choices=(1, 3),
-        default=1,
-        help="1 for grey, 3 for colour (default: %(default)s)",
-    )
+    add_preprocessing(inputs, "48", "1")
     add_seed(inputs)
     output.add_argument(
         "-o",
@@ -59,12 +46,12 @@ def run(settings: Namespace) -> int:
     from siamese_verify.data.preprocessing import Preprocessing
     from siamese_verify.data.shard_writing import SKIPPED, write_shards
 
-    size = settings.image_size
+    size = settings.image_size or 48
     with contextlib.redirect_stdout(settings.terminal):
         written = write_shards(
             SampleList.of(images.samples)[0],
             settings.output,
-            Preprocessing((size, size), settings.channels),
+            Preprocessing((size, size), settings.channels or 1),
             images_root=images.root,
             images_per_shard=settings.images_per_shard,
             seed=settings.seed,
@@ -85,6 +72,6 @@ def run(settings: Namespace) -> int:
         f"{counts['identities']:,} identities in {counts['files']:,} files."
     )
     if written.skipped:
-        table = Path(settings.output) / SKIPPED
+        table = settings.output / SKIPPED
         print(f"{shown(table)} lists {counts['skipped']:,} images that are left out.")
     return YES

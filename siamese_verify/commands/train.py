@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_images, add_json, add_output, add_policy, add_seed
+from siamese_verify.commands.arguments import (
+    add_images,
+    add_json,
+    add_output,
+    add_policy,
+    add_preprocessing,
+    add_seed,
+)
 from siamese_verify.commands.inputs import Images, check_formats, read_images
 from siamese_verify.commands.outputs import accuracy_in_words, print_json
 from siamese_verify.commands.values import folder_to_make, weights, whole_number
@@ -68,18 +75,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         type=weights,
         help="weights of the backbone: imagenet, none or a file (default: imagenet)",
     )
-    inputs.add_argument(
-        "--image-size",
-        metavar="PIXELS",
-        type=whole_number(16),
-        help="height and width to which images are resized (default: 48, or 96 for a backbone)",
-    )
-    inputs.add_argument(
-        "--channels",
-        type=int,
-        choices=(1, 3),
-        help="1 for grey, 3 for colour (default: 1, or 3 for a backbone)",
-    )
+    add_preprocessing(inputs, "48, or 96 for a backbone", "1, or 3 for a backbone")
     inputs.add_argument(
         "--epochs",
         metavar="N",

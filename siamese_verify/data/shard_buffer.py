@@ -29,7 +29,7 @@ class ShuffleBuffer:
     def batches(
         self, blocks: Iterator[Units], size: int, kept: int, rng: np.random.Generator | None
     ) -> Iterator[Units]:
-        """Yield batches, and keep at least `kept` entries to mix with, until there is no more."""
+        """Yield batches, and keep at least `kept` entries to mix with, until the entries end."""
         free = np.arange(len(self._pixels))
         held = free[:0]
         for pixels, labels in blocks:

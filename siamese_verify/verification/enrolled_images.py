@@ -157,7 +157,7 @@ class EnrolledImages:
         """Find name and image of a template. A mean is not of one image.
 
         Raises:
-            RuntimeError: If there is no such template.
+            RuntimeError: If no template has this id.
         """
         row = int(np.searchsorted(self._ids.rows, template_id))
         is_known = row < len(self._images) and self._ids.rows[row] == template_id
