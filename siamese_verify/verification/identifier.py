@@ -7,11 +7,9 @@ import math
 from collections.abc import Iterable
 from typing import Self
 
-import keras
 import numpy as np
 
 from siamese_verify.checks import whole_number
-from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.evaluation.calibration import CalibrationWarning
 from siamese_verify.messages import listed, shown
@@ -32,24 +30,9 @@ from siamese_verify.verification.indexes.index import IndexType
 
 
 class Identifier(Enroller):
-    """Calibrated model with a gallery, which finds enrolled identities on images.
+    """Calibrated model with a gallery, which finds enrolled identities on images."""
 
-    Args:
-        model: `SiameseModel`, or any Keras model that returns one vector for each image, which
-            requires `head`.
-        preprocessing: Preprocessing of images. By default 105 x 105 pixels, grey.
-        head: Head for an embedding model.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        preprocessing: Preprocessing | None = None,
-        *,
-        head: keras.layers.Layer | None = None,
-    ):
-        super().__init__(model, preprocessing, head=head)
-        self.index_type: IndexType = ExactIndex
+    index_type: IndexType = ExactIndex
 
     def identify(
         self, probe: ImageLike, k: int = 1, *, below_threshold: bool = False
