@@ -22,20 +22,23 @@ def measure(pixels: Images) -> Floats:
         pixels: Images as `read_image` returns them, uint8 `(n, height, width, channels)`.
 
     Returns:
-        float32 array `(n, 2 + LAYOUT_SIDE**2)`. The first column is contrast, the logarithm of the
+        float32 array `(n, 3 + LAYOUT_SIDE**2)`. The first column is contrast, the logarithm of the
         standard deviation. The second is detail, the logarithm of the ratio of second to first
-        differences of neighbouring pixels. It is low if blurred and high if noisy, whatever the
-        contrast. It is NaN where an image is constant or below 3 pixels wide. The others are the
-        layout, the brightness of 12 x 12 fields in standard deviations from their mean.
+        differences of neighbouring pixels. It is low if blurred, whatever the contrast, and NaN
+        where an image is constant. The third is noise, the logarithm of the standard deviation of
+        independent noise whose differences would be as large. Detail and noise are NaN below 3
+        pixels. The others are the layout, the brightness of 12 x 12 fields in standard deviations
+        from their mean.
     """
     parts = [_measure(pixels[i : i + _STEP]) for i in range(0, len(pixels), _STEP)]
-    return np.concatenate(parts or [np.empty((0, 2 + LAYOUT_SIDE**2), np.float32)])
+    return np.concatenate(parts or [np.empty((0, 3 + LAYOUT_SIDE**2), np.float32)])
 
 
 def _measure(pixels: Pixels) -> Floats:
     grey = pixels.mean(axis=3, dtype=np.float32)
     contrast = np.log2(1 + grey.std(axis=(1, 2)))
-    return np.column_stack([contrast, _detail(grey), _layout(grey)]).astype(np.float32)
+    columns = [contrast, _detail(grey), _noise(grey), _layout(grey)]
+    return np.column_stack(columns).astype(np.float32)
 
 
 def _detail(grey: Floats) -> Floats:
@@ -49,6 +52,20 @@ def _detail(grey: Floats) -> Floats:
     known = (first > 0) & (size > 0)
     ratio = np.divide(size, first, out=np.full(len(grey), np.nan, np.float32), where=known)
     return np.log2(ratio)
+
+
+def _noise(grey: Floats) -> Floats:
+    """Estimate noise by the median over an image, most of whose places are smooth.
+
+    References:
+        Immerkaer, "Fast noise variance estimation", 1996 (the mask); Donoho, Johnstone, "Ideal
+        spatial adaptation by wavelet shrinkage", 1994, section 4.1.2 (the median).
+    """
+    if min(grey.shape[1:]) < 3:
+        return np.full(len(grey), np.nan, np.float32)
+    differences = np.abs(np.diff(np.diff(grey, n=2, axis=1), n=2, axis=2))
+    deviation = _MAD_TO_DEVIATION * np.median(differences, axis=(1, 2)) / _MASK_NORM
+    return np.asarray(np.log2(1 + deviation), np.float32)
 
 
 def _layout(grey: Floats) -> Floats:
@@ -78,4 +95,5 @@ def limits(values: npt.NDArray[np.floating]) -> tuple[float, float]:
 
 TAIL = 0.005  # Share of validation images that may lie beyond a limit.
 _MAD_TO_DEVIATION = 1.4826  # For normal values, from the median absolute deviation.
+_MASK_NORM = 6  # Root of the sum of squares of the mask of second differences along both axes.
 _NO_LIMITS = -1e9, 1e9

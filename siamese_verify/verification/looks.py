@@ -43,7 +43,7 @@ class Looks:
     Args:
         contrast: Lowest typical contrast (see `image_measures.measure`).
         blurred: Lowest typical detail.
-        noisy: Highest typical detail.
+        noisy: Highest typical noise.
         turned: Weights of an image's layout, then the lowest typical sum. One row for each turn by
             90, 180 or 270 degrees that can be told from an upright image.
         centre: Mean embedding.
@@ -86,12 +86,12 @@ class Looks:
         """
         if len(measures) < _FEWEST:
             return None
-        contrast, detail, layout = measures[:, 0], measures[:, 1], measures[:, 2:]
+        (contrast, detail, noise), layout = measures[:, :3].T, measures[:, 3:]
         centre, spread = embeddings.mean(axis=0), embeddings.std(axis=0)
         return cls(
             contrast=_short(limits(contrast)[0]),
             blurred=_short(limits(detail)[0]),
-            noisy=_short(limits(detail)[1]),
+            noisy=_short(limits(noise)[1]),
             turned=tuple(tuple(map(_short, row)) for row in learn_turns(layout)),
             centre=tuple(map(_short, centre)),
             spread=tuple(map(_short, spread)),
@@ -109,13 +109,13 @@ class Looks:
             For each image, any of `"low contrast"`, `"blurred"`, `"noisy"`, `"turned"` (sideways
             or upside down) and `"unusual"` (its embedding is far from the validation embeddings).
         """
-        contrast, detail, layout = measures[:, 0], measures[:, 1], measures[:, 2:]
+        (contrast, detail, noise), layout = measures[:, :3].T, measures[:, 3:]
         turns = np.array(self.turned).reshape(-1, layout.shape[1] + 1)
         centre, spread = np.array(self.centre), np.array(self.spread)
         found = {
             "low contrast": contrast < self.contrast,
             "blurred": detail < self.blurred,
-            "noisy": detail > self.noisy,
+            "noisy": noise > self.noisy,
             "turned": (layout @ turns[:, :-1].T < turns[:, -1]).any(axis=1),
             "unusual": _distances(embeddings, centre, spread) > self.distance,
         }

@@ -28,25 +28,35 @@ def test_detail_falls_with_blur_and_does_not_depend_on_contrast():
     assert half == pytest.approx(sharp, abs=1e-3)
 
 
+@pytest.mark.parametrize("deviation", [5, 20, 40])
+def test_noise_is_the_standard_deviation_of_the_noise_that_was_added(deviation):
+    plane = 100 + np.add.outer(np.arange(64), np.arange(64)) / 4
+    plane[20:40, 20:40] += 30  # An edge is not noise.
+    noise = np.random.default_rng(0).normal(0, deviation, (8, 64, 64))
+    images = np.round(plane + noise).clip(0, 255).astype(np.uint8)[..., None]
+    assert 2 ** measure(images)[:, 2] - 1 == pytest.approx(deviation, rel=0.1)
+
+
 def test_the_layout_is_the_brightness_of_fields():
     image = np.random.default_rng(0).integers(0, 256, (1, 24, 24, 3), np.uint8)
     fields = image.mean(axis=3).reshape(12, 2, 12, 2).mean(axis=(1, 3)).ravel()
     expected = (fields - fields.mean()) / (fields.std() + 1)
-    assert measure(image)[0, 2:] == pytest.approx(expected, abs=1e-5)
+    assert measure(image)[0, 3:] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 40), (5, 3)])
 def test_a_small_or_constant_image_has_measures_without_a_warning(shape):
     measures = measure(np.full((2, *shape, 1), 7, np.uint8))
-    assert measures.shape == (2, 2 + LAYOUT_SIDE**2)
+    assert measures.shape == (2, 3 + LAYOUT_SIDE**2)
     assert np.isnan(measures[:, 1]).all()
-    assert not measures[:, [0, *range(2, 146)]].any()
+    assert np.isnan(measures[:, 2]).all() == (min(shape) < 3)
+    assert not measures[:, [0, *range(3, 147)]].any()
 
 
 def test_stored_images_are_measured_block_by_block():
     stored = StoredImages([IMAGES], np.zeros(300, np.int32), np.arange(300))
     assert np.array_equal(measure(stored), measure(IMAGES))
-    assert measure(IMAGES[:0]).shape == (0, 146)
+    assert measure(IMAGES[:0]).shape == (0, 147)
 
 
 def test_limits_hold_nearly_all_values_and_reach_beyond_few():
