@@ -128,7 +128,8 @@ class PairList(DrawnPairs):
             right: Name of the column of right paths.
             label: Name of the column of labels.
             left_identity: Name of the column of the left images' identities.
-            right_identity: Name of the column of the right images' identities.
+            right_identity: Name of the column of the right images' identities. It may be the same
+                column, such as the writer of a signature and of its forgery.
             fold: Name of the column of folds, whole numbers from 0.
             group: Name of the column of groups, such as "skilled" and "random" forgeries.
             root: Folder that is joined before the paths, or one folder for the left and one for

@@ -125,6 +125,20 @@ def test_a_forgery_is_an_impostor_pair_of_one_identity_without_a_warning():
     assert pairs.different.groups.tolist() == ["skilled"]
 
 
+def test_one_column_may_name_the_identity_of_both_images(reader: str, tmp_path: Path):
+    text = "left,right,label,writer\na,b,1,Ada\na,forged,0,Ada\nc,d,1,Bob\n"
+    writer = {"left_identity": "writer", "right_identity": "writer"}
+    pairs = PairList.from_table(written(tmp_path, text), **writer)
+    assert [pair.right.identity for pair in pairs] == ["Ada", "Ada", "Bob"]
+    path = written(tmp_path, f"{text}c,a,0,Bob\n")
+    assert problem(path, **writer)[1:] == (5, "writer")
+
+
+def test_a_column_of_labels_may_be_called_group():
+    table = {"left": ["a.png", "a.png"], "right": ["b.png", "c.png"], "group": ["same", "impostor"]}
+    assert PairList.from_table(table, label="group") == TWO
+
+
 def test_frames_and_mappings_hold_the_same_pairs_as_files(tmp_path: Path):
     assert PairList.from_table(COLUMNS) == TWO
     arrays = {name: np.array(column) for name, column in COLUMNS.items()}
@@ -358,6 +372,18 @@ def test_columns_of_different_lengths_raise_an_error():
 
 def test_a_column_that_is_named_must_be_there():
     assert problem(COLUMNS, fold="part")[2] == "part"
+
+
+@pytest.mark.parametrize("names", [{"right": "left"}, {"group": "label"}, {"fold": "label"}])
+def test_a_column_holds_one_thing(names: dict[str, str]):
+    message, *place = problem(COLUMNS, **names)
+    assert place == [None, *names.values()]
+    assert "named for two" in message
+
+
+def test_a_column_of_paths_is_not_one_of_identities():
+    with pytest.raises(TableError, match="named for two"):
+        read_samples({"path": ["1.png", "2.png"]}, identity="path")
 
 
 @pytest.mark.parametrize("path", ["/etc/1.png", "../1.png"])
