@@ -93,7 +93,7 @@ class PairList(DrawnPairs):
         if self.groups is not None:
             raise ValueError(
                 "A pair file in LFW's format has no groups, so they would be lost. Use `to_table`. "
-                f"Received: groups {listed(np.unique(self.groups))}"
+                f"Received: groups {listed(self.group_names)}"
             )
         text = lfw_writing.format_pairs(self, self.folds)
         with replacing(path) as unfinished:
@@ -171,7 +171,8 @@ class PairList(DrawnPairs):
                 one is complete.
 
         Raises:
-            ValueError: If the list is empty, or a table cannot hold a path or a name.
+            ValueError: If the list is empty, or a table cannot hold a path or a name. Also if one
+                image has two identities.
             ImportError: If a Parquet file needs pyarrow, which is not installed.
 
         Examples:

@@ -169,7 +169,8 @@ def group_codes() -> Codes:
     expected = "A group must be a name, or empty."
 
     def as_text(value: Any) -> str:
-        is_missing = value is None or value != value or type(value).__name__ == "NAType"
+        # NaN differs from itself. Whether the missing value of pandas does is missing too.
+        is_missing = value is None or type(value).__name__ == "NAType" or value != value
         return "" if is_missing else _whole(value, expected)
 
     return Codes(lambda text: text, as_text)

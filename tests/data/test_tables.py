@@ -157,6 +157,8 @@ def test_a_frame_of_pandas_is_read():
     frame = pandas.DataFrame(COLUMNS, index=[5, 3])
     assert PairList.from_table(frame) == TWO
     assert PairList.from_table(frame.astype({"left": "category", "label": float})) == TWO
+    missing = frame.assign(group=pandas.array(["skilled", pandas.NA], "string"))
+    assert PairList.from_table(missing).groups.tolist() == ["skilled", ""]
     frame = frame.astype({"left": "string"})
     frame.loc[3, "left"] = pandas.NA
     assert problem(frame)[1:] == (2, "left")
@@ -424,8 +426,16 @@ def test_a_list_that_a_table_cannot_hold_raises_an_error(tmp_path: Path):
             PairList([Pair(Sample(path, "Ada"), Sample("b", "Ada"), 1)]).to_table(
                 tmp_path / "a.csv"
             )
+    for group in ("a\0b", "\ud800"):
+        grouped = PairList.from_columns(TWO.samples, TWO.indices, TWO.labels, groups=["", group])
+        with pytest.raises(ValueError, match="A table can only hold"):
+            grouped.to_table(tmp_path / "a.csv")
     with pytest.raises(ValueError, match="empty list"):
         PairList([]).to_table(tmp_path / "a.csv")
+    # Without columns of identities, two lists may name the identity of one image differently.
+    other = PairList.from_table({"left": ["0.png"], "right": ["a.png"], "label": [1]})
+    with pytest.raises(ValueError, match=r"one identity .*Received: 'a\.png' of 0\.png, a\.png"):
+        (TWO + other).to_table(tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
 
 
