@@ -157,6 +157,8 @@ def test_a_frame_of_pandas_is_read():
     frame = pandas.DataFrame(COLUMNS, index=[5, 3])
     assert PairList.from_table(frame) == TWO
     assert PairList.from_table(frame.astype({"left": "category", "label": float})) == TWO
+    numbered = frame.set_axis(range(3), axis=1)
+    assert PairList.from_table(numbered, left="0", right="1", label="2") == TWO
     missing = frame.assign(group=pandas.array(["skilled", pandas.NA], "string"))
     assert PairList.from_table(missing).groups.tolist() == ["skilled", ""]
     frame = frame.astype({"left": "string"})
@@ -181,8 +183,11 @@ def test_a_file_of_parquet_is_read(tmp_path: Path):
     assert PairList.from_table(path) == TWO
     parquet.write_table(arrow.table({**COLUMNS, "right": ["b.png", None]}), path)
     assert problem(path)[1:] == (2, "right")
-    path.write_bytes(b"PAR1 no")
-    assert "cannot be read" in problem(path)[0]
+    for damaged in (b"PAR1 no", b"PAR1" + b"x" * 60 + (50).to_bytes(4, "little") + b"PAR1"):
+        path.write_bytes(damaged)
+        assert "pairs.parquet: The Parquet file cannot be read" in problem(path)[0]
+    with pytest.raises(FileNotFoundError, match=r"absent\.parquet"):
+        PairList.from_table(tmp_path / "absent.parquet")
 
 
 def test_without_pyarrow_the_error_names_the_command(
@@ -366,6 +371,13 @@ def test_a_value_of_a_wrong_kind_raises_an_error(column: str, value: object):
     assert place == [2, column]
     assert f"row 2, column '{column}'" in message
     assert f"Received: {value!r}" in message
+
+
+@pytest.mark.parametrize("values", ["10", 1, iter([1, 0])])
+def test_a_column_is_a_list_or_an_array(values: object):
+    message, *place = problem({**COLUMNS, "label": values})
+    assert place == [None, "label"]
+    assert f"Received: {values!r}" in message
 
 
 def test_columns_of_different_lengths_raise_an_error():
