@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,13 @@ class PairColumns(NamedTuple):
     labels: npt.NDArray[np.int32]
     folds: npt.NDArray[np.int32] | None
     groups: Groups | None
+
+
+def is_table(source: Any) -> bool:
+    """Tell a table of images, in a file or in memory, from a folder and from samples."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.path.isfile(source)
+    return isinstance(source, Mapping) or hasattr(source, "columns")
 
 
 def read_samples(
