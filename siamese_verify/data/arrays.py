@@ -131,8 +131,9 @@ def _read_to_end(dataset: tf.data.Dataset) -> tuple[tuple[Any, Any], npt.NDArray
     spec = dataset.element_spec
     try:
         (left, right), label = spec
-        is_batched = label.shape.rank == 1
-        left.dtype, right.dtype  # noqa: B018
+        # A label of one element is a number too, as Keras has it.
+        is_vector = bool(label.shape.rank) and label.shape != (1,)
+        is_batched = {left.shape.rank, right.shape.rank} == {4} or is_vector
     except (AttributeError, TypeError, ValueError) as error:
         raise TypeError(
             "A tf.data.Dataset must yield ((left, right), label). "

@@ -13,6 +13,7 @@ LEFT, RIGHT = np.random.default_rng(0).integers(0, 256, (2, N, 6, 4, 1)).astype(
 LABELS = np.arange(N) % 2
 FLOATS = LEFT / np.float32(255), RIGHT / np.float32(255)
 PLAIN = tf.data.Dataset.from_tensor_slices((FLOATS, LABELS))
+COLUMN = tf.data.Dataset.from_tensor_slices((FLOATS, LABELS[:, None]))
 INDICES = np.arange(2 * N).reshape(2, N).T
 
 
@@ -25,8 +26,13 @@ INDICES = np.arange(2 * N).reshape(2, N).T
         (np.concatenate([LEFT, RIGHT]), {"labels": LABELS, "indices": INDICES}),
         (PLAIN, {}),
         (PLAIN.batch(3), {}),
+        (COLUMN, {}),
+        (COLUMN.batch(3), {}),
     ],
-    ids=["uint8", "floats", "grey", "indices", "elements", "batches"],
+    ids=[
+        *("uint8", "floats", "grey", "indices", "elements", "batches"),
+        *("elements with labels (1,)", "batches with labels (n, 1)"),
+    ],
 )
 def test_arrays_make_the_pairs_that_they_hold(images: object, arguments: dict):
     data = PairDataset.from_arrays(images, **arguments)
