@@ -189,6 +189,7 @@ class LabelledImages:
             One data set for each fraction.
 
         Raises:
+            TypeError: If `fractions` is one number.
             ValueError: If a fraction is not in (0, 1], their sum exceeds 1, or a part would have
                 fewer than two identities.
 
