@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.checks import whole_number
 from siamese_verify.data import arrays
 from siamese_verify.data.batching import Labels
 from siamese_verify.data.folders import samples_by_identity
@@ -200,7 +201,8 @@ class LabelledImages:
             [6, 4]
         """
         counts = identities_in_parts(fractions, len(self.identities))
-        drawn = np.random.default_rng(seed).permutation(len(self.identities))
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        drawn = rng.permutation(len(self.identities))
         part_of_identity = np.full(len(drawn), -1)
         part_of_identity[drawn[: sum(counts)]] = np.repeat(np.arange(len(counts)), counts)
         part_of_image = part_of_identity[self.labels]

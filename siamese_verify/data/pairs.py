@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from siamese_verify.checks import whole_number
 from siamese_verify.data import lfw, lfw_writing, splitting, table_writing, tables
 from siamese_verify.data.drawn_pairs import DrawnPairs
 from siamese_verify.files import PathLike, replacing
@@ -212,7 +213,8 @@ class PairList(DrawnPairs):
             >>> len(train), len(validation)
             (17, 3)
         """
-        rest, part = splitting.split(self, fraction, by, np.random.default_rng(seed))
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        rest, part = splitting.split(self, fraction, by, rng)
         return self._take(rest), self._take(part)
 
     def in_folds(self, n_folds: int, *, seed: int = 0) -> PairList:
@@ -241,4 +243,5 @@ class PairList(DrawnPairs):
             >>> PairList(same).in_folds(2).folds.tolist()
             [0, 0, 1, 1]
         """
-        return self._take(*splitting.into_folds(self, n_folds, np.random.default_rng(seed)))
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        return self._take(*splitting.into_folds(self, n_folds, rng))
