@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.identity_dataset import IdentityDataset
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Preprocessing
@@ -120,3 +121,15 @@ def test_arrays_with_identities_make_an_identity_data_set():
         IdentityDataset.from_arrays(LEFT, ["a", "b", "c"])
     with pytest.raises(TypeError, match="`identities` must be one name"):
         IdentityDataset.from_arrays(LEFT, "a")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan")])
+def test_a_missing_identity_is_not_a_name(missing: object):
+    with pytest.raises(ValueError, match=r"Received: identities=.* of images 1, 3"):
+        IdentityDataset.from_arrays(LEFT[:4], ["Ada", missing, "Bob", missing])
+
+
+def test_an_image_that_cannot_be_used_is_numbered():
+    images = [*LEFT[:2], np.zeros((6, 4, 7), np.uint8), LEFT[3]]
+    with pytest.raises(ImageError, match=r"Image 2 cannot be used\. .*Received: shape \(6, 4, 7\)"):
+        IdentityDataset.from_arrays(images, list("ABAB"), preprocessing=Preprocessing((6, 4)))
