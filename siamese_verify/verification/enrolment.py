@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image, read_image_file
+from siamese_verify.data.threads import in_threads
 from siamese_verify.files import PathLike
 from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.names import normalized
@@ -80,20 +80,19 @@ def read_blocks(
         contents = read_image_file(path, preprocessing)
         return path, preprocessing.decode(contents, path), _digest(contents)
 
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(images), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            paths, pixels, files = zip(*pool.map(read, images[block]), strict=True)
-            digests = b"".join(
-                _digest(np.ascontiguousarray(image)) + file
-                for image, file in zip(pixels, files, strict=True)
-            )
-            yield ReadImages(
-                list(names[block]),
-                list(paths),
-                np.array(pixels),
-                np.frombuffer(digests, np.uint8).reshape(-1, 2, DIGEST_SIZE),
-            )
+    for start in range(0, len(images), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        paths, pixels, files = zip(*in_threads(read, images[block]), strict=True)
+        digests = b"".join(
+            _digest(np.ascontiguousarray(image)) + file
+            for image, file in zip(pixels, files, strict=True)
+        )
+        yield ReadImages(
+            list(names[block]),
+            list(paths),
+            np.array(pixels),
+            np.frombuffer(digests, np.uint8).reshape(-1, 2, DIGEST_SIZE),
+        )
 
 
 def stored_paths(
@@ -129,8 +128,7 @@ def stored_paths(
         is_same = _digest(contents) == gallery.image_digests[row, 1].tobytes()
         return "" if is_same else f"{whose}{shown(paths[row])} has changed since it was enrolled"
 
-    with ThreadPoolExecutor() as pool:
-        problems = [*filter(None, pool.map(problem, range(len(gallery))))]
+    problems = [*filter(None, in_threads(problem, range(len(gallery))))]
     if problems:
         raise GalleryError(
             f"{name} cannot be embedded again, because {len(problems):,} of its {len(gallery):,} "
