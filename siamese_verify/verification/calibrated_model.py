@@ -90,12 +90,9 @@ class CalibratedModel:
     def calibration(self, calibration: Calibration | None) -> None:
         fingerprint = self.fingerprint
         decoding = self._bound.decoding if self._bound else DECODING
-        self._bound = (
-            None
-            if calibration is None
-            else BoundCalibration(
-                calibration, fingerprint, None, decoding, self._looks(fingerprint)
-            )
+        looks = self._looks(fingerprint)
+        self._bound = calibration and BoundCalibration(
+            calibration, fingerprint, None, decoding, looks
         )
 
     @property
@@ -205,8 +202,7 @@ class CalibratedModel:
                 in calibration.
         """
         bound = self._valid_calibration()
-        embeddings, indices = self._embedder.embed_pairs(pairs)
-        scores = self._embedder.score(embeddings, indices)
+        scores = self._embedder.score(*self._embedder.embed_pairs(pairs))
         for overlap in bound.seen.overlaps(pairs) if bound.seen else ():
             warn_user(overlap, EvaluationWarning)
         threshold = bound.calibration.threshold
