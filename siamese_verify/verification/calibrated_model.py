@@ -90,10 +90,8 @@ class CalibratedModel:
     def calibration(self, calibration: Calibration | None) -> None:
         fingerprint = self.fingerprint
         decoding = self._bound.decoding if self._bound else DECODING
-        looks = self._looks(fingerprint)
-        self._bound = calibration and BoundCalibration(
-            calibration, fingerprint, None, decoding, looks
-        )
+        bound_to = fingerprint, None, decoding, self._looks(fingerprint)
+        self._bound = None if calibration is None else BoundCalibration(calibration, *bound_to)
 
     @property
     def threshold(self) -> float:
