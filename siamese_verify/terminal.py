@@ -21,10 +21,10 @@ _LIST = re.compile(r"(?<=:)((?:\n  [^\n]+)+)(\n?)")
 
 
 def one_line(message: object) -> str:
-    """Make one bounded line of a message, whose names cannot forge another line.
+    r"""Make one bounded line of a message, whose names cannot forge another line.
 
     Examples:
-        >>> one_line("2 images are missing:\\n  a.png\\n  b.png\\nCorrect the paths.")
+        >>> one_line("2 images are missing:\n  a.png\n  b.png\nCorrect the paths.")
         '2 images are missing: a.png, b.png. Correct the paths.'
     """
     text = _LIST.sub(_in_a_row, str(message))
