@@ -173,7 +173,7 @@ def report_unlike(found: Mapping[str, Iterable[str]], n: int, unlike: Unlike) ->
         return
     text = (
         f"{len(images):,} of {n:,} images are unlike all validation images, so they may match "
-        f"anybody. Use other images, or pass unlike='ignore' to accept them."
+        "anybody. Use other images, or set `unlike` to 'ignore' to accept them:"
         f"{listed_in_lines(images, lambda image: shown(image, 500))}"
     )
     if unlike == "raise":
