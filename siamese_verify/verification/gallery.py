@@ -33,7 +33,7 @@ def _unknown(n: int = 0) -> npt.NDArray[np.uint8]:
     return np.zeros((n, 2, DIGEST_SIZE), np.uint8)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Gallery:
     """Immutable names and embeddings of enrolled images.
 
@@ -96,6 +96,9 @@ class Gallery:
         if whole_number("decoding", self.decoding) > DECODING:
             raise ValueError(f"`decoding` is at most {DECODING}. Received: {self.decoding}")
         check_template(self.template)
+
+    def __repr__(self) -> str:
+        return f"Gallery({len(self.names):,} images of {len(set(self.names)):,} identities)"
 
     def _fill(self) -> None:
         """Put the values of a gallery without images, digests or ids in their place."""
