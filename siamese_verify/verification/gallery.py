@@ -23,8 +23,7 @@ Template = Literal["each", "mean"]
 TEMPLATES: tuple[Template, ...] = ("each", "mean")
 DIGEST_SIZE = 16
 """Number of bytes of an image's digest."""
-# Largest difference between references of one model, relative to their largest value. Machines
-# round differently by far less. Other models differ by far more.
+# Largest relative difference between references of one model. Machines differ by far less.
 _TOLERANCE = 0.01
 
 

@@ -1,5 +1,6 @@
 """Tests of archives: a small file cannot fill the memory, and only files are read."""
 
+import io
 import os
 import resource
 import zipfile
@@ -11,7 +12,7 @@ import pytest
 from verifiers import make_enrolled
 
 import siamese_verify as sv
-from siamese_verify.verification.archive import reason
+from siamese_verify.verification.archive import checked_archive, reason
 from siamese_verify.verification.file import VerifierFileError
 from siamese_verify.verification.gallery import GalleryError
 
