@@ -16,9 +16,25 @@ _LONGEST_LINE = 5_000
 """Number of characters of a line, which holds ten long paths."""
 
 
+# Things that `listed_in_lines` lists, each on an indented line, and whether a sentence follows.
+_LIST = re.compile(r"(?<=:)((?:\n  [^\n]+)+)(\n?)")
+
+
 def one_line(message: object) -> str:
-    """Make one bounded line of a message, whose names cannot forge another line."""
-    return shown(" ".join(str(message).split()) or type(message).__name__, _LONGEST_LINE)
+    r"""Make one bounded line of a message, whose names cannot forge another line.
+
+    Examples:
+        >>> one_line("2 images are missing:\n  a.png\n  b.png\nCorrect the paths.")
+        '2 images are missing: a.png, b.png. Correct the paths.'
+    """
+    text = _LIST.sub(_in_a_row, str(message))
+    return shown(" ".join(text.split()) or type(message).__name__, _LONGEST_LINE)
+
+
+def _in_a_row(found: re.Match[str]) -> str:
+    """Separate the things of a list by commas, and end it before another sentence."""
+    items, follows = found.groups()
+    return " " + ", ".join(items.split("\n  ")[1:]) + (". " if follows else "")
 
 
 def one_line_each(caught: Sequence[warnings.WarningMessage]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from siamese_verify.messages import listed_in_lines
 from siamese_verify.terminal import one_line, one_line_each, quiet
 
 
@@ -19,6 +20,13 @@ def test_any_message_is_one_line(text: str):
 def test_a_message_is_bounded_and_never_empty():
     assert len(one_line("x" * 10_000_000)) < 6_000
     assert one_line(MemoryError()) == "MemoryError"
+
+
+def test_the_things_of_a_list_stay_apart_on_one_line():
+    text = f"12 are missing:{listed_in_lines(range(12))}\nCorrect them."
+    expected = "12 are missing: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more. Correct them."
+    assert one_line(text) == expected
+    assert one_line(f"2 are missing:{listed_in_lines('ab')}") == "2 are missing: a, b"
 
 
 def test_each_warning_comes_once():

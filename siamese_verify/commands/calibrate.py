@@ -11,7 +11,10 @@ from siamese_verify.commands.outputs import print_json
 from siamese_verify.commands.values import review_band, share
 from siamese_verify.messages import shown
 
-EXAMPLE = "siamese-verify calibrate faces.keras pairs.csv --policy far=0.01 -o strict.keras"
+EXAMPLE = (
+    "siamese-verify calibrate faces.keras pairs.csv --images images --policy far=0.01 "
+    "-o strict.keras"
+)
 EXIT_CODES = "0 written"
 
 

@@ -93,6 +93,9 @@ def run(settings: Namespace) -> int:
             f"{shown(settings.output)} holds {counts['same']:,} genuine and "
             f"{counts['different']:,} impostor pairs of {counts['identities']:,} identities."
         )
+        if images.root is not None:
+            root = shown(images.root)
+            print(f"Its paths start from {root}. Name this folder with --images {root}.")
     return YES
 
 

@@ -22,7 +22,7 @@ from siamese_verify.messages import shown
 if TYPE_CHECKING:
     from siamese_verify.verification.verifier import Verifier
 
-EXAMPLE = "siamese-verify score faces.keras pairs.csv -o scores.csv"
+EXAMPLE = "siamese-verify score faces.keras pairs.csv --images images -o scores.csv"
 EXIT_CODES = "0 all rows scored, 1 some rows could not be scored"
 _ADDED = ("score", "same", "probability", "review", "unlike_validation", "problem")
 

@@ -34,7 +34,8 @@ def renamed_columns(known: Sequence[str]) -> Callable[[str], dict[str, str]]:
         for name, column in renamed.items():
             if name not in known or not column:
                 raise ArgumentTypeError(
-                    f"{shown(name)} is not one of {', '.join(known)}, or has no column"
+                    f"NAME=COLUMN is needed, with a NAME of {', '.join(known)}, "
+                    f"not {shown(f'{name}={column}')}"
                 )
         return renamed
 

@@ -142,8 +142,7 @@ def describe_missing(
     paths = listed_in_lines(missing, lambda sample: shown(path_below(images_root, sample)))
     return (
         f"{len(missing):,} of {len(samples):,} images are missing:{paths}\n"
-        "`images_root` must be the folder that the samples' paths start from, or None if they need "
-        "none. "
+        "Check `images_root`, the folder that the samples' paths start from, or correct the paths. "
         f"Received: images_root={shown(images_root)}"
     )
 

@@ -69,10 +69,16 @@ def _undecided(report: Evaluation) -> Iterator[str]:
             "network may have collapsed, so that all its embeddings are equal. Train it again."
         )
     elif report.auc.low <= 0.5:
-        reason = "The pairs are too few, or the model does not tell genuine from impostor pairs."
+        reason = (
+            "Use pairs of more identities. If this does not help, the model does not tell genuine "
+            "from impostor pairs."
+        )
         if report.auc.high < 0.5:
             reason = "Scores must be higher for genuine pairs: change the sign of distances."
-        yield f"The scores tell nothing: their AUC {report.auc} is not above chance, 0.5. {reason}"
+        yield (
+            "The scores tell nothing: the interval of their AUC is not above chance, 0.5. "
+            f"{reason} Received: AUC {report.auc}"
+        )
     for rate, what in (
         (report.far, "accepts all impostor pairs (FAR 1)"),
         (report.frr, "rejects all genuine pairs (FRR 1)"),

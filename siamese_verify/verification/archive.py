@@ -46,7 +46,7 @@ def checked_archive(file: BinaryIO, names: Collection[str]) -> zipfile.ZipFile:
     Raises:
         ValueError: If the archive holds other members, one of them twice, too many bytes, or
             members that are encrypted or compressed in an unusual way.
-        zipfile.BadZipFile, struct.error: If the file is not an archive.
+        zipfile.BadZipFile: If the file is not an archive.
     """
     size = _check_directory(file)
     archive = zipfile.ZipFile(file)
@@ -73,6 +73,8 @@ def _check_directory(file: BinaryIO) -> int:
     signature, length = _ZIP64_LOCATOR
     file.seek(max(0, size - _END.size - length))
     end = file.read()
+    if size < _END.size:
+        raise ValueError("It does not end as an archive does")
     start, *_, directory_size, _, _ = _END.unpack(end[-_END.size :])
     if start != b"PK\x05\x06":
         raise ValueError("It does not end as an archive does")

@@ -23,8 +23,7 @@ Template = Literal["each", "mean"]
 TEMPLATES: tuple[Template, ...] = ("each", "mean")
 DIGEST_SIZE = 16
 """Number of bytes of an image's digest."""
-# Largest difference between references of one model, relative to their largest value. Machines
-# round differently by far less. Other models differ by far more.
+# Largest relative difference between references of one model. Machines differ by far less.
 _TOLERANCE = 0.01
 
 
@@ -33,7 +32,7 @@ def _unknown(n: int = 0) -> npt.NDArray[np.uint8]:
     return np.zeros((n, 2, DIGEST_SIZE), np.uint8)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Gallery:
     """Immutable names and embeddings of enrolled images.
 
@@ -96,6 +95,9 @@ class Gallery:
         if whole_number("decoding", self.decoding) > DECODING:
             raise ValueError(f"`decoding` is at most {DECODING}. Received: {self.decoding}")
         check_template(self.template)
+
+    def __repr__(self) -> str:
+        return f"Gallery({len(self.names):,} images of {len(set(self.names)):,} identities)"
 
     def _fill(self) -> None:
         """Put the values of a gallery without images, digests or ids in their place."""

@@ -175,7 +175,7 @@ def report_unlike(found: Sequence[tuple[str, Reasons]], unlike: Unlike) -> None:
         return
     text = (
         f"{len(images):,} of {len(found):,} images are unlike all validation images, so they may "
-        "match anybody. Use other images, or pass unlike='ignore' to accept them."
+        "match anybody. Use other images, or set `unlike` to 'ignore' to accept them:"
         f"{listed_in_lines(images, lambda image: shown(image, 500))}"
     )
     if unlike == "raise":

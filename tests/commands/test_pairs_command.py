@@ -16,7 +16,9 @@ def test_pairs_of_a_folder_are_written_in_the_format_of_the_ending(
     assert cli.main(["pairs", str(drawn / "lfw2"), "--size", "20", "-o", str(out)]) == 0
     read = sv.PairList.from_lfw if name.endswith("txt") else sv.PairList.from_table
     assert read(out) == sv.PairList.sample(drawn / "lfw2", 20)
-    assert "10 genuine and 10 impostor pairs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "10 genuine and 10 impostor pairs" in said
+    assert f"--images {drawn / 'lfw2'}." in said
 
 
 def test_pairs_of_a_table_whose_columns_have_other_names(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tests of archives: a small file cannot fill the memory, and only files are read."""
 
+import io
 import os
 import resource
 import zipfile
@@ -11,7 +12,7 @@ import pytest
 from verifiers import make_enrolled
 
 import siamese_verify as sv
-from siamese_verify.verification.archive import reason
+from siamese_verify.verification.archive import checked_archive, reason
 from siamese_verify.verification.file import VerifierFileError
 from siamese_verify.verification.gallery import GalleryError
 
@@ -158,3 +159,9 @@ def test_the_reason_of_an_error_is_its_first_cause_on_one_line() -> None:
     assert said.startswith("KeyError('a")
     assert "\n" not in said
     assert len(said) < 500
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model"])
+def test_a_short_file_that_is_not_an_archive_is_told_in_words(content: bytes) -> None:
+    with pytest.raises(ValueError, match="It does not end as an archive does"):
+        checked_archive(io.BytesIO(content), ())

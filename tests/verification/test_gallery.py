@@ -256,3 +256,9 @@ def test_the_digest_of_format_1_is_what_it_was() -> None:
         "c86d5694a7ab8ecda78f64c9031e4df2cd90650480ae5b7b185a2a2d48170ed0",
         "c48cbdb4b462ee199b890bd5c3e00c410b6acb15e9aae11f0056b7b00c34bdad",
     ]
+
+
+def test_a_gallery_is_shown_on_one_short_line() -> None:
+    embeddings = np.eye(3, dtype=np.float32)
+    gallery = Gallery(("Ada", "Ada", "Bob"), embeddings, "a fingerprint", embeddings[0])
+    assert repr(gallery) == "Gallery(3 images of 2 identities)"
