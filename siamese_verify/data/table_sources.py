@@ -13,6 +13,7 @@ import numpy as np
 from siamese_verify.data.csv_reading import CsvFile
 from siamese_verify.data.table_chunks import ArrowChunk, Chunk, ListChunk, numbered, pyarrow
 from siamese_verify.data.table_text import LONGEST_LINE, TableError, read_blocks, too_long
+from siamese_verify.files import open_regular_file
 from siamese_verify.messages import listed, shown
 
 _ROWS = 2**16
@@ -45,7 +46,7 @@ def open_table(source: Any) -> Table:
                 f"Received: {shown(repr(path))}"
             )
         table = _OPENERS[ending](path)
-    elif isinstance(source, Mapping) or hasattr(source, "columns"):
+    elif isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "to_dict")):
         table = _Frame(source)
     else:
         raise TypeError(
@@ -160,9 +161,10 @@ class _Parquet:
         from pyarrow import parquet
 
         self.source, self._arrow = path, arrow
+        open_regular_file(path).close()  # pyarrow would wait for the writer of a pipe.
         try:
-            self._file = parquet.ParquetFile(path, memory_map=True)
-        except arrow.ArrowInvalid as error:
+            self._file = parquet.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+        except (OSError, arrow.ArrowException) as error:
             raise self._unreadable(error) from error
         self.columns: list[str] = list(self._file.schema_arrow.names)
 
@@ -171,7 +173,8 @@ class _Parquet:
         batches = self._file.iter_batches(2**19, columns=columns)
         while True:
             try:
-                batch = next(batches, None)
+                if batch := next(batches, None):
+                    batch.validate(full=True)  # Text in damaged files may not be UTF-8.
             except (OSError, self._arrow.ArrowException) as error:
                 raise self._unreadable(error) from error
             if batch is None:
@@ -198,11 +201,22 @@ class _Frame:
     def __init__(self, frame: Any):
         is_mapping = isinstance(frame, Mapping)
         self.source = "mapping of columns" if is_mapping else type(frame).__name__
-        self.columns = list(map(str, frame if is_mapping else frame.columns))
+        # pandas names columns by numbers too.
+        names = list(frame if is_mapping else frame.columns)
+        self.columns = list(map(str, names))
+        self._names = dict(zip(self.columns, names, strict=True))
         self._frame = frame
 
     def chunks(self, columns: list[str]) -> Iterator[Chunk]:
-        series = {column: self._frame[column] for column in columns}
+        series = {column: self._frame[self._names[column]] for column in columns}
+        for column, values in series.items():
+            if not (hasattr(values, "__len__") and hasattr(values, "__getitem__")):
+                raise TableError(
+                    self.source,
+                    "A column must be a list or an array, with a value for each row. "
+                    f"Received: {shown(repr(values))}",
+                    column=column,
+                )
         lengths = {column: len(values) for column, values in series.items()}
         if len(set(lengths.values())) > 1:
             raise TableError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.table_chunks import pyarrow
+from siamese_verify.data.table_columns import LONGEST_GROUP
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.messages import shown
 
@@ -36,13 +37,19 @@ def write_pairs(pairs: PairSequence, path: PathLike) -> None:
                 "A table can only hold paths and names that are text, not empty and without a "
                 f"null character. Received: {shown(repr(text))}"
             )
+    for group in _groups(pairs):
+        if len(group) > LONGEST_GROUP or "\0" in group or not _is_unicode(group):
+            raise ValueError(
+                f"A table can only hold groups of at most {LONGEST_GROUP} characters, without a "
+                f"null character. Received: {shown(repr(group))}"
+            )
     with replacing(path) as unfinished:
         _WRITERS[ending](pairs, unfinished)
 
 
-def _texts(pairs: PairSequence) -> Iterator[str]:
-    groups = () if pairs.groups is None else np.unique(pairs.groups).tolist()
-    return chain(pairs.samples.paths, pairs.identities, groups)
+def _groups(pairs: PairSequence) -> list[str]:
+    groups: list[str] = [] if pairs.groups is None else np.unique(pairs.groups).tolist()
+    return groups
 
 
 def _is_unicode(text: str) -> bool:
@@ -77,7 +84,9 @@ def _columns(pairs: PairSequence) -> Iterator[dict[str, list[Any]]]:
 def _write_csv(pairs: PairSequence, path: Path, delimiter: str = ",") -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         # Before Python 3.13, `csv` does not quote a lone carriage return by itself.
-        has_returns = any("\r" in text for text in _texts(pairs))
+        has_returns = any(
+            "\r" in text for text in chain(pairs.samples.paths, pairs.identities, _groups(pairs))
+        )
         writer = csv.writer(
             file,
             delimiter=delimiter,
@@ -110,7 +119,7 @@ def _write_parquet(pairs: PairSequence, path: Path) -> None:
     writer = None
     for columns in _columns(pairs):
         table = arrow.table(columns)
-        writer = writer or parquet.ParquetWriter(path, table.schema)
+        writer = writer or parquet.ParquetWriter(path, table.schema, write_page_checksum=True)
         writer.write_table(table)
     if writer is not None:
         writer.close()

@@ -101,6 +101,9 @@ def read_pairs(
     _check_present(table, required)
     left, right, label = required
     given = _present(table, optional)
+    if len({*required, *given.values()}) < len(required) + len(given):
+        named = [*required, *given.values()]
+        raise ValueError(f"Each column must be named once. Received: columns {listed(named)}")
     roots = [root, root] if root is None or isinstance(root, (str, os.PathLike)) else list(root)
     if len(roots) != 2:
         raise ValueError(f"`root` must be one folder or two. Received: root={shown(repr(root))}")
