@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Action, ArgumentParser, Namespace, _ArgumentGroup
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -103,6 +104,7 @@ def run(settings: Namespace) -> int:
         settings.source, settings.images_root, settings.columns
     )
     verifier = load_verifier(settings.model)
+    found = _state(settings.gallery)
     if settings.gallery.exists():
         load_gallery(verifier, settings.gallery, settings.reembed, settings.images_root)
     removed = verifier.remove(settings.names) if settings.names else 0
@@ -117,6 +119,12 @@ def run(settings: Namespace) -> int:
             unlike=settings.unlike,
         )
     gallery = verifier.gallery
+    if _state(settings.gallery) != found:
+        raise ValueError(
+            f"{shown(settings.gallery)} was changed by another command meanwhile, so nothing was "
+            "written, and its change is kept. Run this command again. "
+            f"Received: --gallery={shown(settings.gallery)}"
+        )
     verifier.save_gallery(settings.gallery)
     sizes = {"images": len(gallery), "identities": len(gallery.identities)}
     if settings.json:
@@ -127,6 +135,15 @@ def run(settings: Namespace) -> int:
             f"{sizes['identities']:,} identities. Before, it held {before + removed:,} images."
         )
     return YES
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one content of a file from the next, or None if there is no file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _check(settings: Namespace) -> None:

@@ -3,6 +3,7 @@
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,3 +109,18 @@ def test_rows_of_an_identity_with_other_metadata_are_an_error(
     arguments = ["enroll", model, str(table), "--metadata", "room", "--gallery", str(gallery)]
     assert cli.main(arguments) == 2
     assert "line 3: All rows of" in capsys.readouterr().err
+
+
+def test_a_gallery_that_another_command_changes_meanwhile_is_kept(
+    model: str, gallery: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrolled = sv.Verifier.enroll
+
+    def enroll(verifier: sv.Verifier, *arguments: Any, **options: Any) -> int:
+        Gallery.load(gallery).save(gallery)  # The same content, but written by another command.
+        return enrolled(verifier, *arguments, **options)
+
+    monkeypatch.setattr(sv.Verifier, "enroll", enroll)
+    source = str(gallery.with_name("staff.csv"))
+    assert cli.main(["enroll", model, source, "-o", str(gallery)]) == 2
+    assert "changed by another command meanwhile" in capsys.readouterr().err
