@@ -101,8 +101,8 @@ def read_pairs(
     _check_present(table, required)
     left, right, label = required
     given = _present(table, optional)
-    if len({*required, *given.values()}) < len(required) + len(given):
-        named = [*required, *given.values()]
+    named = [*required, *given.values()]
+    if len(set(named)) < len(named):
         raise ValueError(f"Each column must be named once. Received: columns {listed(named)}")
     roots = [root, root] if root is None or isinstance(root, (str, os.PathLike)) else list(root)
     if len(roots) != 2:
