@@ -45,7 +45,9 @@ def run(settings: Namespace) -> int:
             "Rename them."
         )
     verifier = load_verifier(settings.model)
-    rows = list(zip(*(columns[side] for side in sides), strict=True))
+    # A value of JSON that is not text, such as a list, names no image.
+    paths = ([path if isinstance(path, str) else "" for path in columns[side]] for side in sides)
+    rows = list(zip(*paths, strict=True))
     with contextlib.redirect_stdout(settings.terminal):
         added = _decide(verifier, rows, settings.images_root, settings.terminal.isatty())
     write_table(settings.output, {**columns, **added})
@@ -61,7 +63,7 @@ def run(settings: Namespace) -> int:
 
 
 def _decide(
-    verifier: Verifier, rows: Sequence[tuple[Any, Any]], root: str | None, verbose: bool
+    verifier: Verifier, rows: Sequence[tuple[str, str]], root: str | None, verbose: bool
 ) -> dict[str, list[Any]]:
     """Make the columns that are added to the table. Rows with a problem have no score."""
     threshold, calibration = verifier.threshold, verifier.calibration
@@ -104,9 +106,9 @@ def _decide(
     }
 
 
-def _problem(path: Any, root: str | None) -> str:
+def _problem(path: str, root: str | None) -> str:
     """Say why a field is not the path of an image. Empty if it may be one."""
-    if not isinstance(path, str) or not path.strip():
+    if not path.strip():
         return "a path is empty"
     try:
         path_below(root, Sample(path, ""))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.checks import is_missing
-from siamese_verify.data.table_chunks import Chunk, ListChunk, TextChunk
+from siamese_verify.data.table_chunks import Chunk, ListChunk, TextChunk, pyarrow
 from siamese_verify.data.table_numbers import TextNumbers, Texts
 from siamese_verify.data.table_text import TableError
 from siamese_verify.files import PathLike
@@ -24,6 +24,8 @@ LABELS = {
     **dict.fromkeys(("1", "true", "same", "genuine"), 1),
     **dict.fromkeys(("0", "false", "different", "impostor"), 0),
 }
+LONGEST_GROUP = 200
+"""Largest number of characters of a group, since NumPy keeps each group as long as the longest."""
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -75,7 +77,10 @@ class Codes:
         texts = chunk.texts(column)
         if texts is not None:
             return self._number_texts(texts)
-        encoded = chunk.columns[column].dictionary_encode("encode")
+        values = chunk.columns[column]
+        if pyarrow().types.is_nested(values.type):  # Lists, which pyarrow does not encode.
+            return self._number_values(values.to_pylist())
+        encoded = values.dictionary_encode("encode")
         return self._number_values(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
 
     def _number_values(self, values: list[Any]) -> npt.NDArray[np.int32]:
@@ -125,7 +130,7 @@ def identity_codes() -> Codes:
     expected = "An identity must be a name or a whole number."
 
     def parse(text: str) -> str:
-        if not text.strip():
+        if not text.strip() or "\0" in text:
             raise UnfitError(expected)
         return normalized(text)
 
@@ -167,12 +172,17 @@ def fold_codes() -> Codes:
 
 def group_codes() -> Codes:
     """Make codes of groups. An empty or a missing value means none."""
-    expected = "A group must be a name, or empty."
+    expected = f"A group must be a name of at most {LONGEST_GROUP} characters, or empty."
+
+    def parse(text: str) -> str:
+        if len(text) > LONGEST_GROUP or "\0" in text:
+            raise UnfitError(expected)
+        return text
 
     def as_text(value: Any) -> str:
         return "" if is_missing(value) else _whole(value, expected)
 
-    return Codes(lambda text: text, as_text)
+    return Codes(parse, as_text)
 
 
 def _whole(value: Any, expected: str) -> str:

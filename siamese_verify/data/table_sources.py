@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from siamese_verify.data.csv_reading import CsvFile
 from siamese_verify.data.table_chunks import ArrowChunk, Chunk, ListChunk, numbered, pyarrow
 from siamese_verify.data.table_text import LONGEST_LINE, TableError, read_blocks, too_long
+from siamese_verify.files import open_regular_file
 from siamese_verify.messages import listed, shown
 
 _ROWS = 2**16
@@ -45,7 +46,7 @@ def open_table(source: Any) -> Table:
                 f"Received: {shown(repr(path))}"
             )
         table = _OPENERS[ending](path)
-    elif isinstance(source, Mapping) or hasattr(source, "columns"):
+    elif isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "to_dict")):
         table = _Frame(source)
     else:
         raise TypeError(
@@ -160,8 +161,9 @@ class _Parquet:
         from pyarrow import parquet
 
         self.source, self._arrow = path, arrow
+        open_regular_file(path).close()  # pyarrow would wait for the writer of a pipe.
         try:
-            self._file = parquet.ParquetFile(path, memory_map=True)
+            self._file = parquet.ParquetFile(path, memory_map=True, page_checksum_verification=True)
         except (OSError, arrow.ArrowException) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # An error of the system names the file.
@@ -173,7 +175,8 @@ class _Parquet:
         batches = self._file.iter_batches(2**19, columns=columns)
         while True:
             try:
-                batch = next(batches, None)
+                if batch := next(batches, None):
+                    batch.validate(full=True)  # Text in damaged files may not be UTF-8.
             except (OSError, self._arrow.ArrowException) as error:
                 raise self._unreadable(error) from error
             if batch is None:
@@ -208,7 +211,8 @@ class _Frame:
         # A DataFrame without a header has numbers as names.
         series = {column: self._frame[self._names[column]] for column in columns}
         for column, values in series.items():
-            if isinstance(values, (str, bytes)) or not isinstance(values, Sized):
+            has_places = hasattr(values, "__len__") and hasattr(values, "__getitem__")
+            if isinstance(values, (str, bytes)) or not has_places:
                 raise TableError(
                     self.source,
                     "A column must be a list or an array, with a value for each row. "

@@ -13,6 +13,7 @@ from typing import Any
 
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.table_chunks import pyarrow
+from siamese_verify.data.table_columns import LONGEST_GROUP
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.messages import listed, shown
 
@@ -42,6 +43,12 @@ def _check_texts(pairs: PairSequence) -> None:
             raise ValueError(
                 "A table can only hold paths and names that are text, not empty and without a "
                 f"null character. Received: {shown(repr(text))}"
+            )
+    for group in pairs.group_names:
+        if len(group) > LONGEST_GROUP:
+            raise ValueError(
+                f"A table can only hold groups of at most {LONGEST_GROUP} characters. "
+                f"Received: {shown(repr(group))}"
             )
     paths = pairs.samples.paths
     if len(set(paths)) < len(paths):
@@ -119,7 +126,7 @@ def _write_parquet(pairs: PairSequence, path: Path) -> None:
     writer = None
     for columns in _columns(pairs):
         table = arrow.table(columns)
-        writer = writer or parquet.ParquetWriter(path, table.schema)
+        writer = writer or parquet.ParquetWriter(path, table.schema, write_page_checksum=True)
         writer.write_table(table)
     if writer is not None:
         writer.close()

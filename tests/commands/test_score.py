@@ -77,3 +77,17 @@ def test_values_that_json_does_not_know_are_written_as_text(tmp_path: Path) -> N
     write_table(tmp_path / "scores.jsonl", columns)
     found = json.loads((tmp_path / "scores.jsonl").read_text())
     assert found == {"when": "2026-01-31", "score": 0.5}
+
+
+@pytest.mark.parametrize("path", [["a.jpg"], {"path": "a.jpg"}, 7, None])
+def test_a_path_of_json_that_is_not_text_marks_its_row(
+    path: object, model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path
+) -> None:
+    one, other = (str(path) for path in data.pairs.paths(drawn / "lfw2")[0])
+    rows = [{"left": path, "right": one}, {"left": other, "right": one}]
+    table, out = tmp_path / "pairs.jsonl", tmp_path / "scores.jsonl"
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli.main(["score", model, str(table), "-o", str(out)]) == 1
+    bad, good = [json.loads(line) for line in out.read_text().splitlines()]
+    assert (bad["left"], bad["score"], bad["problem"]) == (path, None, "a path is empty")
+    assert good["score"] is not None

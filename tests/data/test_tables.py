@@ -1,7 +1,9 @@
 """Tests of tables of pairs and of images."""
 
+import contextlib
 import itertools
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,12 @@ def test_a_frame_of_pandas_is_read():
     assert problem(frame)[1:] == (2, "left")
 
 
+def test_a_frame_of_pandas_without_names_has_numbers():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(zip(*COLUMNS.values(), strict=True))
+    assert PairList.from_table(frame, left="0", right="1", label="2") == TWO
+
+
 def test_a_frame_of_polars_is_read():
     polars = pytest.importorskip("polars")
     assert PairList.from_table(polars.DataFrame(COLUMNS)) == TWO
@@ -188,6 +196,49 @@ def test_a_file_of_parquet_is_read(tmp_path: Path):
         assert "pairs.parquet: The Parquet file cannot be read" in problem(path)[0]
     with pytest.raises(FileNotFoundError, match=r"absent\.parquet"):
         PairList.from_table(tmp_path / "absent.parquet")
+
+
+@pytest.mark.parametrize("column", ["left", "label", "group"])
+def test_lists_in_parquet_are_an_error_with_row_and_column(column: str, tmp_path: Path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = arrow.table({**COLUMNS, column: [["a"], ["b"]]})
+    parquet.write_table(table, tmp_path / "pairs.parquet")
+    assert problem(tmp_path / "pairs.parquet")[1:] == (1, column)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes.")
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    pytest.importorskip("pyarrow")
+    os.mkfifo(tmp_path / "pairs.parquet")
+    with pytest.raises(ValueError, match="a pipe"):
+        PairList.from_table(tmp_path / "pairs.parquet")
+
+
+def test_a_damaged_file_of_parquet_never_gives_other_pairs(tmp_path: Path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "pairs.parquet"
+    rows = [f"{row}.png" for row in range(500)]
+    pairs = PairList.from_table({"left": rows, "right": rows[1:] + rows[:1], "label": [0] * 500})
+    pairs.to_table(path)
+    contents = path.read_bytes()
+    for place in range(0, len(contents), len(contents) // 100):
+        damaged = bytearray(contents)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with contextlib.suppress(TableError):
+            assert PairList.from_table(path) == pairs
+
+
+def test_text_in_parquet_that_is_not_utf_8_is_an_error(tmp_path: Path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    text = arrow.array([b"\xff", b"b"]).view(arrow.string())
+    path = tmp_path / "pairs.parquet"
+    parquet.write_table(arrow.table({**COLUMNS, "left": text}), path)
+    assert "cannot be read" in problem(path)[0]
 
 
 def test_without_pyarrow_the_error_names_the_command(
@@ -291,6 +342,7 @@ BAD = {
     "long quote": (f'{HEADER}"' + "a\n" * LONGEST_LINE, 2, None, "quotation mark"),
     "wrong fold": ("left,right,label,fold\na,b,1,1.5\n", 2, "fold", "whole number"),
     "negative fold": ("left,right,label,fold\na,b,1,-1\n", 2, "fold", "whole number"),
+    "long group": (f"left,right,label,group\na,b,1,{'x' * 201}\n", 2, "group", "200 characters"),
     "one identity": ("left,right,label,left_identity\na,b,1,A\n", None, "right_identity", "lacks"),
     "empty identity": (
         "left,right,label,left_identity,right_identity\na,b,1,A,\n", 2, "right_identity", "name",
@@ -373,7 +425,7 @@ def test_a_value_of_a_wrong_kind_raises_an_error(column: str, value: object):
     assert f"Received: {value!r}" in message
 
 
-@pytest.mark.parametrize("values", ["10", 1, iter([1, 0])])
+@pytest.mark.parametrize("values", ["10", 1, iter([1, 0]), {1, 0}])
 def test_a_column_is_a_list_or_an_array(values: object):
     message, *place = problem({**COLUMNS, "label": values})
     assert place == [None, "label"]
@@ -448,6 +500,10 @@ def test_a_list_that_a_table_cannot_hold_raises_an_error(tmp_path: Path):
     other = PairList.from_table({"left": ["0.png"], "right": ["a.png"], "label": [1]})
     with pytest.raises(ValueError, match=r"one identity .*Received: 'a\.png' of 0\.png, a\.png"):
         (TWO + other).to_table(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="at most 200 characters"):
+        PairList.from_columns(
+            TWO.samples, TWO.indices, TWO.labels, groups=["x" * 201] * 2
+        ).to_table(tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
 
 
