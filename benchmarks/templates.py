@@ -10,18 +10,14 @@ three seeds, and the table shows the mean.
 
 from __future__ import annotations
 
-import sys
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
 
 import siamese_verify as sv
+from siamese_verify.drawn_faces.painting import draw_face
 from siamese_verify.verification.gallery import TEMPLATES
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "lfw"))
-from standin import draw_face
 
 SIZE, FPIR, SEEDS, EPOCHS = 32, 0.02, 3, 30
 TRAINED, ENROLLED, STRANGERS = 200, 100, 500

@@ -44,6 +44,13 @@ def finite_number(name: str, value: Any) -> float:
     return number
 
 
+def is_missing(value: Any) -> bool:
+    """Tell whether a value of a column is None, NaN, or a missing value of pandas."""
+    # Whether the missing value of pandas differs from itself is missing too.
+    is_of_pandas = type(value).__name__ in ("NAType", "NaTType")
+    return value is None or is_of_pandas or (isinstance(value, Real) and value != value)
+
+
 def check_name_list(names: Any) -> None:
     """Raise a `TypeError` if `names` is a single name, whose letters would count as identities."""
     if isinstance(names, str):

@@ -94,7 +94,7 @@ def plot_outcomes(
             axes.imshow(both, cmap="gray", vmin=0, vmax=255)
             pair = pairs.pairs[index]
             identities = [pair.left.identity] + [pair.right.identity] * (not is_genuine)
-            names = "\n".join(shown(identity, 40) for identity in identities)
+            names = "\n".join(map(_plain, identities))
             axes.set_xlabel(
                 f"{names}\nscore {score[index]:.3f}, threshold {threshold:.3f}", fontsize=8
             )
@@ -129,7 +129,7 @@ def plot_roc(report: Evaluation) -> Figure:
     for name, figures in report.by_group.items():
         if figures.far is not None:
             curve = report.against(name).roc
-            label = f"{shown(name, 40)}: EER {figures.eer}"
+            label = f"{_plain(name)}: EER {figures.eer}"
             (line,) = axes.plot(curve.far, curve.tar, "--", label=label)
             axes.plot([figures.far], [1 - report.frr], "o", color=line.get_color())
     axes.plot([0, 1], [0, 1], ":", color="gray")
@@ -137,3 +137,8 @@ def plot_roc(report: Evaluation) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
     return figure
+
+
+def _plain(name: str) -> str:
+    """Make a name fit for a plot, where text between two dollars would be a formula."""
+    return shown(name, 40).replace("$", r"\$")

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.layers.heads.cosine import CosineHead
+from siamese_verify.layers.heads.cosine import CosineHead, SigmoidCosineHead
 
 Floats = npt.NDArray[np.float32]
 
@@ -220,6 +220,11 @@ def appended(array: npt.NDArray[Any], more: npt.NDArray[Any]) -> npt.NDArray[Any
         room[:n] = array
     room[n:total] = more
     return room[:total]
+
+
+def compares_directions(head: keras.layers.Layer) -> bool:
+    """Tell whether a head passes over the lengths of embeddings, so that a mean should too."""
+    return isinstance(head, (CosineHead, SigmoidCosineHead))
 
 
 def unit_rows(x: Floats) -> Floats:

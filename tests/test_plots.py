@@ -171,3 +171,10 @@ def test_each_group_of_impostor_pairs_has_a_curve():
         far, tar = lines[name].get_data()
         assert (far == report.against(name).roc.far).all()
         assert (tar == report.against(name).roc.tar).all()
+
+
+def test_a_name_with_dollars_is_no_formula(tmp_path):
+    labels, groups = np.repeat([1, 0], 50), np.full(100, "a$b_$")
+    scores = np.random.default_rng(0).normal(2.0 * labels)
+    figure = plot_roc(evaluate_scores(scores, labels, 1.0, groups=groups))
+    assert_saved(figure, tmp_path / "roc.png")

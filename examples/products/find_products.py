@@ -1,4 +1,4 @@
-"""Find which product a image shows, in a catalogue that changes each night.
+"""Find which product an image shows, in a catalogue that changes each night.
 
     python examples/products/find_products.py    # drawn parts, about 3 minutes
 

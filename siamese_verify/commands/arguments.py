@@ -6,6 +6,7 @@ name the flag.
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from pathlib import Path
 
@@ -152,14 +153,21 @@ def usage(parser: ArgumentParser) -> str:
 
 
 def check_overwrites(settings: Namespace, names: dict[str, str]) -> None:
-    """Raise an error if a file to write is also one to read."""
-    outputs = {n: value for n, value in vars(settings).items() if isinstance(value, Path)}
-    inputs = {n: value for n, value in vars(settings).items() if isinstance(value, str)}
+    """Raise an error if a file to write is also one to read, or is to be written twice."""
+    given = {name: value for name, value in vars(settings).items() if name in names}
+    outputs = {name: value for name, value in given.items() if isinstance(value, Path)}
+    files = {name: value for name, value in given.items() if isinstance(value, (str, Path))}
     for out, target in outputs.items():
-        for source, path in inputs.items():
-            are_files = source in names and target.exists() and Path(path).exists()
-            if are_files and target.samefile(path):
+        for other, path in files.items():
+            if other != out and _is_same_file(target, path):
                 raise ValueError(
-                    f"{names[out]} would overwrite {names[source]}. Choose another file. "
+                    f"{names[out]} would overwrite {names[other]}. Choose another file. "
                     f"Received: {names[out]}={shown(target)}"
                 )
+
+
+def _is_same_file(one: Path, other: str | Path) -> bool:
+    """Tell whether two paths lead to one file, which need not exist yet."""
+    if os.path.exists(one) and os.path.exists(other):  # Any text may be longer than a path can be.
+        return os.path.samefile(one, other)
+    return isinstance(other, Path) and os.path.realpath(one) == os.path.realpath(other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Action, ArgumentParser, Namespace, _ArgumentGroup
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -103,7 +104,8 @@ def run(settings: Namespace) -> int:
         settings.source, settings.images_root, settings.columns
     )
     verifier = load_verifier(settings.model)
-    if settings.gallery.exists():
+    version = _version_of(settings.gallery)
+    if version:
         load_gallery(verifier, settings.gallery, settings.reembed, settings.images_root)
     removed = verifier.remove(settings.names) if settings.names else 0
     before = len(verifier.gallery)
@@ -117,6 +119,12 @@ def run(settings: Namespace) -> int:
             unlike=settings.unlike,
         )
     gallery = verifier.gallery
+    if _version_of(settings.gallery) != version:
+        raise RuntimeError(
+            f"Another process has written {shown(settings.gallery)} meanwhile, so its images would "
+            "be lost. Nothing was changed. Give the command again. "
+            f"Received: --gallery={shown(settings.gallery)}"
+        )
     verifier.save_gallery(settings.gallery)
     sizes = {"images": len(gallery), "identities": len(gallery.identities)}
     if settings.json:
@@ -141,3 +149,11 @@ def _check(settings: Namespace) -> None:
         raise ValueError("--replace, --metadata and --template need IMAGES.")
     if settings.replace and settings.template:
         raise ValueError("--template is for images that are added. Leave out --replace.")
+
+
+def _version_of(gallery: Path) -> tuple[int, ...] | None:
+    """Tell one state of a file from the next, which is a new file. None if there is none."""
+    if not gallery.exists():
+        return None
+    state = gallery.stat()
+    return state.st_ino, state.st_mtime_ns, state.st_size

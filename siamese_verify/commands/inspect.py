@@ -7,7 +7,6 @@ import warnings
 from argparse import Namespace, _ArgumentGroup
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
@@ -134,6 +133,7 @@ def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | Non
     from siamese_verify.data.decoding import ImageError
     from siamese_verify.data.preprocessing import Preprocessing
     from siamese_verify.data.reading import read_image
+    from siamese_verify.data.threads import in_threads
 
     preprocessing = Preprocessing()
 
@@ -145,11 +145,10 @@ def _decoding_errors(files: Sequence[Path], verbose: bool) -> Iterable[str | Non
         return None
 
     progress = keras.utils.Progbar(len(files), unit_name="image") if verbose and files else None
-    with ThreadPoolExecutor() as pool:
-        for done, reason in enumerate(pool.map(error_of, files), start=1):
-            if progress:
-                progress.update(done)
-            yield reason
+    for done, reason in enumerate(in_threads(error_of, files), start=1):
+        if progress:
+            progress.update(done)
+        yield reason
 
 
 def _count_pairs(pairs: PairList) -> dict[str, int]:

@@ -32,8 +32,10 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             if ending == ".jsonl":
                 names = list(columns)
+                # A column of the user's may hold dates or other values that JSON does not know.
                 file.writelines(
-                    json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows
+                    json.dumps(dict(zip(names, row, strict=True)), default=str) + "\n"
+                    for row in rows
                 )
             else:
                 writer = csv.writer(file, delimiter="\t" if ending == ".tsv" else ",")

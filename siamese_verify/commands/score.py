@@ -108,9 +108,8 @@ def _problem(path: Any, root: str | None) -> str:
     """Say why a field is not the path of an image. Empty if it may be one."""
     if not isinstance(path, str) or not path.strip():
         return "a path is empty"
-    if root is not None:
-        try:
-            path_below(root, Sample(path, ""))
-        except ValueError:
-            return f"{path}: leads out of the folder of images"
+    try:
+        path_below(root, Sample(path, ""))
+    except ValueError:
+        return f"{path}: leads to no file" + ("" if root is None else " in the folder of images")
     return ""

@@ -104,6 +104,12 @@ def run(settings: Namespace) -> int:
     """Train a verifier on images of identities, calibrate it, and measure it on unseen pairs."""
     if settings.weights and not settings.name:
         raise ValueError(f"--weights needs --backbone. Received: --weights={settings.weights}")
+    source = Path(settings.source)
+    if source.is_dir() and settings.output.resolve().is_relative_to(source.resolve()):
+        raise ValueError(
+            "The run would be written into IMAGES, where its plots count as images of an identity. "
+            f"Choose an output outside of {shown(source)}. Received: -o={shown(settings.output)}"
+        )
     images = read_images(settings.source, settings.images_root, settings.columns)
     from siamese_verify.commands.training import Recipe
 

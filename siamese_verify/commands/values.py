@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from siamese_verify.messages import shown
@@ -131,7 +132,7 @@ def existing(text: str) -> str:
 
 
 def output_file(*endings: str) -> Callable[[str], Path]:
-    """Make a check for a file to write: its ending, its folder and its place.
+    """Make a check for a file to write: its ending, what writes it, its folder and its place.
 
     An existing file is replaced only when the new one is complete.
     """
@@ -140,6 +141,11 @@ def output_file(*endings: str) -> Callable[[str], Path]:
         path = Path(text)
         if path.suffix.lower() not in endings:
             raise ArgumentTypeError(f"{shown(text)} does not end in {' or '.join(endings)}")
+        if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+            raise ArgumentTypeError(
+                f"{shown(text)} needs pyarrow, which is missing: "
+                'pip install "siamese-verify[tables]"'
+            )
         check_folder(path.parent)
         if os.path.lexists(path) and not os.path.isfile(path):
             raise ArgumentTypeError(f"{shown(path)} exists and is not a file")

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from siamese_verify.checks import is_missing
+from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.linking import lowest_linked
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, check_pixels
 from siamese_verify.data.reading import read_image
-from siamese_verify.messages import shown
+from siamese_verify.messages import listed, shown
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
@@ -63,7 +65,10 @@ def pixels_of(images: Any, preprocessing: Preprocessing | None) -> tuple[Pixels,
     if preprocessing is not None:
         pixels = np.empty((len(images), *preprocessing.shape), np.uint8)
         for row, image in enumerate(images):
-            pixels[row] = read_image(np.asarray(image), preprocessing)
+            try:
+                pixels[row] = read_image(np.asarray(image), preprocessing)
+            except ImageError as error:
+                raise ImageError(f"Image {row:,} cannot be used. {error}") from error
         return pixels, preprocessing
     array = np.asarray(images)
     array = array[..., None] if array.ndim == 3 else array
@@ -88,14 +93,21 @@ def names_of(identities: Any, n_images: int) -> list[str]:
 
     Raises:
         TypeError: If `identities` is one name.
-        ValueError: If there is not one for each image.
+        ValueError: If there is not one for each image, or one is missing.
     """
     if isinstance(identities, str):
         raise TypeError(
             "`identities` must be one name for each image. "
             f"Received: identities={shown(repr(identities))}"
         )
-    names = [str(name) for name in identities]
+    values = list(identities)
+    if missing := [row for row, value in enumerate(values) if is_missing(value)]:
+        raise ValueError(
+            "Each image must have an identity, or all images without one would count as one "
+            f"identity. Leave them out. Received: identities={values[missing[0]]!r} of images "
+            f"{listed(missing)}"
+        )
+    names = [str(value) for value in values]
     if len(names) != n_images:
         raise ValueError(
             "`identities` must be one name for each image. "
@@ -131,8 +143,9 @@ def _read_to_end(dataset: tf.data.Dataset) -> tuple[tuple[Any, Any], npt.NDArray
     spec = dataset.element_spec
     try:
         (left, right), label = spec
-        is_batched = label.shape.rank == 1
-        left.dtype, right.dtype  # noqa: B018
+        # A label of one element is a number too, as Keras has it.
+        is_vector = bool(label.shape.rank) and label.shape != (1,)
+        is_batched = {left.shape.rank, right.shape.rank} == {4} or is_vector
     except (AttributeError, TypeError, ValueError) as error:
         raise TypeError(
             "A tf.data.Dataset must yield ((left, right), label). "

@@ -99,6 +99,15 @@ def check_per_identity(per_identity: int | None, batch_size: int) -> None:
         )
 
 
+def check_buffer(buffer: int | None, shuffle: bool) -> None:
+    """Raise a `ValueError` unless images can be shuffled in a buffer of this size."""
+    if buffer is not None and (not is_whole_number(buffer) or not shuffle):
+        raise ValueError(
+            "`buffer` must be a whole number, at least 1, and requires shuffle=True. "
+            f"Received: buffer={shown(repr(buffer))}, shuffle={shuffle}"
+        )
+
+
 def _unchanged(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return images, labels
 

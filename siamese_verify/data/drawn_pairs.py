@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.sample_list import SampleList
 from siamese_verify.data.samples import Sample
-from siamese_verify.data.tables import read_samples
+from siamese_verify.data.tables import is_table, read_samples
 
 
 class DrawnPairs(PairSequence):
@@ -170,7 +169,7 @@ class _Images:
     """
 
     def __init__(self, source: Any, identities: Iterable[str] | None = None):
-        if _is_table(source):
+        if is_table(source):
             source = read_samples(source)
         self.samples: Sequence[Sample]
         # A list in columns needs no object for each image, unless it is to be changed.
@@ -184,9 +183,3 @@ class _Images:
             found = samples_by_identity(source, identities)
             self.samples = list(chain.from_iterable(found.values()))
             self.counts = np.array([len(samples) for samples in found.values()], np.int64)
-
-
-def _is_table(source: Any) -> bool:
-    if isinstance(source, (str, os.PathLike)):
-        return os.path.isfile(source)
-    return isinstance(source, Mapping) or hasattr(source, "columns")

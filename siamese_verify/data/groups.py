@@ -26,11 +26,13 @@ class Groups:
         """Make groups from the name of each pair's.
 
         Raises:
-            ValueError: If a name is not text.
+            ValueError: If there is not one text for each pair.
         """
-        if len(names) and not isinstance(names[0], str):
+        if names.ndim != 1 or not (
+            names.dtype.kind == "U" or all(isinstance(name, str) for name in names)
+        ):
             raise ValueError(
-                "`groups` must hold one name for each pair, such as 'skilled'. "
+                "`groups` must hold one name for each pair, such as 'skilled', or '' for none. "
                 f"Received: {names.dtype} array of shape {names.shape}"
             )
         distinct, codes = np.unique(names.astype(str), return_inverse=True)
@@ -47,6 +49,12 @@ class Groups:
     def names(self) -> npt.NDArray[np.str_]:
         """Return the name of each pair's group, an array of str `(n,)`."""
         return self.distinct[self.codes]
+
+    def used(self) -> list[str]:
+        """Return the names that pairs have, each once, sorted."""
+        counts = np.bincount(self.codes, minlength=len(self.distinct))
+        used: list[str] = self.distinct[counts > 0].tolist()
+        return used
 
     def take(self, places: npt.NDArray[Any] | slice) -> Groups:
         """Return the groups of some pairs."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.checks import whole_number
 from siamese_verify.data import arrays
 from siamese_verify.data.batching import Labels
 from siamese_verify.data.folders import samples_by_identity
@@ -189,6 +190,7 @@ class LabelledImages:
             One data set for each fraction.
 
         Raises:
+            TypeError: If `fractions` is one number.
             ValueError: If a fraction is not in (0, 1], their sum exceeds 1, or a part would have
                 fewer than two identities.
 
@@ -199,7 +201,8 @@ class LabelledImages:
             [6, 4]
         """
         counts = identities_in_parts(fractions, len(self.identities))
-        drawn = np.random.default_rng(seed).permutation(len(self.identities))
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        drawn = rng.permutation(len(self.identities))
         part_of_identity = np.full(len(drawn), -1)
         part_of_identity[drawn[: sum(counts)]] = np.repeat(np.arange(len(counts)), counts)
         part_of_image = part_of_identity[self.labels]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from siamese_verify.data.batching import Indices, Labels, stream
+from siamese_verify.data.batching import Indices, Labels, check_buffer, stream
 from siamese_verify.data.decoded_pairs import DecodedPairs
 from siamese_verify.data.linking import label_images
 from siamese_verify.data.own_augmentation import Augment
@@ -92,11 +92,7 @@ class PairDataset(DecodedPairs):
             TypeError: If `augment` is of another type.
             ValueError: If an argument is out of range.
         """
-        if buffer is not None and (buffer < 1 or not shuffle):
-            raise ValueError(
-                "`buffer` must be at least 1 and requires shuffle=True. "
-                f"Received: buffer={buffer}, shuffle={shuffle}"
-            )
+        check_buffer(buffer, shuffle)
 
         def order(rng: np.random.Generator) -> Indices:
             n = len(self)

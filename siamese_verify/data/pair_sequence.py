@@ -212,6 +212,11 @@ identity='Bob'), label=0)
         return None if self._groups is None else self._groups.names()
 
     @property
+    def group_names(self) -> tuple[str, ...]:
+        """Names of the groups of these pairs, each once, sorted. Empty without groups."""
+        return () if self._groups is None else tuple(self._groups.used())
+
+    @property
     def same(self) -> Self:
         """The genuine pairs, whose images show one identity, in order."""
         return self._take(np.flatnonzero(self.labels == 1))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from siamese_verify.checks import whole_number
 from siamese_verify.data import lfw, lfw_writing, splitting, table_writing, tables
 from siamese_verify.data.drawn_pairs import DrawnPairs
 from siamese_verify.files import PathLike, replacing
@@ -93,7 +94,7 @@ class PairList(DrawnPairs):
         if self.groups is not None:
             raise ValueError(
                 "A pair file in LFW's format has no groups, so they would be lost. Use `to_table`. "
-                f"Received: groups {listed(np.unique(self.groups))}"
+                f"Received: groups {listed(self.group_names)}"
             )
         text = lfw_writing.format_pairs(self, self.folds)
         with replacing(path) as unfinished:
@@ -128,7 +129,8 @@ class PairList(DrawnPairs):
             right: Name of the column of right paths.
             label: Name of the column of labels.
             left_identity: Name of the column of the left images' identities.
-            right_identity: Name of the column of the right images' identities.
+            right_identity: Name of the column of the right images' identities. It may be the same
+                column, such as the writer of a signature and of its forgery.
             fold: Name of the column of folds, whole numbers from 0.
             group: Name of the column of groups, such as "skilled" and "random" forgeries.
             root: Folder that is joined before the paths, or one folder for the left and one for
@@ -170,7 +172,8 @@ class PairList(DrawnPairs):
                 one is complete.
 
         Raises:
-            ValueError: If the list is empty, or a table cannot hold a path or a name.
+            ValueError: If the list is empty, or a table cannot hold a path or a name. Also if one
+                image has two identities.
             ImportError: If a Parquet file needs pyarrow, which is not installed.
 
         Examples:
@@ -210,7 +213,8 @@ class PairList(DrawnPairs):
             >>> len(train), len(validation)
             (17, 3)
         """
-        rest, part = splitting.split(self, fraction, by, np.random.default_rng(seed))
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        rest, part = splitting.split(self, fraction, by, rng)
         return self._take(rest), self._take(part)
 
     def in_folds(self, n_folds: int, *, seed: int = 0) -> PairList:
@@ -239,4 +243,5 @@ class PairList(DrawnPairs):
             >>> PairList(same).in_folds(2).folds.tolist()
             [0, 0, 1, 1]
         """
-        return self._take(*splitting.into_folds(self, n_folds, np.random.default_rng(seed)))
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        return self._take(*splitting.into_folds(self, n_folds, rng))

@@ -51,6 +51,7 @@ def draw(counts: Integers, request: Request, n_folds: int | None, seed: int) -> 
     Raises:
         ValueError: If the images do not allow as many pairs.
     """
+    seed = whole_number("seed", seed, 0)
     parts = [np.arange(len(counts))]
     if n_folds is not None:
         parts = divide(counts, whole_number("n_folds", n_folds, 2), seed)
@@ -154,14 +155,19 @@ def _choose_counts(request: Request, possible: _Possible) -> tuple[int, int]:
 
 def _balanced(size: int | None, possible: _Possible) -> int:
     """Return half of `size`, or as many pairs of each kind as there are by default."""
-    most = min(possible.same, possible.different)
-    if not most and possible.n_parts == 1:
+    most, n = min(possible.same, possible.different), possible.n_parts
+    if not most and n > 1:
+        raise ValueError(
+            f"Each of {n} folds needs two identities or more of its own, one of them with two "
+            f"images. Use fewer folds, or add images. Received: n_folds={n}, {possible.images}"
+        )
+    if not most:
         raise ValueError(
             "Pairs need two identities or more, one of them with two images. Add images, or draw "
             f"one kind of pairs with `same` or `different`. Received: {possible.images}"
         )
     size = 2 * possible.by_default if size is None else size
-    return possible.check("size", size, 2 * most, 2 * possible.n_parts, 2) // 2
+    return possible.check("size", size, 2 * most, 2 * n, 2) // 2
 
 
 def _count_for_far(far: float, possible: _Possible) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from siamese_verify.data.loading import load_samples
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.sample_list import SampleList
 from siamese_verify.data.samples import Sample
-from siamese_verify.data.shard_index import Shard, ShardIndex
+from siamese_verify.data.shard_index import Shard, ShardIndex, is_remote
 from siamese_verify.data.shard_plan import PREFIX, Plan, divide, plan_files
 from siamese_verify.data.shard_records import sha256_of, write_records
 from siamese_verify.data.sharded_images import ShardedImages
@@ -29,13 +30,15 @@ from siamese_verify.data.skipping import (
     warn_of_skipped,
     write_skipped,
 )
-from siamese_verify.data.tables import read_samples
+from siamese_verify.data.tables import is_table, read_samples
 from siamese_verify.files import PathLike, read_regular_file, replacing
+from siamese_verify.messages import shown
 
 SKIPPED = "skipped.csv"
 _SHARD_BYTES = 2**25
 """Pixels in a file by default: large enough to be read at full speed, small enough to mix many."""
 _ENDING, _NOTE_ENDING = ".tfrecord", ".json"
+_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{32}}")
 _MOST_NOTE_BYTES = 2**28
 
 
@@ -67,7 +70,7 @@ def write_shards(
     Args:
         source: Folder with one folder of images for each identity. Or a table with the columns
             `path` and `identity`, as for `IdentityDataset.from_table`. Or the samples.
-        folder: Folder to write to. Files there with other names stay.
+        folder: Local folder to write to. Files there with other names stay.
         preprocessing: Preprocessing of the images. By default 105 x 105 pixels, grey.
         images_root: Folder that the paths of a table or of samples start from. By default they are
             used as they are.
@@ -100,6 +103,11 @@ def write_shards(
         (24, 24)
     """
     check_on_error(on_error)
+    if is_remote(folder):
+        raise ValueError(
+            "Images are written to a local folder. Write them there, and copy the folder to the "
+            f"address. Received: folder={shown(repr(folder))}"
+        )
     preprocessing = preprocessing or Preprocessing()
     if images_per_shard is None:
         images_per_shard = max(1, _SHARD_BYTES // math.prod(preprocessing.shape))
@@ -130,12 +138,11 @@ def _read_source(source: Any, images_root: PathLike | None) -> tuple[SampleList,
     """Return the samples, and the folder that their paths start from."""
     if isinstance(source, SampleList):
         return source, images_root
-    is_path = isinstance(source, (str, os.PathLike))
-    is_folder = is_path and (os.path.isdir(source) or not os.path.splitext(source)[1])
-    if not is_folder and (is_path or hasattr(source, "columns") or isinstance(source, Mapping)):
+    if is_table(source):
         return read_samples(source), images_root
     grouped = samples_by_identity(source)
     samples = [sample for each in grouped.values() for sample in each]
+    is_folder = isinstance(source, (str, os.PathLike))
     return SampleList.of(samples)[0], source if is_folder else images_root
 
 
@@ -201,7 +208,9 @@ def _complete(
 def _remove_others(folder: Path, names: set[str]) -> None:
     """Remove files of images that have changed since, or that are not wanted any more."""
     for path in folder.glob(f"{PREFIX}*"):
-        if path.suffix in (_ENDING, _NOTE_ENDING) and path.stem not in names:
+        # Other programs name their files "shard-00001.tfrecord".
+        is_ours = _NAME.fullmatch(path.stem) and path.suffix in (_ENDING, _NOTE_ENDING)
+        if is_ours and path.stem not in names:
             path.unlink(missing_ok=True)
 
 

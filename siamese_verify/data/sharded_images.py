@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
-from siamese_verify.data.batching import Labels, check_per_identity, dataset_of
+from siamese_verify.data.batching import Labels, check_buffer, check_per_identity, dataset_of
 from siamese_verify.data.own_augmentation import Augment, as_augmentation
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.shard_buffer import ShuffleBuffer, Units, chosen_rows
@@ -170,14 +170,10 @@ class ShardedImages:
         """
         batch_size = whole_number("batch_size", batch_size)
         check_per_identity(per_identity, batch_size)
+        check_buffer(buffer, shuffle)
         shape = self.preprocessing.shape
         if buffer is None:
             buffer = max(1, _BUFFER_BYTES // math.prod(shape))
-        elif not is_whole_number(buffer) or not shuffle:
-            raise ValueError(
-                "`buffer` must be a whole number, at least 1, and requires shuffle=True. "
-                f"Received: buffer={shown(repr(buffer))}, shuffle={shuffle}"
-            )
         together = per_identity or 1
         units = [shard.identities if per_identity else shard.images for shard in self._shards]
         kept = min(buffer // together, sum(units)) if shuffle else 0

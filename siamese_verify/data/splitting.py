@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -35,7 +35,7 @@ def split(
     Returns:
         The places of the rest and of the part.
     """
-    if not 0 < fraction < 1:
+    if not 0 < finite_number("fraction", fraction) < 1:
         raise ValueError(
             f"`fraction` must be between 0 and 1. Received: fraction={shown(fraction)}"
         )
@@ -162,6 +162,11 @@ def _warn_of_lost(pairs: PairSequence, parts: Parts, n_parts: int) -> None:
 
 def identities_in_parts(fractions: Sequence[float], n_identities: int) -> list[int]:
     """Return the number of identities in each part, within one of its share."""
+    if not isinstance(fractions, Iterable):
+        raise TypeError(
+            "`fractions` must be one share for each part, such as (0.8, 0.2). "
+            f"Received: fractions={shown(repr(fractions))}"
+        )
     shares = [finite_number("fractions", share) for share in fractions]
     if not shares or min(shares) <= 0 or sum(shares) > 1 + _ROUNDING:
         raise ValueError(

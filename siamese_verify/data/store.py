@@ -118,7 +118,7 @@ def _through_cache(
     for start in range(0, len(paths), _BLOCK):
         block = range(start, min(start + _BLOCK, len(paths)))
         failures |= errors_of(read_and_note, block)
-    _check_size(keys, math.prod(shape), cache)
+    _check_size(keys[_without(len(paths), failures)], math.prod(shape), cache)
     segments = _undamaged(cache.segments(settings, shape), keys)
     while True:
         part, row = image_cache.find(keys, segments)

@@ -51,8 +51,10 @@ class ArrowChunk(NamedTuple):
         is_text = arrow.types.is_string(values.type) or arrow.types.is_large_string(values.type)
         if not is_text or values.null_count:
             return None
-        _, offsets, data = values.cast(arrow.large_string()).buffers()
-        stops = np.frombuffer(offsets, np.int64)[values.offset :][: len(values) + 1]
+        texts = values.cast(arrow.large_string())
+        _, offsets, data = texts.buffers()
+        # A cast may drop the offset of a part of a column.
+        stops = np.frombuffer(offsets, np.int64)[texts.offset :][: len(texts) + 1]
         padded = np.frombuffer((b"" if data is None else data.to_pybytes()) + PADDING, np.uint8)
         return Texts(padded, stops[:-1], np.diff(stops))
 

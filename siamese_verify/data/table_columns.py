@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.checks import is_missing
 from siamese_verify.data.table_chunks import Chunk, ListChunk, TextChunk
 from siamese_verify.data.table_numbers import TextNumbers, Texts
 from siamese_verify.data.table_text import TableError
@@ -169,8 +170,7 @@ def group_codes() -> Codes:
     expected = "A group must be a name, or empty."
 
     def as_text(value: Any) -> str:
-        is_missing = value is None or value != value or type(value).__name__ == "NAType"
-        return "" if is_missing else _whole(value, expected)
+        return "" if is_missing(value) else _whole(value, expected)
 
     return Codes(lambda text: text, as_text)
 

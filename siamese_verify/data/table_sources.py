@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -162,7 +162,9 @@ class _Parquet:
         self.source, self._arrow = path, arrow
         try:
             self._file = parquet.ParquetFile(path, memory_map=True)
-        except arrow.ArrowInvalid as error:
+        except (OSError, arrow.ArrowException) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # An error of the system names the file.
             raise self._unreadable(error) from error
         self.columns: list[str] = list(self._file.schema_arrow.names)
 
@@ -198,15 +200,25 @@ class _Frame:
     def __init__(self, frame: Any):
         is_mapping = isinstance(frame, Mapping)
         self.source = "mapping of columns" if is_mapping else type(frame).__name__
-        self.columns = list(map(str, frame if is_mapping else frame.columns))
-        self._frame = frame
+        names = list(frame if is_mapping else frame.columns)
+        self.columns = list(map(str, names))
+        self._frame, self._names = frame, dict(zip(self.columns, names, strict=True))
 
     def chunks(self, columns: list[str]) -> Iterator[Chunk]:
-        series = {column: self._frame[column] for column in columns}
+        # A DataFrame without a header has numbers as names.
+        series = {column: self._frame[self._names[column]] for column in columns}
+        for column, values in series.items():
+            if isinstance(values, (str, bytes)) or not isinstance(values, Sized):
+                raise TableError(
+                    self.source,
+                    "A column must be a list or an array, with a value for each row. "
+                    f"Received: {shown(repr(values))}",
+                    column=column,
+                )
         lengths = {column: len(values) for column, values in series.items()}
         if len(set(lengths.values())) > 1:
             raise TableError(
-                self.source, f"All columns must have the same length. Received: {lengths}"
+                self.source, f"All columns must have the same length. Received: {shown(lengths)}"
             )
         for start in range(0, max(lengths.values()), _ROWS):
             part = {c: _as_list(values, start, start + _ROWS) for c, values in series.items()}

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.table_chunks import pyarrow
 from siamese_verify.files import PathLike, replacing
-from siamese_verify.messages import shown
+from siamese_verify.messages import listed, shown
 
 _ROWS = 2**16
 
@@ -30,19 +29,28 @@ def write_pairs(pairs: PairSequence, path: PathLike) -> None:
         )
     if not len(pairs):
         raise ValueError("A table must hold at least one pair. Received: an empty list")
-    for text in chain(pairs.samples.paths, pairs.identities):
+    _check_texts(pairs)
+    with replacing(path) as unfinished:
+        _WRITERS[ending](pairs, unfinished)
+
+
+def _check_texts(pairs: PairSequence) -> None:
+    """Raise a `ValueError` if `from_table` could not read the paths and the names again."""
+    named = filter(str.strip, pairs.group_names)  # A pair may have no group.
+    for text in chain(pairs.samples.paths, pairs.identities, named):
         if not text.strip() or "\0" in text or not _is_unicode(text):
             raise ValueError(
                 "A table can only hold paths and names that are text, not empty and without a "
                 f"null character. Received: {shown(repr(text))}"
             )
-    with replacing(path) as unfinished:
-        _WRITERS[ending](pairs, unfinished)
-
-
-def _texts(pairs: PairSequence) -> Iterator[str]:
-    groups = () if pairs.groups is None else np.unique(pairs.groups).tolist()
-    return chain(pairs.samples.paths, pairs.identities, groups)
+    paths = pairs.samples.paths
+    if len(set(paths)) < len(paths):
+        path = Counter(paths).most_common(1)[0][0]
+        names = [sample.identity for sample in pairs.samples if sample.path == path]
+        raise ValueError(
+            "A table holds one identity of each image. Give each image one identity. "
+            f"Received: {shown(repr(path))} of {listed(names)}"
+        )
 
 
 def _is_unicode(text: str) -> bool:
@@ -77,7 +85,8 @@ def _columns(pairs: PairSequence) -> Iterator[dict[str, list[Any]]]:
 def _write_csv(pairs: PairSequence, path: Path, delimiter: str = ",") -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         # Before Python 3.13, `csv` does not quote a lone carriage return by itself.
-        has_returns = any("\r" in text for text in _texts(pairs))
+        texts = chain(pairs.samples.paths, pairs.identities, pairs.group_names)
+        has_returns = any("\r" in text for text in texts)
         writer = csv.writer(
             file,
             delimiter=delimiter,

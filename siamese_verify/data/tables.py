@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.groups import Groups
-from siamese_verify.data.linking import lowest_linked
 from siamese_verify.data.questionable_pairs import warn_of_questionable
 from siamese_verify.data.sample_list import Rows, SampleList, ranks
 from siamese_verify.data.table_columns import (
@@ -21,12 +21,12 @@ from siamese_verify.data.table_columns import (
     label_codes,
     path_codes,
 )
+from siamese_verify.data.table_identities import linked_identities, listed_identities
 from siamese_verify.data.table_numbers import RowNumbers
 from siamese_verify.data.table_sources import Table, open_table
 from siamese_verify.data.table_text import TableError
 from siamese_verify.files import PathLike
 from siamese_verify.messages import listed, shown
-from siamese_verify.names import normalized
 
 Root = PathLike | Sequence[PathLike] | None
 
@@ -39,6 +39,13 @@ class PairColumns(NamedTuple):
     labels: npt.NDArray[np.int32]
     folds: npt.NDArray[np.int32] | None
     groups: Groups | None
+
+
+def is_table(source: Any) -> bool:
+    """Tell a table of images, in a file or in memory, from a folder and from samples."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.path.isfile(source)
+    return isinstance(source, Mapping) or hasattr(source, "columns")
 
 
 def read_samples(
@@ -67,6 +74,7 @@ def read_samples(
     """
     table = open_table(source)
     _check_present(table, [path, identity])
+    _check_distinct(table, [path, identity])
     columns: dict[tuple[str, ...], Codes] = {
         (path,): path_codes(root),
         (identity,): identity_codes(),
@@ -100,7 +108,14 @@ def read_pairs(
     table = open_table(source)
     _check_present(table, required)
     left, right, label = required
-    given = _present(table, optional)
+    given = _present(table, optional, required)
+    # One column may name the identity of both images.
+    names = tuple(
+        dict.fromkeys(given[key] for key in ("left_identity", "right_identity") if key in given)
+    )
+    _check_distinct(
+        table, [*required, *names, *(given[k] for k in ("fold", "group") if k in given)]
+    )
     roots = [root, root] if root is None or isinstance(root, (str, os.PathLike)) else list(root)
     if len(roots) != 2:
         raise ValueError(f"`root` must be one folder or two. Received: root={shown(repr(root))}")
@@ -112,7 +127,6 @@ def read_pairs(
     else:
         columns[left,], columns[right,] = left_paths, path_codes(roots[1])
     columns[label,] = labels
-    names = tuple(given[key] for key in ("left_identity", "right_identity") if key in given)
     if names:
         columns[names] = identity_codes()
     if "fold" in given:
@@ -129,11 +143,11 @@ def read_pairs(
     label_of = np.array(labels.parsed, np.int32)[rows.pop(label)]
     if names:
         codes = _stacked([rows.pop(name) for name in names])
-        identities, of_path = _listed_identities(
-            table, paths, ends, columns[names].parsed, codes, names, lines
+        identities, of_path = listed_identities(
+            table.source, paths, ends, columns[names].parsed, codes, names, lines
         )
     else:
-        identities, of_path = _linked_identities(paths, ends[label_of == 1])
+        identities, of_path = linked_identities(paths, ends[label_of == 1])
     fold_of = np.array(folds.parsed, np.int32)[rows[given["fold"]]] if "fold" in given else None
     group_of = None
     if "group" in given:
@@ -156,13 +170,29 @@ def _check_present(table: Table, names: Sequence[str]) -> None:
             )
 
 
-def _present(table: Table, optional: dict[str, str]) -> dict[str, str]:
+def _check_distinct(table: Table, names: Sequence[str]) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise TableError(
+            table.source,
+            "A column holds one thing, but is named for two. Name another column for one of them. "
+            f"Received: columns {listed(names)}",
+            column=repeated[0],
+        )
+
+
+def _present(table: Table, optional: dict[str, str], required: Sequence[str]) -> dict[str, str]:
     """Return the columns that the table has, by parameter."""
     # A column that the user names must be there.
     _check_present(table, [name for key, name in optional.items() if name != key])
-    given = {key: name for key, name in optional.items() if name in table.columns}
+    # A column of labels may be called "group".
+    given = {
+        key: name
+        for key, name in optional.items()
+        if name in table.columns and (name != key or name not in required)
+    }
     sides = [optional["left_identity"], optional["right_identity"]]
-    if any(name in table.columns for name in sides):
+    if any(key in given for key in ("left_identity", "right_identity")):
         _check_present(table, sides)
     return given
 
@@ -199,50 +229,3 @@ def _stacked(columns: list[npt.NDArray[np.int32]]) -> Rows:
     for place in reversed(range(len(columns))):
         stacked[:, place] = columns.pop()
     return stacked
-
-
-def _linked_identities(paths: Sequence[str], same: Rows) -> tuple[list[str], Rows]:
-    """Name the identity of each image after the first image that same pairs link with it.
-
-    Returns:
-        The names, and the place among them of each image's.
-    """
-    first, codes = np.unique(lowest_linked(same, len(paths)), return_inverse=True)
-    return [normalized(paths[lowest]) for lowest in first.tolist()], codes.astype(np.int32).reshape(
-        -1
-    )
-
-
-def _listed_identities(
-    table: Table,
-    paths: Sequence[str],
-    ends: Rows,
-    names: Sequence[str],
-    codes: Rows,
-    columns: Sequence[str],
-    lines: RowNumbers,
-) -> tuple[list[str], Rows]:
-    """Find the identity of each image, which must be the same in all rows.
-
-    Returns:
-        The names, and the place among them of each image's.
-    """
-    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    codes = np.array([place[name] for name in names], np.int32)[codes]
-    distinct = list(place)
-    identity_of = np.zeros(len(paths), np.int32)
-    identity_of[ends[::-1].reshape(-1)] = codes[::-1].reshape(-1)
-    differs = identity_of[ends] != codes
-    if differs.any():
-        row = int(np.argmax(differs.any(axis=1)))
-        side = int(np.argmax(differs[row]))
-        path = paths[int(ends[row, side])]
-        first, second = distinct[identity_of[ends[row, side]]], distinct[codes[row, side]]
-        raise TableError(
-            table.source,
-            "An image must have one identity in all rows. "
-            f"Received: {shown(repr(path))} as {shown(repr(first))} and {shown(repr(second))}",
-            lines[row],
-            columns[side],
-        )
-    return distinct, identity_of

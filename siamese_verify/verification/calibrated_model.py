@@ -90,13 +90,8 @@ class CalibratedModel:
     def calibration(self, calibration: Calibration | None) -> None:
         fingerprint = self.fingerprint
         decoding = self._bound.decoding if self._bound else DECODING
-        self._bound = (
-            None
-            if calibration is None
-            else BoundCalibration(
-                calibration, fingerprint, None, decoding, self._looks(fingerprint)
-            )
-        )
+        bound_to = fingerprint, None, decoding, self._looks(fingerprint)
+        self._bound = None if calibration is None else BoundCalibration(calibration, *bound_to)
 
     @property
     def threshold(self) -> float:
@@ -205,8 +200,7 @@ class CalibratedModel:
                 in calibration.
         """
         bound = self._valid_calibration()
-        embeddings, indices = self._embedder.embed_pairs(pairs)
-        scores = self._embedder.score(embeddings, indices)
+        scores = self._embedder.score(*self._embedder.embed_pairs(pairs))
         for overlap in bound.seen.overlaps(pairs) if bound.seen else ():
             warn_user(overlap, EvaluationWarning)
         threshold = bound.calibration.threshold

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image
+from siamese_verify.data.threads import in_threads
 from siamese_verify.scoring import Floats
 from siamese_verify.verification.looks import Reasons
 
@@ -83,11 +83,7 @@ def read_block(
         except (ImageError, OSError) as error:
             return error
 
-    if len(images) < _FEWEST_FOR_THREADS:
-        results = [read(image) for image in images]
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            results = list(pool.map(read, images))
+    results = list(in_threads(read, images))
     failures = {i: x for i, x in enumerate(results) if isinstance(x, Exception)}
     pixels = [result for result in results if not isinstance(result, Exception)]
     return np.array(pixels, np.uint8).reshape(-1, *preprocessing.shape), failures
@@ -95,4 +91,3 @@ def read_block(
 
 BLOCK = 512
 """Number of distinct images whose pixels are in memory at once."""
-_FEWEST_FOR_THREADS = 8  # Starting threads for fewer images costs more than it saves.

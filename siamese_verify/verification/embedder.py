@@ -23,6 +23,7 @@ from siamese_verify.verification.embedded_images import (
     read_block,
 )
 from siamese_verify.verification.fingerprint import FingerprintReader
+from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.looks import Looks, find_unlike
 
 _TOLERANCE = 1e-3  # Relative to the largest value. Rounding differs by far less.
@@ -111,9 +112,11 @@ class Embedder:
         pixels = images_at(pairs.images, rows)  # Read batch by batch.
         return self.embed_pixels(pixels), indices.reshape(pairs.indices.shape)
 
-    def embed_reference(self) -> npt.NDArray[np.float32]:
-        """Embed a fixed image, by which galleries of different models are told apart."""
-        return np.asarray(self.embed_pixels(self._reference_pixels())[0])
+    def empty_gallery(self) -> Gallery:
+        """Make a gallery without images, with the embedding of a fixed image as its reference."""
+        fingerprint = self.reader.read_finite()
+        embeddings = self.embed_pixels(self._reference_pixels())
+        return Gallery((), embeddings[:0], fingerprint, embeddings[0])
 
     def score(self, embeddings: Floats, pairs: npt.NDArray[np.int64]) -> Floats:
         """Score pairs of embeddings, as `score_pairs` does.

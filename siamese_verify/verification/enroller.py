@@ -6,26 +6,31 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from siamese_verify.checks import check_name_list
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.files import PathLike
 from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
-from siamese_verify.user_warnings import warn_user
+from siamese_verify.scoring import Floats
 from siamese_verify.verification.calibrated_model import CalibratedModel
 from siamese_verify.verification.enrolment import (
     Identities,
+    ReadImages,
     checked_metadata,
-    embedded_again,
+    embed_blocks,
     flatten,
     read_blocks,
-    stored_paths,
 )
-from siamese_verify.verification.fingerprint import digest_of_format_1
-from siamese_verify.verification.gallery import Gallery, GalleryError, Template, check_template
-from siamese_verify.verification.looks import Reasons, Unlike, find_unlike, report_unlike
+from siamese_verify.verification.gallery import Gallery, Template, check_template
+from siamese_verify.verification.gallery_loading import load_gallery
+from siamese_verify.verification.looks import (
+    Reasons,
+    Unlike,
+    check_unlike,
+    find_unlike,
+    report_unlike,
+)
 from siamese_verify.verification.shared_gallery import SharedGallery
 
 Metadata = Mapping[str, dict[str, Any]]
@@ -156,7 +161,7 @@ class Enroller(CalibratedModel):
         gallery = self._enrolled.gallery
         if gallery or (gallery is not None and gallery.fingerprint == self.fingerprint):
             return gallery
-        return self._empty_gallery()
+        return self._embedder.empty_gallery()
 
     def save_gallery(self, path: PathLike) -> None:
         """Write the gallery to a `.npz` file, with its threshold for identification.
@@ -194,35 +199,8 @@ class Enroller(CalibratedModel):
             UserWarning: If the file is of an earlier version, which decoded images differently, or
                 a threshold for identification is removed.
         """
-        own = self._empty_gallery()
-        gallery = Gallery.load(path)
-        if gallery.fingerprint != own.fingerprint:  # It may be of format 1.
-            digest = digest_of_format_1(self.model, self.preprocessing)
-            gallery = gallery.upgraded(digest, own.fingerprint)
-        is_same = gallery.is_of_same_model(own)
-        if reembed and (gallery.is_outdated or not is_same):
-            files = stored_paths(gallery, shown(path), images_root, self.preprocessing)
-            embed = self._embedder.embed_pixels
-            gallery = embedded_again(gallery, own, files, self.preprocessing, embed)
-            self._embedder.reader.check_unchanged(own.fingerprint)
-        elif not is_same:
-            raise GalleryError(
-                f"{shown(path)} was made by another model or with other preprocessing, so its "
-                "embeddings cannot be compared with this verifier's. Enroll the identities again, "
-                "or embed their images again with load_gallery(path, reembed=True). "
-                f"Received: fingerprint={shown(gallery.fingerprint)}, not {own.fingerprint}"
-            )
-        elif gallery.is_outdated:
-            warn_user(
-                f"{shown(path)} was enrolled from images that this version decodes differently. "
-                "Enroll all identities again, and save the gallery."
-            )
+        gallery = load_gallery(self._embedder, path, reembed, images_root)
         self._enrolled.load(gallery)
-
-    def _empty_gallery(self) -> Gallery:
-        fingerprint = self._embedder.reader.read_finite()
-        reference = self._embedder.embed_reference()
-        return Gallery((), np.empty((0, len(reference)), np.float32), fingerprint, reference)
 
     def _embedded(
         self,
@@ -232,37 +210,30 @@ class Enroller(CalibratedModel):
         unlike: Unlike = "ignore",
     ) -> Gallery:
         """Embed images as a gallery of their own."""
+        check_unlike(unlike)
+        checked = checked_metadata({} if metadata is None else metadata)
         names, images = flatten(identities)
         fingerprint = self._embedder.reader.read_finite()
         self._enrolled.check_fingerprint(fingerprint)
         frame = self._enrolled.frame
         if frame is None or frame.fingerprint != fingerprint:
-            frame = self._empty_gallery()
-        kept_names, paths, embeddings, digests = [], [], [frame.embeddings], [frame.image_digests]
+            frame = self._embedder.empty_gallery()
+        own = Gallery((), frame.embeddings, fingerprint, frame.reference, metadata=checked)
         looks = self._looks(fingerprint)
-        reasons: dict[str, Reasons] = {}
-        for block in read_blocks(names, images, self.preprocessing):
-            if skip_known:
-                block = block.selected(self._enrolled.are_new(block.names, block.digests))
-            kept_names += block.names
-            paths += block.paths
-            embeddings.append(self._embedder.embed_pixels(block.pixels))
-            digests.append(block.digests)
-            found = find_unlike(looks, block.pixels, embeddings[-1])
-            # An image without a path is called by its name and its place.
-            places = enumerate(zip(block.paths, block.names, strict=True), start=len(reasons) + 1)
-            images_of = [path or f"{name}, image {place}" for place, (path, name) in places]
-            reasons.update(zip(images_of, found, strict=True))
-        report_unlike(reasons, len(kept_names), unlike)
-        return Gallery(
-            tuple(kept_names),
-            np.concatenate(embeddings),
-            fingerprint,
-            frame.reference,
-            images=tuple(paths),
-            image_digests=np.concatenate(digests),
-            metadata=checked_metadata({} if metadata is None else metadata),
-        )
+        found: list[tuple[str, Reasons]] = []
+
+        def embed(block: ReadImages) -> Floats:
+            embeddings = self._embedder.embed_pixels(block.pixels)
+            reasons = find_unlike(looks, block.pixels, embeddings)
+            found.extend(zip(block.labels, reasons, strict=True))
+            return embeddings
+
+        blocks = read_blocks(names, images, self.preprocessing)
+        if skip_known:
+            blocks = (b.selected(self._enrolled.are_new(b.names, b.digests)) for b in blocks)
+        batch = embed_blocks(own, blocks, embed)
+        report_unlike(found, unlike)
+        return batch
 
     def _check_unchanged(self, batch: Gallery) -> Callable[[], None]:
         return lambda: self._embedder.reader.check_unchanged(batch.fingerprint)

@@ -1,4 +1,4 @@
-"""Reading of images for enrolment, and of stored images for another model."""
+"""Reading and embedding of images for enrolment."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image, read_image_file
-from siamese_verify.files import PathLike
-from siamese_verify.messages import listed_in_lines, shown
+from siamese_verify.data.threads import in_threads
+from siamese_verify.messages import shown
 from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats
-from siamese_verify.user_warnings import warn_user
-from siamese_verify.verification.gallery import DIGEST_SIZE, Gallery, GalleryError
+from siamese_verify.verification.gallery import DIGEST_SIZE, Gallery
 
 Identities = Mapping[str, Iterable[ImageLike]]
 _BLOCK = 1024  # Number of images that are in memory at once.
@@ -33,9 +30,17 @@ class ReadImages(NamedTuple):
     names: list[str]
     paths: list[str]
     """Path of each image. Empty for an image without one."""
+    places: list[int]
+    """Place of each image among all that were passed, counted from 1."""
     pixels: Pixels
     digests: npt.NDArray[np.uint8]
     """Digests `(n, 2, 16)`: of the pixels, and of the file. Zeros stand for an unknown digest."""
+
+    @property
+    def labels(self) -> list[str]:
+        """Path of each image, or its name and its place."""
+        parts = zip(self.paths, self.names, self.places, strict=True)
+        return [path or f"{name}, image {place}" for path, name, place in parts]
 
     def selected(self, chosen: Sequence[bool]) -> ReadImages:
         """Keep the images for which `chosen` is true."""
@@ -43,6 +48,7 @@ class ReadImages(NamedTuple):
         return ReadImages(
             [self.names[row] for row in rows],
             [self.paths[row] for row in rows],
+            [self.places[row] for row in rows],
             self.pixels[rows],
             self.digests[rows],
         )
@@ -64,6 +70,11 @@ def flatten(identities: Identities) -> tuple[list[str], list[ImageLike]]:
     return names, images
 
 
+def digest(contents: Any) -> bytes:
+    """Compute the digest of pixels or of a file."""
+    return hashlib.blake2b(contents, digest_size=DIGEST_SIZE).digest()
+
+
 def read_blocks(
     names: Sequence[str], images: Sequence[ImageLike], preprocessing: Preprocessing
 ) -> Iterator[ReadImages]:
@@ -78,114 +89,46 @@ def read_blocks(
             return "", read_image(image, preprocessing), bytes(DIGEST_SIZE)
         path = os.fspath(image)
         contents = read_image_file(path, preprocessing)
-        return path, preprocessing.decode(contents, path), _digest(contents)
+        return path, preprocessing.decode(contents, path), digest(contents)
 
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(images), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            paths, pixels, files = zip(*pool.map(read, images[block]), strict=True)
-            digests = b"".join(
-                _digest(np.ascontiguousarray(image)) + file
-                for image, file in zip(pixels, files, strict=True)
-            )
-            yield ReadImages(
-                list(names[block]),
-                list(paths),
-                np.array(pixels),
-                np.frombuffer(digests, np.uint8).reshape(-1, 2, DIGEST_SIZE),
-            )
-
-
-def stored_paths(
-    gallery: Gallery, name: str, images_root: PathLike | None, preprocessing: Preprocessing
-) -> list[str]:
-    """Find the images of a gallery, and check that each file is as it was enrolled.
-
-    Args:
-        gallery: Gallery of another model.
-        name: Path of its file, for errors.
-        images_root: Folder that relative paths start from. By default the working directory.
-        preprocessing: Preprocessing, which limits the size of a file.
-
-    Returns:
-        Path of each image.
-
-    Raises:
-        GalleryError: If an image was not enrolled from a path, or its file is missing or has
-            changed.
-    """
-    paths = [os.path.join(images_root or "", image) for image in gallery.images]
-
-    def problem(row: int) -> str:
-        whose = f"{shown(repr(gallery.names[row]))}: "
-        if not gallery.images[row]:
-            return f"{whose}an image was not enrolled from a path"
-        try:
-            contents = read_image_file(paths[row], preprocessing)
-        except FileNotFoundError:
-            return f"{whose}{shown(paths[row])} is missing"
-        except (ImageError, OSError) as error:
-            return f"{whose}{shown(error)}"
-        is_same = _digest(contents) == gallery.image_digests[row, 1].tobytes()
-        return "" if is_same else f"{whose}{shown(paths[row])} has changed since it was enrolled"
-
-    with ThreadPoolExecutor() as pool:
-        problems = [*filter(None, pool.map(problem, range(len(gallery))))]
-    if problems:
-        raise GalleryError(
-            f"{name} cannot be embedded again, because {len(problems):,} of its {len(gallery):,} "
-            f"images cannot be used:{listed_in_lines(problems)}\n"
-            "Nothing was changed. Bring the files back, name their folder by images_root, or "
-            "enroll these identities again."
+    for start in range(0, len(images), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        paths, pixels, files = zip(*in_threads(read, images[block]), strict=True)
+        digests = b"".join(
+            digest(np.ascontiguousarray(image)) + file
+            for image, file in zip(pixels, files, strict=True)
         )
-    return paths
+        yield ReadImages(
+            list(names[block]),
+            list(paths),
+            list(range(start + 1, start + 1 + len(paths))),
+            np.array(pixels),
+            np.frombuffer(digests, np.uint8).reshape(-1, 2, DIGEST_SIZE),
+        )
 
 
-def embedded_again(
-    gallery: Gallery,
-    own: Gallery,
-    paths: Sequence[str],
-    preprocessing: Preprocessing,
-    embed: Callable[[Pixels], Floats],
+def embed_blocks(
+    own: Gallery, blocks: Iterable[ReadImages], embed: Callable[[ReadImages], Floats]
 ) -> Gallery:
-    """Embed the images of a gallery again, without its threshold for identification.
+    """Embed images block by block, as a gallery of their own.
 
     Args:
-        gallery: Gallery of another model.
-        own: Empty gallery of this model.
-        paths: Path of each image.
-        preprocessing: Preprocessing of this model.
-        embed: Function from pixels to embeddings of this model.
-
-    Raises:
-        GalleryError: If a file changes meanwhile.
-
-    Warns:
-        UserWarning: If the gallery has a threshold for identification.
+        own: Empty gallery of the model.
+        blocks: Images.
+        embed: Function from the images of a block to their embeddings `(n, size)`.
     """
-    if gallery.identification:
-        warn_user(
-            "The gallery had a threshold for identification, which does not hold for another model "
-            "and is removed. Call calibrate_identification(strangers) again."
-        )
-    embeddings, digests = [own.embeddings], [own.image_digests]
-    for block in read_blocks(gallery.names, paths, preprocessing):
-        embeddings.append(embed(block.pixels))
+    names, paths, embeddings, digests = [], [], [own.embeddings], [own.image_digests]
+    for block in blocks:
+        names += block.names
+        paths += block.paths
+        embeddings.append(embed(block))
         digests.append(block.digests)
-    image_digests = np.concatenate(digests)
-    if not np.array_equal(image_digests[:, 1], gallery.image_digests[:, 1]):
-        raise GalleryError(
-            "Image files have changed while they were read, so nothing was changed. Try again."
-        )
     return dataclasses.replace(
         own,
-        names=gallery.names,
-        images=gallery.images,
+        names=tuple(names),
+        images=tuple(paths),
         embeddings=np.concatenate(embeddings),
-        image_digests=image_digests,
-        ids=np.arange(gallery.next_id, gallery.next_id + len(gallery)),
-        metadata=gallery.metadata,
-        template=gallery.template,
+        image_digests=np.concatenate(digests),
     )
 
 
@@ -222,7 +165,3 @@ def checked_metadata(metadata: Any) -> dict[str, dict[str, Any]]:
             )
         checked[normalized(name)] = copied
     return checked
-
-
-def _digest(contents: Any) -> bytes:
-    return hashlib.blake2b(contents, digest_size=DIGEST_SIZE).digest()

@@ -8,9 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from siamese_verify.layers.heads.cosine import CosineHead, SigmoidCosineHead
 from siamese_verify.messages import shown
-from siamese_verify.scoring import Floats
+from siamese_verify.scoring import Floats, compares_directions
 from siamese_verify.verification.decision import Match
 from siamese_verify.verification.enrolled_images import EnrolledImages
 from siamese_verify.verification.indexes.index import Index, IndexType, fill
@@ -96,14 +95,14 @@ class GalleryIndex:
         images = self._images
         stale, images.stale = np.array(images.stale, np.int64), []
         made, self._made = self._made, None  # If a change raises, the index is not used again.
-        is_cosine = isinstance(head, (CosineHead, SigmoidCosineHead))
+        unit = compares_directions(head)
         if made is None or made[0] is not index_type:
             index, last = _made(index_type, head, len(images.frame.reference)), -1
-            ids, embeddings = images.templates_after(last, is_cosine)
+            ids, embeddings = images.templates_after(last, unit)
             fill(index, ids, embeddings)
         else:
             _, index, last = made
-            ids, embeddings = images.templates_after(last, is_cosine)
+            ids, embeddings = images.templates_after(last, unit)
             if len(stale := stale[stale <= last]):
                 index.remove(stale)
             if len(ids):

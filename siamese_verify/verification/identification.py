@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from siamese_verify.checks import finite_number, whole_number
 from siamese_verify.evaluation.calibration import CalibrationWarning
-from siamese_verify.evaluation.intervals import Estimate, wilson
+from siamese_verify.evaluation.intervals import Estimate, check_rate, rate_from_list, wilson
 from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
 
@@ -55,10 +55,9 @@ class IdentificationCalibration:
         object.__setattr__(self, "target", check_fpir(self.target))
         for name in ("n_strangers", "n_images", "gallery_size"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name)))
-        for name in ("fpir", "fnir"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 <= rate.low <= rate <= rate.high <= 1:
-                raise ValueError(f"`{name}` must be a rate in its interval. Received: {rate!r}")
+        check_rate("fpir", self.fpir)
+        if self.fnir is not None:
+            check_rate("fnir", self.fnir)
 
     def __str__(self) -> str:
         missed = "" if self.fnir is None else f", FNIR {self.fnir}"
@@ -81,10 +80,8 @@ class IdentificationCalibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Make a record for JSON, with each rate as `[value, low, high]`."""
-        rates = {"fpir": self.fpir.to_list(), "fnir": self.fnir and self.fnir.to_list()}
-        if self.fnir is not None:
-            rates["fnir"] = self.fnir.to_list()
-        return {**vars(self), **rates}
+        fnir = None if self.fnir is None else self.fnir.to_list()
+        return {**vars(self), "fpir": self.fpir.to_list(), "fnir": fnir}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -93,10 +90,10 @@ class IdentificationCalibration:
         Raises:
             TypeError, ValueError, KeyError: If `values` is something else.
         """
-        fnir = values["fnir"]
         rates = {
-            "fpir": _estimate(values["fpir"]),
-            "fnir": None if fnir is None else _estimate(fnir),
+            name: rate_from_list(name, values[name])
+            for name in ("fpir", "fnir")
+            if values[name] is not None
         }
         return cls(**{**values, **rates})
 
@@ -185,11 +182,6 @@ def check_fpir(fpir: Any) -> float:
     if not 0 < rate < 1:
         raise ValueError(f"`fpir` must lie between 0 and 1. Received: fpir={shown(repr(fpir))}")
     return rate
-
-
-def _estimate(values: Any) -> Estimate:
-    value, low, high = (finite_number("rate", value) for value in values)
-    return Estimate(value, low, high)
 
 
 def _count(identities: Sequence[str]) -> tuple[int, float]:

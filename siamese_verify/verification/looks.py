@@ -11,8 +11,8 @@ means over all validation images.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -149,31 +149,33 @@ def find_unlike(looks: Looks | None, pixels: Pixels, embeddings: Floats) -> list
     return [()] * len(pixels) if looks is None else looks.reasons(measure(pixels), embeddings)
 
 
-def report_unlike(found: Mapping[str, Iterable[str]], n: int, unlike: Unlike) -> None:
+def check_unlike(unlike: Any) -> None:
+    """Raise a `ValueError` unless `unlike` is one of `Unlike`."""
+    if unlike not in get_args(Unlike):
+        raise ValueError(
+            f"`unlike` must be 'warn', 'raise' or 'ignore'. Received: unlike={shown(repr(unlike))}"
+        )
+
+
+def report_unlike(found: Sequence[tuple[str, Reasons]], unlike: Unlike) -> None:
     """Warn of images that are unlike all validation images, or raise.
 
     Args:
-        found: Reasons by the name of each image. Images without reasons are left out.
-        n: Number of images that were examined.
+        found: Name and reasons of each image. Most images have no reason.
         unlike: `"warn"`, `"raise"` or `"ignore"`.
 
     Raises:
         UnlikeValidationError: If an image has a reason, and `unlike` is `"raise"`.
-        ValueError: If `unlike` is unknown.
 
     Warns:
         UnlikeValidationWarning: If an image has a reason, and `unlike` is `"warn"`.
     """
-    if unlike not in ("warn", "raise", "ignore"):
-        raise ValueError(
-            f"`unlike` must be 'warn', 'raise' or 'ignore'. Received: unlike={shown(repr(unlike))}"
-        )
-    images = [f"{shown(name)}: {', '.join(reasons)}" for name, reasons in found.items() if reasons]
+    images = [f"{shown(name)}: {', '.join(reasons)}" for name, reasons in found if reasons]
     if not images or unlike == "ignore":
         return
     text = (
-        f"{len(images):,} of {n:,} images are unlike all validation images, so they may match "
-        f"anybody. Use other images, or pass unlike='ignore' to accept them."
+        f"{len(images):,} of {len(found):,} images are unlike all validation images, so they may "
+        "match anybody. Use other images, or pass unlike='ignore' to accept them."
         f"{listed_in_lines(images, lambda image: shown(image, 500))}"
     )
     if unlike == "raise":

@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.preprocessing import Pixels
-from siamese_verify.scoring import Floats, score_blocks, score_matrix, unit_rows
+from siamese_verify.scoring import (
+    Floats,
+    compares_directions,
+    score_blocks,
+    score_matrix,
+    unit_rows,
+)
 
 Integers = npt.NDArray[np.int64]
 
@@ -154,8 +160,8 @@ def mislabelled_images(
     own = np.full(len(labels), np.inf, np.float32)  # One image alone is not rejected.
     for rows in (group for group in groups if len(group) > 1):
         own[rows] = _typical_own_scores(head, embeddings[rows])
-    units = unit_rows(embeddings)
-    means = np.stack([units[group].mean(axis=0) for group in groups])
+    comparable = unit_rows(embeddings) if compares_directions(head) else embeddings
+    means = np.stack([comparable[group].mean(axis=0) for group in groups])
     best, like = np.full(len(labels), -np.inf, np.float32), np.zeros(len(labels), np.int64)
     for block, columns, scores in score_blocks(head, embeddings, means):
         scores[labels[block, None] == names[None, columns]] = -np.inf

@@ -86,6 +86,7 @@ def test_a_warning_while_loading_is_one_line(
         (["calibrate", "MODEL", "PAIRS", "-o", "new.keras"], "required: --policy"),
         (["calibrate", "MODEL", "PAIRS", "-o", "MODEL", "--policy", "eer"], "overwrite MODEL"),
         (["train", "PAIRS", "-o", "new.keras"], "must be a folder"),
+        (["train", ".", "-o", "new.keras"], "would be written into IMAGES"),
         (["train", "EMPTY", "-o", "new.keras", "--epochs", "0"], "argument --epochs"),
         (["train", "EMPTY", "-o", "new.keras", "--channels", "2"], "argument --channels"),
     ],

@@ -108,3 +108,23 @@ def test_rows_of_an_identity_with_other_metadata_are_an_error(
     arguments = ["enroll", model, str(table), "--metadata", "room", "--gallery", str(gallery)]
     assert cli.main(arguments) == 2
     assert "line 3: All rows of" in capsys.readouterr().err
+
+
+def test_images_that_another_process_has_enrolled_meanwhile_are_not_lost(
+    model: str, gallery: Path, data: sv.PairDataset, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    arguments = ["enroll", model, "--gallery", str(gallery), "--remove"]
+    first, second, _ = names_of(data)
+    remove = sv.Verifier.remove
+
+    def remove_late(verifier: sv.Verifier, names: list[str]) -> int:
+        monkeypatch.undo()
+        assert cli.main([*arguments, second]) == 0
+        return remove(verifier, names)
+
+    monkeypatch.setattr(sv.Verifier, "remove", remove_late)
+    assert cli.main([*arguments, first]) == 2
+    assert "Another process has written" in capsys.readouterr().err
+    assert first in Gallery.load(gallery).names
+    assert second not in Gallery.load(gallery).names

@@ -1,6 +1,7 @@
 """Tests of `siamese-verify score`."""
 
 import csv
+import datetime
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 import siamese_verify as sv
 from siamese_verify import cli
+from siamese_verify.commands.outputs import write_table
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -42,7 +44,8 @@ def test_rows_without_a_label_are_scored_and_bad_rows_are_marked(
     (tmp_path / "damaged.jpg").write_bytes(b"no image")
     one, other = (str(path) for path in data.pairs.paths(drawn / "lfw2")[0])
     rows = [
-        ("a", one, other), ("b", one, "damaged.jpg"), ("c", "nowhere.jpg", other), ("d", "", other)
+        ("a", one, other), ("b", one, "damaged.jpg"), ("c", "nowhere.jpg", other), ("d", "", other),
+        ("e", one, "."),
     ]  # fmt: skip
     table = tmp_path / "pairs.csv"
     with table.open("w", newline="") as file:
@@ -62,8 +65,15 @@ def test_rows_without_a_label_are_scored_and_bad_rows_are_marked(
         from pyarrow import parquet
 
         found = parquet.read_table(out).to_pylist()
-    assert [row["id"] for row in found] == ["a", "b", "c", "d"]
-    assert [bool(row["problem"]) for row in found] == [False, True, True, True]
-    assert [row["score"] in ("", None) for row in found] == [False, True, True, True]
+    assert [row["id"] for row in found] == [*"abcde"]
+    assert [bool(row["problem"]) for row in found] == [False, True, True, True, True]
+    assert [row["score"] in ("", None) for row in found] == [False, True, True, True, True]
     assert "nowhere.jpg" in found[2]["problem"]
     assert "empty" in found[3]["problem"]
+
+
+def test_values_that_json_does_not_know_are_written_as_text(tmp_path: Path) -> None:
+    columns = {"when": [datetime.date(2026, 1, 31)], "score": [0.5]}
+    write_table(tmp_path / "scores.jsonl", columns)
+    found = json.loads((tmp_path / "scores.jsonl").read_text())
+    assert found == {"when": "2026-01-31", "score": 0.5}

@@ -125,9 +125,10 @@ def test_without_the_extra_the_error_names_it_before_any_image_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for i in range(1, 4):
-        (tmp_path / f"s{i}").mkdir()
-        (tmp_path / f"s{i}" / "1.pgm").touch()
+        (tmp_path / "images" / f"s{i}").mkdir(parents=True)
+        (tmp_path / "images" / f"s{i}" / "1.pgm").touch()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert cli.main(["train", str(tmp_path), "-o", str(tmp_path / "faces.keras")]) == 2
+    source, output = str(tmp_path / "images"), str(tmp_path / "faces.keras")
+    assert cli.main(["train", source, "-o", output]) == 2
     assert 'pip install "siamese-verify[images]"' in capsys.readouterr().err
     assert not (tmp_path / "faces-run").exists()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.identity_dataset import IdentityDataset
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Preprocessing
@@ -13,6 +14,7 @@ LEFT, RIGHT = np.random.default_rng(0).integers(0, 256, (2, N, 6, 4, 1)).astype(
 LABELS = np.arange(N) % 2
 FLOATS = LEFT / np.float32(255), RIGHT / np.float32(255)
 PLAIN = tf.data.Dataset.from_tensor_slices((FLOATS, LABELS))
+COLUMN = tf.data.Dataset.from_tensor_slices((FLOATS, LABELS[:, None]))
 INDICES = np.arange(2 * N).reshape(2, N).T
 
 
@@ -25,8 +27,13 @@ INDICES = np.arange(2 * N).reshape(2, N).T
         (np.concatenate([LEFT, RIGHT]), {"labels": LABELS, "indices": INDICES}),
         (PLAIN, {}),
         (PLAIN.batch(3), {}),
+        (COLUMN, {}),
+        (COLUMN.batch(3), {}),
     ],
-    ids=["uint8", "floats", "grey", "indices", "elements", "batches"],
+    ids=[
+        *("uint8", "floats", "grey", "indices", "elements", "batches"),
+        *("elements with labels (1,)", "batches with labels (n, 1)"),
+    ],
 )
 def test_arrays_make_the_pairs_that_they_hold(images: object, arguments: dict):
     data = PairDataset.from_arrays(images, **arguments)
@@ -114,3 +121,15 @@ def test_arrays_with_identities_make_an_identity_data_set():
         IdentityDataset.from_arrays(LEFT, ["a", "b", "c"])
     with pytest.raises(TypeError, match="`identities` must be one name"):
         IdentityDataset.from_arrays(LEFT, "a")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan")])
+def test_a_missing_identity_is_not_a_name(missing: object):
+    with pytest.raises(ValueError, match=r"Received: identities=.* of images 1, 3"):
+        IdentityDataset.from_arrays(LEFT[:4], ["Ada", missing, "Bob", missing])
+
+
+def test_an_image_that_cannot_be_used_is_numbered():
+    images = [*LEFT[:2], np.zeros((6, 4, 7), np.uint8), LEFT[3]]
+    with pytest.raises(ImageError, match=r"Image 2 cannot be used\. .*Received: shape \(6, 4, 7\)"):
+        IdentityDataset.from_arrays(images, list("ABAB"), preprocessing=Preprocessing((6, 4)))

@@ -45,6 +45,11 @@ def test_fractions_that_do_not_fit_raise_an_error(fractions: tuple[float, ...]):
         DATA.split(fractions)
 
 
+def test_one_fraction_is_not_a_list_of_them():
+    with pytest.raises(TypeError, match=r"such as \(0\.8, 0\.2\)\. Received: fractions=0\.8"):
+        DATA.split(0.8)  # type: ignore[arg-type]
+
+
 def test_pairs_share_the_pixels():
     pairs = DATA.pairs(20, seed=1)
     assert pairs.images is DATA.images

@@ -288,6 +288,7 @@ def test_pixels_are_divided_by_255(pairs: PairDataset):
         ({"batch_size": 0}, "batch_size"),
         ({"batch_size": -3}, "batch_size"),
         ({"batch_size": 4, "shuffle": True, "buffer": 0}, "buffer"),
+        ({"batch_size": 4, "shuffle": True, "buffer": 2.5}, "buffer"),
         ({"batch_size": 4, "buffer": 10}, "buffer"),
     ],
     ids=str,

@@ -193,7 +193,16 @@ def test_groups_stay_with_their_pairs():
     assert grouped[::-1].groups.tolist() == groups[::-1]
     assert (FOUR[:1] + grouped[3:]).groups.tolist() == ["", "skilled"]
     assert PairList(grouped, [0, 0, 1, 1]).groups.tolist() == groups
+    assert grouped.group_names == ("", "random", "skilled")
+    assert grouped[:2].group_names == ("", "random")
     assert FOUR.groups is None
+    assert FOUR.group_names == ()
+
+
+@pytest.mark.parametrize("groups", ["skilled", ["a", "b", "c", None], [[1]] * 4, [["a"]] * 4])
+def test_a_group_is_a_name(groups: object):
+    with pytest.raises(ValueError, match="`groups` must hold one name for each pair"):
+        PairList.from_columns(FOUR.samples, FOUR.indices, FOUR.labels, groups=groups)
 
 
 def test_groups_are_not_lost_in_lfws_format(tmp_path: Path):

@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,8 +190,8 @@ def test_folds_of_drawn_pairs_can_be_written_as_view_2(tmp_path: Path):
         (6, 2, r"a multiple of 4 from 4 to 24.*Received: size=6, n_folds=2"),
         (28, 2, r"a multiple of 4 from 4 to 24.*Received: size=28, n_folds=2"),
         (0, 2, "Received: size=0, n_folds=2"),
-        (None, 3, "identities of its own. Use fewer folds.*n_folds=3"),
-        (None, 9, "identities of its own. Use fewer folds.*n_folds=9"),
+        (None, 3, "two identities or more of its own.*Use fewer folds.*Received: n_folds=3"),
+        (4, 9, "two identities or more of its own.*Use fewer folds.*Received: n_folds=9"),
     ],
 )
 def test_folds_that_the_images_do_not_allow_raise_an_error(
@@ -334,3 +335,15 @@ def test_where_many_of_the_possible_pairs_are_drawn_all_identities_are_compared_
         pairs = draw([10, 2, 2, 2], 36, seed).different
         counts = collections.Counter((p.left.identity, p.right.identity) for p in pairs)
         assert list(counts.values()) == [3] * 6
+
+
+@pytest.mark.parametrize("seed", [-1, None, 0.5])
+def test_a_seed_is_a_whole_number(seed: Any):
+    pairs = PairList.sample(samples_with([3] * 4))
+    for draw in (
+        lambda: PairList.sample(pairs.samples, seed=seed),
+        lambda: pairs.split(0.5, seed=seed),
+        lambda: pairs.in_folds(2, seed=seed),
+    ):
+        with pytest.raises(ValueError, match=f"`seed` must be .*Received: seed={seed}"):
+            draw()

@@ -249,14 +249,16 @@ def test_only_files_of_changed_images_are_made_again(tmp_path: Path):
     source = make_images(tmp_path / "images")
     out = tmp_path / "out"
     write_shards(source, out, SIZE, images_per_shard=PER_SHARD, verbose=False)
-    (out / "notes.txt").write_text("mine")
+    own = out / "notes.txt", out / "shard-000001.tfrecord"
+    for file in own:
+        file.write_text("mine")
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("*.tfrecord")}
     changed = source / "id03" / f"{min(g for g, who in IDENTITY.items() if who == 'id03')}.png"
     Image.fromarray(np.full((8, 9), 250, np.uint8)).save(changed)
     written = write_shards(source, out, SIZE, images_per_shard=PER_SHARD, verbose=False)
     after = {file.name: file.stat().st_mtime_ns for file in out.glob("*.tfrecord")}
     assert len(before.items() - after.items()) == len(after.items() - before.items()) == 1
-    assert (out / "notes.txt").exists()
+    assert all(file.exists() for file in own)
     values = np.concatenate([pixels[:, 0, 0, 0] for pixels, _ in written.batches(8)])
     assert np.isclose(values.max(), 250 / 255)
 
@@ -286,6 +288,15 @@ def test_tables_and_samples_are_written_as_folders_are(folder: Path, tmp_path: P
     table = {"path": paths, "identity": list(IDENTITY.values())}
     written = write_shards(table, tmp_path, SIZE, images_root=folder, verbose=False)
     assert sorted(epoch_of(written, written.batches(8))) == list(range(N))
+
+
+def test_an_address_is_not_a_folder_to_write_to(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"local folder.*Received: folder='gs://bucket/shards'"):
+        write_shards(folder, "gs://bucket/shards", SIZE, verbose=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_file_twice_raises(folder: Path, tmp_path: Path):

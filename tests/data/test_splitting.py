@@ -3,6 +3,7 @@
 import itertools
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,8 +153,8 @@ def test_a_pair_listed_often_does_not_empty_a_side():
 
 
 @pytest.mark.parametrize("by", ["pair", "identity"])
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
-def test_a_fraction_outside_0_and_1_raises_an_error(fraction: float, by: str):
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan"), "0.1"])
+def test_a_fraction_outside_0_and_1_raises_an_error(fraction: Any, by: str):
     with pytest.raises(ValueError, match="Received: fraction="):
         many_pairs(10, 10).split(fraction, by=by)
 

@@ -125,6 +125,20 @@ def test_a_forgery_is_an_impostor_pair_of_one_identity_without_a_warning():
     assert pairs.different.groups.tolist() == ["skilled"]
 
 
+def test_one_column_may_name_the_identity_of_both_images(reader: str, tmp_path: Path):
+    text = "left,right,label,writer\na,b,1,Ada\na,forged,0,Ada\nc,d,1,Bob\n"
+    writer = {"left_identity": "writer", "right_identity": "writer"}
+    pairs = PairList.from_table(written(tmp_path, text), **writer)
+    assert [pair.right.identity for pair in pairs] == ["Ada", "Ada", "Bob"]
+    path = written(tmp_path, f"{text}c,a,0,Bob\n")
+    assert problem(path, **writer)[1:] == (5, "writer")
+
+
+def test_a_column_of_labels_may_be_called_group():
+    table = {"left": ["a.png", "a.png"], "right": ["b.png", "c.png"], "group": ["same", "impostor"]}
+    assert PairList.from_table(table, label="group") == TWO
+
+
 def test_frames_and_mappings_hold_the_same_pairs_as_files(tmp_path: Path):
     assert PairList.from_table(COLUMNS) == TWO
     arrays = {name: np.array(column) for name, column in COLUMNS.items()}
@@ -143,6 +157,10 @@ def test_a_frame_of_pandas_is_read():
     frame = pandas.DataFrame(COLUMNS, index=[5, 3])
     assert PairList.from_table(frame) == TWO
     assert PairList.from_table(frame.astype({"left": "category", "label": float})) == TWO
+    numbered = frame.set_axis(range(3), axis=1)
+    assert PairList.from_table(numbered, left="0", right="1", label="2") == TWO
+    missing = frame.assign(group=pandas.array(["skilled", pandas.NA], "string"))
+    assert PairList.from_table(missing).groups.tolist() == ["skilled", ""]
     frame = frame.astype({"left": "string"})
     frame.loc[3, "left"] = pandas.NA
     assert problem(frame)[1:] == (2, "left")
@@ -165,8 +183,11 @@ def test_a_file_of_parquet_is_read(tmp_path: Path):
     assert PairList.from_table(path) == TWO
     parquet.write_table(arrow.table({**COLUMNS, "right": ["b.png", None]}), path)
     assert problem(path)[1:] == (2, "right")
-    path.write_bytes(b"PAR1 no")
-    assert "cannot be read" in problem(path)[0]
+    for damaged in (b"PAR1 no", b"PAR1" + b"x" * 60 + (50).to_bytes(4, "little") + b"PAR1"):
+        path.write_bytes(damaged)
+        assert "pairs.parquet: The Parquet file cannot be read" in problem(path)[0]
+    with pytest.raises(FileNotFoundError, match=r"absent\.parquet"):
+        PairList.from_table(tmp_path / "absent.parquet")
 
 
 def test_without_pyarrow_the_error_names_the_command(
@@ -352,12 +373,31 @@ def test_a_value_of_a_wrong_kind_raises_an_error(column: str, value: object):
     assert f"Received: {value!r}" in message
 
 
+@pytest.mark.parametrize("values", ["10", 1, iter([1, 0])])
+def test_a_column_is_a_list_or_an_array(values: object):
+    message, *place = problem({**COLUMNS, "label": values})
+    assert place == [None, "label"]
+    assert f"Received: {values!r}" in message
+
+
 def test_columns_of_different_lengths_raise_an_error():
     assert "same length" in problem({**COLUMNS, "label": [1]})[0]
 
 
 def test_a_column_that_is_named_must_be_there():
     assert problem(COLUMNS, fold="part")[2] == "part"
+
+
+@pytest.mark.parametrize("names", [{"right": "left"}, {"group": "label"}, {"fold": "label"}])
+def test_a_column_holds_one_thing(names: dict[str, str]):
+    message, *place = problem(COLUMNS, **names)
+    assert place == [None, *names.values()]
+    assert "named for two" in message
+
+
+def test_a_column_of_paths_is_not_one_of_identities():
+    with pytest.raises(TableError, match="named for two"):
+        read_samples({"path": ["1.png", "2.png"]}, identity="path")
 
 
 @pytest.mark.parametrize("path", ["/etc/1.png", "../1.png"])
@@ -398,8 +438,16 @@ def test_a_list_that_a_table_cannot_hold_raises_an_error(tmp_path: Path):
             PairList([Pair(Sample(path, "Ada"), Sample("b", "Ada"), 1)]).to_table(
                 tmp_path / "a.csv"
             )
+    for group in ("a\0b", "\ud800"):
+        grouped = PairList.from_columns(TWO.samples, TWO.indices, TWO.labels, groups=["", group])
+        with pytest.raises(ValueError, match="A table can only hold"):
+            grouped.to_table(tmp_path / "a.csv")
     with pytest.raises(ValueError, match="empty list"):
         PairList([]).to_table(tmp_path / "a.csv")
+    # Without columns of identities, two lists may name the identity of one image differently.
+    other = PairList.from_table({"left": ["0.png"], "right": ["a.png"], "label": [1]})
+    with pytest.raises(ValueError, match=r"one identity .*Received: 'a\.png' of 0\.png, a\.png"):
+        (TWO + other).to_table(tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
 
 

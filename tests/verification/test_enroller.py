@@ -11,7 +11,9 @@ import tensorflow as tf
 from verifiers import IMAGES, PREPROCESSING, SIZE, build, make_enrolled, train
 
 import siamese_verify as sv
+from siamese_verify.verification import enroller, enrolment
 from siamese_verify.verification.gallery import GalleryError
+from siamese_verify.verification.looks import UnlikeValidationError
 
 MEASUREMENT = {"fpir": 0.5, "strangers": {f"s{i}": IMAGES[50 + i : 51 + i] for i in range(20)}}
 
@@ -250,3 +252,27 @@ def test_images_without_a_path_cannot_be_embedded_again(tmp_path: Path) -> None:
     other = sv.Verifier(verifier.model, PREPROCESSING)
     with pytest.raises(GalleryError, match=r"(?s)4 of its 4 .*'Ada': an image was not enr"):
         other.load_gallery(tmp_path / "old.npz", reembed=True)
+
+
+def test_every_unlike_image_is_named_by_its_path_or_its_place(
+    files: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_black(_: object, pixels: np.ndarray, __: object) -> list[tuple[str, ...]]:
+        return [() if image.any() else ("black",) for image in pixels]
+
+    monkeypatch.setattr(enroller, "find_unlike", find_black)
+    monkeypatch.setattr(enrolment, "_BLOCK", 2)
+    verifier, (one, _), black = sv.Verifier(build(), PREPROCESSING), files["Ada"], 0 * IMAGES[0]
+    # One path shows three identities, so paths are fewer than images.
+    identities = {"Ada": [one], "Bob": [one], "Cid": [one], "Dan": [black, IMAGES[9]]}
+    with pytest.raises(UnlikeValidationError, match=r"1 of 5 images .*\n  Dan, image 4: black"):
+        verifier.enroll(identities, unlike="raise")
+    assert len(verifier.gallery) == 0
+
+
+def test_arguments_are_checked_before_images_are_read(tmp_path: Path) -> None:
+    verifier, missing = sv.Verifier(build(), PREPROCESSING), {"Ada": [tmp_path / "missing.png"]}
+    with pytest.raises(ValueError, match="Received: unlike='rais'"):
+        verifier.enroll(missing, unlike="rais")
+    with pytest.raises(TypeError, match=r"Received: metadata\["):
+        verifier.enroll(missing, metadata={"Ada": 1})

@@ -66,14 +66,17 @@ def drawn_vectors(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_swapped_labels_are_found_and_few_others(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("head", "threshold"), [(sv.CosineHead(), 0.6), (sv.EuclideanHead(), -3.0)]
+)
+def test_swapped_labels_are_found_and_few_others(head: object, threshold: float, seed: int) -> None:
     embeddings, truth = drawn_vectors(seed)
     labels = truth.copy()
     many = np.flatnonzero(np.bincount(truth)[truth] >= 4)
     rng = np.random.default_rng(seed)
     swapped = rng.choice(many, 6, replace=False)
     labels[swapped] = (labels[swapped] + rng.integers(1, 60, 6)) % 60
-    found = mislabelled_images(embeddings, labels, sv.CosineHead(), 0.6)
+    found = mislabelled_images(embeddings, labels, head, threshold)
     assert {*swapped.tolist()} <= {*found.rows.tolist()}
     assert len(found.rows) <= len(swapped) + 2
     places = [found.rows.tolist().index(row) for row in swapped]
