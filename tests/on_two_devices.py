@@ -53,7 +53,7 @@ def embeddings(loss, *layers, batch_norm=False, n=48):
     model.compile(keras.optimizers.SGD(0.1), loss=loss)
     data = IMAGES[:n], CLASSES[:n]
     fitted = model.fit(*data, batch_size=16, epochs=2, shuffle=False, verbose=0)
-    return [fitted.history["loss"], [w.tolist() for w in model.get_weights()]]
+    return [fitted.history, [w.tolist() for w in model.get_weights()]]
 
 
 def pairs(head, loss):
@@ -71,10 +71,10 @@ CASES = {
     "contrastive over identities": lambda: embeddings(sv.SupervisedContrastiveLoss(0.2)),
     "classes": lambda: embeddings(sv.MarginSoftmaxLoss(8.0), sv.CosineClassifier(24)),
     "contrastive over pairs": lambda: pairs(sv.EuclideanHead(), sv.ContrastiveLoss()),
-    "weighted L1": lambda: pairs(sv.WeightedL1Head(), "binary_crossentropy"),
     "batch norm": lambda: embeddings(sv.SupervisedContrastiveLoss(0.2), batch_norm=True),
-    "uneven last batch": lambda: embeddings(sv.SupervisedContrastiveLoss(0.2), n=45),
 }
+if ON_TENSORFLOW:  # JAX needs equal parts.
+    CASES["uneven last batch"] = lambda: embeddings(sv.SupervisedContrastiveLoss(0.2), n=45)
 
 
 def main():
