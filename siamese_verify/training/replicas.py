@@ -1,4 +1,4 @@
-"""What a replica of a `tf.distribute` strategy sees of the others. Other backends have one replica.
+"""Replicas of a `tf.distribute` strategy, and what they see of each other. Other backends have one.
 
 On JAX, `keras.distribution.DataParallel` splits each array over the devices, and every operation
 sees the whole batch. On TensorFlow, each replica runs on its part of the batch.
