@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from siamese_verify.layers.unit_length import unit_length
 from siamese_verify.tensors import Tensor
+from siamese_verify.training.replicas import gathered
 
 # Keras converts labels to float32, which represents every integer up to here.
 _MOST_CLASSES = 2**24
@@ -158,7 +159,8 @@ class SupervisedContrastiveLoss(_LossOfClasses):
 
     A sample without another sample of its class contributes 0, and does not count in the mean. Use
     batches with several images of each identity. Reductions other than the mean over the batch
-    use the terms of the paper unchanged.
+    use the terms of the paper unchanged. On several devices, a batch
+    is what all devices have together.
 
     Args:
         temperature: Divisor of the cosines, above 0 and finite. The lower it is, the more the
@@ -198,11 +200,14 @@ class SupervisedContrastiveLoss(_LossOfClasses):
 
     @override
     def _of_classes(self, classes: Tensor, y_pred: Tensor) -> Tensor:
-        embeddings = unit_length(y_pred)
-        logits = ops.matmul(embeddings, ops.transpose(embeddings)) / self.temperature
-        index = ops.arange(ops.shape(y_pred)[0], dtype="int32")
-        is_other = ops.not_equal(index[:, None], index)
-        is_positive = ops.logical_and(is_other, ops.equal(classes, ops.transpose(classes)))
+        anchors = unit_length(y_pred)
+        # The batch of all replicas, in which the anchors are this replica's.
+        embeddings, start = gathered(anchors)
+        all_classes, _ = gathered(classes)
+        logits = ops.matmul(anchors, ops.transpose(embeddings)) / self.temperature
+        places = (ops.arange(ops.shape(x)[0], dtype="int32") for x in (anchors, embeddings))
+        is_other = ops.not_equal(start + next(places)[:, None], next(places))
+        is_positive = ops.logical_and(is_other, ops.equal(classes, ops.transpose(all_classes)))
         # With minus infinity, a sample that is alone in its batch would have the loss NaN.
         among = ops.logsumexp(ops.where(is_other, logits, -1e30), axis=-1, keepdims=True)
         positives = ops.sum(ops.cast(is_positive, self.dtype), axis=-1)
@@ -211,7 +216,8 @@ class SupervisedContrastiveLoss(_LossOfClasses):
         if self.reduction not in ("sum_over_batch_size", "mean"):
             return losses
         # Keras divides by the number of all samples.
-        return losses / ops.maximum(ops.mean(ops.cast(positives > 0, self.dtype)), 1e-9)
+        has_positive, _ = gathered(ops.cast(positives > 0, self.dtype))
+        return losses / ops.maximum(ops.mean(has_positive), 1e-9)
 
     @override
     def get_config(self) -> dict[str, Any]:
