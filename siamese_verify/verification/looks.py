@@ -82,7 +82,7 @@ class Looks:
         Args:
             measures: Measures of the images `(n, m)`, from `image_measures.measure`.
             embeddings: Embeddings of the images `(n, size)`. Images of an identity must stand
-                together, because limits are tested on the other half of the images.
+                together, because limits are tested on images of other identities.
         """
         if len(measures) < _FEWEST:
             return None
@@ -95,7 +95,7 @@ class Looks:
             turned=tuple(tuple(map(_short, row)) for row in learn_turns(layout)),
             centre=tuple(map(_short, centre)),
             spread=tuple(map(_short, spread)),
-            distance=_short(limits(_distances(embeddings, centre, spread))[1]),
+            distance=_short(limits(_held_out_distances(embeddings))[1]),
         )
 
     def reasons(self, measures: Floats, embeddings: Floats) -> list[Reasons]:
@@ -201,5 +201,19 @@ def _distances(embeddings: Floats, centre: Floats, spread: Floats) -> Floats:
     return distances
 
 
+def _held_out_distances(embeddings: Floats) -> Floats:
+    """Compute how far embeddings are from the embeddings of other identities.
+
+    From their own centre, the embeddings of few identities are all near, and others are not.
+    """
+    distances = []
+    for held_out in np.array_split(np.arange(len(embeddings)), _PARTS):
+        others = np.delete(embeddings, held_out, axis=0)
+        centre, spread = others.mean(axis=0), others.std(axis=0)
+        distances.append(_distances(embeddings[held_out], centre, spread))
+    return np.concatenate(distances)
+
+
+_PARTS = 5  # Each is held out in turn.
 _FEWEST = 30  # Number of images below which their quantiles say little.
 _SMALL = 1e-9

@@ -70,6 +70,25 @@ def test_an_embedding_far_from_all_others_is_unusual():
     assert all("unusual" in one for one in found)
 
 
+@pytest.mark.parametrize("identities", [6, 30, 300])
+def test_embeddings_of_new_identities_are_not_unusual(identities):
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(10, 64))
+
+    def draw_embeddings(codes):
+        of_identity = rng.normal(size=(codes.max() + 1, 10))[codes]
+        vectors = (of_identity + 0.3 * rng.normal(size=of_identity.shape)) @ directions
+        return (vectors / np.linalg.norm(vectors, axis=1)[:, None]).astype(np.float32)
+
+    found = []
+    for _ in range(20):
+        validation = draw_embeddings(np.repeat(np.arange(identities), 600 // identities))
+        looks = Looks.of(measure(VALIDATION[:1]).repeat(600, axis=0), validation)
+        unseen = draw_embeddings(np.arange(200))
+        found += looks.reasons(measure(VALIDATION[:1]).repeat(200, axis=0), unseen)
+    assert np.mean(["unusual" in one for one in found]) < 0.02
+
+
 def test_where_no_side_is_up_no_image_is_turned():
     rng = np.random.default_rng(0)
     anyhow = np.array([np.rot90(x, rng.integers(4)) for x in VALIDATION])
