@@ -44,16 +44,15 @@ def main() -> None:
     labels = np.repeat([1, 0], 200)
     verifier.calibration = calibrate(np.random.default_rng(0).normal(labels), labels)
     verifier.verify(images[0], images[1])
-    print(f"| {keras.backend.backend()} | seconds | seconds of a core | MB more |\n|---|---|---|---|")
+    print(f"| {keras.backend.backend()} | seconds | of a core | MB more |\n|---|---|---|---|")
     for name in ("first time", "second time"):
         before, start, busy = memory(), time.perf_counter(), time.process_time()
         with warnings.catch_warnings(action="ignore"):  # The network is untrained.
             for n in range(1, settings.pairs + 1):
                 verifier.verify_many(zip(images[:n], images[n : 2 * n], strict=True))
         seconds, busy = time.perf_counter() - start, time.process_time() - busy
-        grown = memory() - before
-        row = f"1 to {settings.pairs} pairs, {name}", f"{seconds:.1f}", f"{busy:.1f}", f"{grown:.0f}"
-        print(f"| {' | '.join(row)} |", flush=True)
+        figures = f"{seconds:.1f} | {busy:.1f} | {memory() - before:.0f}"
+        print(f"| 1 to {settings.pairs} pairs, {name} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ class TowerRunner:
         Images may be an array or `StoredImages`, of which one batch at a time is read.
         """
         batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
-        return np.concatenate([self._embed(scale(x), batch_size) for x in batches]).astype(np.float32)
+        embeddings = [self._embed(scale(batch), batch_size) for batch in batches]
+        return np.concatenate(embeddings).astype(np.float32)
 
     def _embed(self, batch: npt.NDArray[np.float32], batch_size: int) -> npt.NDArray[Any]:
         if not self._compiles:
