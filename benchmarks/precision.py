@@ -84,7 +84,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with lfw2/ and pair lists")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=30)
     settings = parser.parse_args()
     tower, threshold = trained(settings.data, settings.epochs)
     test = data_set(settings.data, "pairsDevTest.txt")

@@ -19,7 +19,8 @@ class Head(keras.layers.Layer):
     """
 
     def __init__(self, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)
+        # Files of earlier versions hold the argument too.
+        super().__init__(**{**kwargs, "autocast": False})
 
 
 def two_embeddings(head: keras.layers.Layer, inputs: Any) -> tuple[Tensor, Tensor]:
