@@ -80,15 +80,13 @@ def _jax_runner(tower: keras.Model) -> Runner:
     """
     import jax
 
-    def predict(state: Any, images: Any) -> Any:
-        return tower.predict_step(state, (images,))[0]
-
     @functools.lru_cache(_KEPT_SHAPES)
     def program(image_shape: tuple[int, ...]) -> Callable[..., Any]:
-        if not tower.jit_compile or tower.run_eagerly:
-            return predict
-        # JAX keeps what it has compiled for as long as the function that it has compiled.
-        return jax.jit(lambda *arguments: predict(*arguments))
+        # JAX keeps what it has compiled for as long as this function exists.
+        def embed(state: Any, images: Any) -> Any:
+            return tower.predict_step(state, (images,))[0]
+
+        return jax.jit(embed) if tower.jit_compile and not tower.run_eagerly else embed
 
     def run(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         if not tower.built:
