@@ -16,7 +16,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 # The tests that need neither an extra nor the examples.
 CORE_TESTS = [
     *("tests/data", "tests/evaluation", "tests/layers", "tests/training", "tests/verification"),
-    *("tests/test_model.py", "tests/test_scoring.py", "tests/test_old_files.py"),
+    *(f"tests/test_{name}.py" for name in ("batch_sizes", "model", "old_files", "scoring")),
 ]
 TENSORFLOW_OR_NUMPY = {"tests/data", "tests/evaluation", "tests/test_old_files.py"}
 # Tests of files and indexes, on which the backend has no influence.

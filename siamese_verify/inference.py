@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,9 +11,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.batch_sizes import compiles_each_size, padded
 from siamese_verify.data.preprocessing import scale
 
 Runner = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
+# Number of image shapes whose programs are kept on JAX, for a tower of images of any size.
+_KEPT_SHAPES = 8
 
 
 class TowerRunner:
@@ -27,6 +31,7 @@ class TowerRunner:
 
     def __init__(self, tower: keras.Model):
         self.tower, model = tower, in_inference(tower)
+        self._compiles = compiles_each_size(model)
         self._run: Runner = (
             _jax_runner(model) if keras.backend.backend() == "jax" else model.predict_on_batch
         )
@@ -37,7 +42,13 @@ class TowerRunner:
         Images may be an array or `StoredImages`, of which one batch at a time is read.
         """
         batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
-        return np.concatenate([self._run(scale(batch)) for batch in batches]).astype(np.float32)
+        embeddings = [self._embed(scale(batch), batch_size) for batch in batches]
+        return np.concatenate(embeddings).astype(np.float32)
+
+    def _embed(self, batch: npt.NDArray[np.float32], batch_size: int) -> npt.NDArray[Any]:
+        if not self._compiles:
+            return self._run(batch)
+        return self._run(padded(batch, batch_size))[: len(batch)]
 
 
 def in_inference(tower: keras.Model) -> keras.Model:
@@ -69,16 +80,19 @@ def _jax_runner(tower: keras.Model) -> Runner:
     """
     import jax
 
-    def predict(state: Any, images: Any) -> Any:
-        return tower.predict_step(state, (images,))[0]
+    @functools.lru_cache(_KEPT_SHAPES)
+    def program(image_shape: tuple[int, ...]) -> Callable[..., Any]:
+        # JAX keeps what it has compiled for as long as this function exists.
+        def embed(state: Any, images: Any) -> Any:
+            return tower.predict_step(state, (images,))[0]
 
-    compiled = jax.jit(predict) if tower.jit_compile and not tower.run_eagerly else predict
+        return jax.jit(embed) if tower.jit_compile and not tower.run_eagerly else embed
 
     def run(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         if not tower.built:
             tower.build((None, *images.shape[1:]))
         weights = tower.trainable_variables, tower.non_trainable_variables
         state = tuple([variable.value for variable in part] for part in weights)
-        return np.asarray(compiled(state, images))
+        return np.asarray(program(images.shape[1:])(state, images))
 
     return run

@@ -73,7 +73,11 @@ class SiameseModel(keras.Model):
     def __init__(
         self, tower: keras.Model | keras.layers.Layer, head: keras.layers.Layer, **kwargs: Any
     ):
-        super().__init__(**kwargs)
+        if any(layer.compute_dtype == "float16" for layer in tower._flatten_layers()):
+            # By this policy, Keras scales the loss, so that small gradients are not rounded to 0.
+            kwargs.setdefault("dtype", "mixed_float16")
+        # Tower and head cast for themselves, each by its own policy.
+        super().__init__(autocast=False, **kwargs)
         # A layer alone cannot embed batch after batch, as a model can.
         self.tower = tower if isinstance(tower, keras.Model) else keras.Sequential([tower])
         self.head = head

@@ -94,13 +94,12 @@ def _values(array: Any) -> npt.NDArray[Any] | None:
 def scaled(images: Tensor) -> Tensor:
     """Scale pixels to floats in [0, 1], as `scale` does for arrays outside of a graph."""
     dtype = keras.backend.standardize_dtype(images.dtype)
-    if dtype == "uint8":
-        return ops.cast(images, keras.config.floatx()) / 255
-    if not keras.backend.is_float_dtype(dtype):
+    if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
         raise ValueError(
             f"Images must be uint8 in [0, 255] or floating-point in [0, 1]. Received: dtype={dtype}"
         )
-    return images
+    floats = ops.cast(images, keras.config.floatx())
+    return floats / 255 if dtype == "uint8" else floats
 
 
 def warn_of_dark_pixels(images: npt.NDArray[Any] | StoredImages) -> None:

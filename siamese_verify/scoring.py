@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.batch_sizes import compiles_each_size, padded
 from siamese_verify.layers.heads.cosine import CosineHead, SigmoidCosineHead
 
 Floats = npt.NDArray[np.float32]
@@ -48,7 +49,7 @@ def score_pairs(head: keras.layers.Layer, embeddings: Floats, pairs: npt.ArrayLi
     step = max(1, _BLOCK_BYTES // (8 * embeddings.shape[1]))
     for start in range(0, len(indices), step):
         left, right = indices[start : start + step].T
-        scores[start : start + step] = _apply(head, embeddings[left], embeddings[right])
+        scores[start : start + step] = _apply(head, embeddings[left], embeddings[right], step)
     return scores
 
 
@@ -188,7 +189,8 @@ class GalleryScorer:
             np.matmul(probes, gallery.T, out=out)
             np.clip(out, -1, 1, out=out)
         else:
-            out[:] = _apply(self._head, probes[:, None], gallery[None])
+            side, _ = self._block_size()
+            out[:] = _apply(self._head, probes[:, None], gallery[None], side)
 
 
 def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, slice]]:
@@ -196,9 +198,13 @@ def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, sli
         yield slice(top, min(top + height, m)), slice(left, min(left + width, n))
 
 
-def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
+def _apply(head: keras.layers.Layer, left: Floats, right: Floats, most: int) -> Floats:
+    """Score embeddings `(..., size)`, of which no axis before the last is longer than `most`."""
+    shape = np.broadcast_shapes(left.shape, right.shape)[:-1]
+    if compiles_each_size():
+        left, right = (padded(x, most, axes=x.ndim - 1) for x in (left, right))
     scores: Any = keras.ops.convert_to_numpy(head((left, right)))
-    return np.asarray(scores[..., 0], np.float32)
+    return np.asarray(scores[(*map(slice, shape), 0)], np.float32)
 
 
 def appended(array: npt.NDArray[Any], more: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -73,7 +73,7 @@ class BackboneTower(keras.Model):
         **kwargs: Any,
     ):
         height, width = _checked_size(network, channels)
-        dtype = dtype or keras.config.dtype_policy().name
+        dtype = keras.dtype_policies.get(dtype).name
         images = keras.Input((height, width, channels), name="image")
         x = ops.repeat(images, 3, axis=-1) if channels == 1 else images
         x = _pooled(network, network(input_range(x)))

@@ -20,7 +20,7 @@ class CosineClassifier(keras.layers.Layer):
     With `MarginSoftmaxLoss`, it trains a tower on labelled images, one class for each identity.
     Afterwards it is not needed, because the tower embeds identities of no class too. Only the
     directions of embeddings and classes count. The angles learned here are therefore the angles
-    that `CosineHead` compares. In mixed precision, pass `dtype="float32"`, as for any last layer.
+    that `CosineHead` compares. As in a head, they are float32 at least, whatever the precision.
 
     Args:
         classes: Number of classes, at least 2.
@@ -48,7 +48,7 @@ class CosineClassifier(keras.layers.Layer):
     """
 
     def __init__(self, classes: int, **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if not 2 <= classes < math.inf or classes != int(classes):
             raise ValueError(
                 f"`classes` must be a whole number of at least 2. Received: classes={classes}"
@@ -60,12 +60,19 @@ class CosineClassifier(keras.layers.Layer):
         # Rows must begin short. Only their direction counts, and a step of Adam, as long as the
         # learning rate, hardly turns a long row. Training would last much longer.
         self.directions = self.add_weight(
-            name="directions", shape=(self.classes, input_shape[-1]), initializer="glorot_uniform"
+            name="directions",
+            shape=(self.classes, input_shape[-1]),
+            initializer="glorot_uniform",
+            autocast=False,
         )
 
     @override
     def call(self, embeddings: Tensor) -> Tensor:
-        return ops.matmul(unit_length(embeddings), ops.transpose(unit_length(self.directions)))
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        vectors, directions = (
+            unit_length(ops.cast(x, dtype)) for x in (embeddings, self.directions)
+        )
+        return ops.matmul(vectors, ops.transpose(directions))
 
     @override
     def get_config(self) -> dict[str, Any]:

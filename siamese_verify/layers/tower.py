@@ -74,7 +74,7 @@ class ConvTower(keras.Model):
         check_l2(l2)
         check_dropout(dropout)
         _check_size(tower_blocks, input_shape)
-        dtype = dtype or keras.config.dtype_policy().name
+        dtype = keras.dtype_policies.get(dtype).name
         inputs = keras.Input(input_shape, name="image")
         x = inputs
         for index, block in enumerate(tower_blocks, start=1):

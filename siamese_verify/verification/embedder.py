@@ -156,7 +156,8 @@ class Embedder:
         """Compute embeddings of two fixed images, and the score of the two."""
         pixels = self._reference_pixels()
         images = scale(np.concatenate([pixels, pixels[:, ::-1, ::-1]]))
-        embeddings = keras.ops.convert_to_numpy(self.model.tower(images, training=False))
+        outputs = keras.ops.cast(self.model.tower(images, training=False), "float32")
+        embeddings = keras.ops.convert_to_numpy(outputs)
         return embeddings, score_pairs(self.model.head, embeddings, [[0, 1], [0, 0]])
 
     def _reference_pixels(self) -> Pixels:

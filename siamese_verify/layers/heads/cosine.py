@@ -10,6 +10,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify.layers.heads.embeddings import (
+    Head,
     Shape,
     add_weight,
     embedding_size,
@@ -22,7 +23,7 @@ from siamese_verify.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
-class CosineHead(keras.layers.Layer):
+class CosineHead(Head):
     """Cosine of the angle between the embeddings, in [-1, 1].
 
     The score is exactly 1 for equal embeddings, even if both are all zeros. It is 0 if only one
@@ -51,7 +52,7 @@ class CosineHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
-class SigmoidCosineHead(keras.layers.Layer):
+class SigmoidCosineHead(Head):
     """Sigmoid of the cosine, with a learned scale and bias.
 
     `score = sigmoid(scale * cosine + bias)`, in (0, 1). It estimates the probability that the pair

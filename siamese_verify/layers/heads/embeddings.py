@@ -5,15 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
-from siamese_verify.layers.unit_length import at_least_float32
 from siamese_verify.tensors import Tensor
 
 Shape = tuple[int | None, ...]
 
 
+class Head(keras.layers.Layer):
+    """Base class of heads that see embeddings as they are, whatever the head's precision.
+
+    Under a policy such as `"mixed_bfloat16"`, Keras would round embeddings in float32 first.
+    """
+
+    def __init__(self, **kwargs: Any):
+        # Files of earlier versions hold the argument too.
+        super().__init__(**{**kwargs, "autocast": False})
+
+
 def two_embeddings(head: keras.layers.Layer, inputs: Any) -> tuple[Tensor, Tensor]:
-    """Return the left and right embeddings, as float32 at least.
+    """Return the left and right embeddings in the head's precision, and float32 at least.
 
     Raises:
         ValueError: If the inputs are not two embeddings of one known size. Sizes of 8 and 1 would
@@ -21,7 +32,8 @@ def two_embeddings(head: keras.layers.Layer, inputs: Any) -> tuple[Tensor, Tenso
     """
     several = isinstance(inputs, (tuple, list))
     embedding_size(head, [x.shape for x in inputs] if several else inputs.shape)
-    left, right = map(at_least_float32, inputs)
+    dtype = keras.backend.result_type(head.compute_dtype, "float32")
+    left, right = (ops.cast(x, dtype) for x in inputs)
     return left, right
 
 

@@ -8,13 +8,13 @@ import keras
 from keras import ops
 from typing_extensions import override
 
-from siamese_verify.layers.heads.embeddings import Shape, embedding_size, two_embeddings
+from siamese_verify.layers.heads.embeddings import Head, Shape, embedding_size, two_embeddings
 from siamese_verify.layers.score_kinds import ScoreKind
 from siamese_verify.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
-class EuclideanHead(keras.layers.Layer):
+class EuclideanHead(Head):
     """Negative Euclidean distance: `score = -||left - right||`, at most 0.
 
     Train it with `ContrastiveLoss`. The head has no weights.

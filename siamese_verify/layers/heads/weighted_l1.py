@@ -11,6 +11,7 @@ from typing_extensions import override
 from siamese_verify.layers.checks import check_l2
 from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.heads.embeddings import (
+    Head,
     Shape,
     add_weight,
     embedding_size,
@@ -27,7 +28,7 @@ _BIAS = 2.0
 
 
 @keras.saving.register_keras_serializable(package="siamese_verify")
-class WeightedL1Head(keras.layers.Layer):
+class WeightedL1Head(Head):
     """Sigmoid of a bias minus the learned, weighted L1 distance.
 
     `score = sigmoid(bias - sum_j |kernel_j| |left_j - right_j|)`, in (0, 1). It estimates the
