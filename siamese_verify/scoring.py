@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.backends import without_gradients
 from siamese_verify.layers.heads.cosine import CosineHead
 
 Floats = npt.NDArray[np.float32]
@@ -197,7 +198,8 @@ def _tiles(m: int, n: int, height: int, width: int) -> Iterator[tuple[slice, sli
 
 
 def _apply(head: keras.layers.Layer, left: Floats, right: Floats) -> Floats:
-    scores: Any = keras.ops.convert_to_numpy(head((left, right)))
+    with without_gradients():
+        scores: Any = keras.ops.convert_to_numpy(head((left, right)))
     return np.asarray(scores[..., 0], np.float32)
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.tensors import Tensor
 from siamese_verify.testing.rules import Array, to_numpy
 
@@ -72,8 +73,6 @@ def _derived(function: Callable[[], Any], sources: list[Any]) -> list[Array]:
         for source in sources:
             source.requires_grad_(True)
         return [to_numpy(x) for x in torch.autograd.grad(function(), sources)]
-    import tensorflow as tf
-
     with tf.GradientTape() as tape:
         tape.watch(sources)
         value = function()

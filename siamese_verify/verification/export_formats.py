@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.files import replacing, scratch_folder
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
@@ -93,8 +94,6 @@ def _attach_to_saved_model(path: Path, record: str) -> None:
 
 
 def _run_saved_model(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
-    import tensorflow as tf
-
     run = tf.saved_model.load(path).signatures["serving_default"]
     outputs = run(**{name: tf.constant(array) for name, array in inputs.items()})
     return np.asarray(next(iter(outputs.values())))
