@@ -26,3 +26,18 @@ def without_gradients() -> contextlib.AbstractContextManager[Any]:
     import torch
 
     return torch.no_grad()
+
+
+def portable(config: Any) -> Any:
+    """Name optimizers in a configuration as every backend knows them.
+
+    With torch, Keras names them after classes that only its torch backend has.
+    """
+    if isinstance(config, list):
+        return [portable(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    parts = {name: portable(part) for name, part in config.items()}
+    if str(parts.get("module")).startswith("keras.src.backend.torch.optimizers."):
+        parts |= {"module": "keras.optimizers", "registered_name": None}
+    return parts

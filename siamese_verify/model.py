@@ -11,6 +11,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify import onednn, ranges
+from siamese_verify.backends import portable
 from siamese_verify.checks import whole_number
 from siamese_verify.data.stored_images import StoredImages, images_at
 from siamese_verify.inference import TowerRunner, check_shape
@@ -144,6 +145,10 @@ class SiameseModel(keras.Model):
         super().compile(optimizer, loss, *args, **kwargs)
 
     @override
+    def get_compile_config(self) -> dict[str, Any]:
+        return dict(portable(super().get_compile_config()))
+
+    @override
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded model as it was when it was saved."""
         if type(self).compile is not SiameseModel.compile:
@@ -240,7 +245,7 @@ class SiameseModel(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "tower": keras.saving.serialize_keras_object(self.tower),
+            "tower": portable(keras.saving.serialize_keras_object(self.tower)),
             "head": keras.saving.serialize_keras_object(self.head),
         }
 

@@ -49,7 +49,7 @@ def value_and_gradients(
 
         def function(x: Any, weights: Any) -> Any:
             output, _ = layer.stateless_call(weights, fixed, x, **arguments)
-            return ops.sum(output * direction), output
+            return ops.sum(ops.multiply(output, direction)), output
 
         weights = [variable.value for variable in layer.trainable_variables]
         slopes, output = jax.grad(function, (0, 1), has_aux=True)(x, weights)
@@ -58,7 +58,7 @@ def value_and_gradients(
 
     def product() -> Any:
         outputs.append(layer(tensor, **arguments))
-        return ops.sum(outputs[0] * direction)
+        return ops.sum(ops.multiply(outputs[0], direction))
 
     weights = [variable.value for variable in layer.trainable_variables]
     slopes = _derived(product, [tensor, *weights])
