@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from siamese_verify.data.formats.by_tensorflow import jpeg_in_graph
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.resizing import BRIGHTNESS, ROUNDING
+from siamese_verify.lazy_tensorflow import tf
 
 
 @functools.lru_cache(maxsize=16)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.formats import pillow
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 
 
