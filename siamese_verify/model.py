@@ -104,7 +104,8 @@ class SiameseModel(keras.Model):
     def call(self, inputs: tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
         left, right = map(ranges.scaled, inputs)
         # In a graph of TensorFlow, a length may still be unknown, and is then None.
-        if len({left.shape[0], right.shape[0]} - {None}) > 1:
+        lengths = left.shape[0], right.shape[0]
+        if None not in lengths and lengths[0] != lengths[1]:
             raise ValueError(
                 "A batch of pairs must hold as many left as right images. "
                 f"Received: shapes {left.shape} and {right.shape}"

@@ -40,13 +40,14 @@ class EdgeAveragePooling2D(keras.layers.Layer):
 
     @override
     def call(self, inputs: Tensor) -> Tensor:
+        size = (self.size, self.size)
         if keras.backend.backend() != "torch":
-            return ops.average_pool(inputs, self.size, padding="same", data_format="channels_last")
+            return ops.average_pool(inputs, size, size, "same", "channels_last")
         missing = [-n % self.size for n in inputs.shape[1:3]]
         zeros = [(0, 0), *((n // 2, n - n // 2) for n in missing), (0, 0)]
 
         def padded_mean(x: Tensor) -> Tensor:
-            return ops.average_pool(ops.pad(x, zeros), self.size, data_format="channels_last")
+            return ops.average_pool(ops.pad(x, zeros), size, size, "valid", "channels_last")
 
         return padded_mean(inputs) / padded_mean(ops.ones_like(inputs))
 
