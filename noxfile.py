@@ -70,11 +70,15 @@ def torch(session: nox.Session) -> None:
 def test_on(session: nox.Session, backend: str) -> None:
     """Run the tests on which the backend has an influence, and one that kills a process."""
     ignored = [f"--ignore={path}" for path in SAME_ON_EVERY_BACKEND]
-    report = f"--junitxml={REPORTS / backend}.xml"
+    report = f"{REPORTS / backend}.xml"
     environment = {"KERAS_BACKEND": backend}
     session.run(
-        *("pytest", *AGAIN, *OTHER_BACKENDS, *ignored, report), *session.posargs, env=environment
+        *("pytest", *AGAIN, *OTHER_BACKENDS, *ignored, f"--junitxml={report}"),
+        *session.posargs,
+        env=environment,
     )
+    if not session.posargs:
+        session.run("python", "docs/backends.py", "--check", report)
     killed = "tests/training/resuming/test_resumable.py", "-k", "killed and not written"
     session.run("pytest", "-m", "slow", *killed, env=environment)
 

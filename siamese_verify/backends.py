@@ -1,4 +1,4 @@
-"""What Keras's backends do in different ways, and model code must know."""
+"""Differences between Keras's backends that model code must know."""
 
 from __future__ import annotations
 
