@@ -18,14 +18,25 @@ CORE_TESTS = [
     *("tests/data", "tests/evaluation", "tests/layers", "tests/training", "tests/verification"),
     *(f"tests/test_{name}.py" for name in ("batch_sizes", "model", "old_files", "scoring")),
 ]
-TENSORFLOW_OR_NUMPY = {"tests/data", "tests/evaluation", "tests/test_old_files.py"}
-# Tests of files and indexes, on which the backend has no influence.
-SAME_ON_EVERY_BACKEND = [
-    *(f"tests/verification/test_{name}.py" for name in ("archive", "export", "gallery", "weights")),
-    *("tests/verification/indexes", "tests/training/resuming/test_run_folder.py"),
+# The tests on whose code the backend has an influence.
+OTHER_BACKENDS = [
+    *("tests/layers", "tests/training", "tests/verification", "tests/test_model.py"),
+    *("tests/test_scoring.py", "tests/test_old_files.py", "tests/test_backends.py"),
 ]
-JAX = {"KERAS_BACKEND": "jax"}
+# Among them, tests of files, indexes, decoding and texts, which are the same on every backend.
+SAME_ON_EVERY_BACKEND = [
+    f"tests/verification/{name}"
+    for name in (
+        *("indexes", "test_archive.py", "test_bound_calibration.py", "test_card.py"),
+        *("test_decision.py", "test_embedded_images.py", "test_enrolled_images.py"),
+        *("test_export.py", "test_gallery.py", "test_gallery_index.py", "test_identification.py"),
+        *("test_image_measures.py", "test_looks.py", "test_one_answer.py", "test_seen.py"),
+        *("test_suspects.py", "test_weights.py"),
+    )
+] + ["tests/training/resuming/test_run_folder.py"]
 AGAIN = ("--hypothesis-profile", "again")
+# Reports of which `docs/backends.py` makes its table.
+REPORTS = Path("build/backends")
 LFW = Path("../shared/lfw").resolve()
 
 nox.options.sessions = ["lint", "tests"]
@@ -47,11 +58,40 @@ def slow(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def jax(session: nox.Session) -> None:
     """Run the tests of models, losses, metrics and the verifier on Keras's JAX backend."""
-    chosen = [path for path in CORE_TESTS if path not in TENSORFLOW_OR_NUMPY]
+    test_on(session, "jax")
+
+
+@nox.session(venv_backend="none")
+def torch(session: nox.Session) -> None:
+    """Run the same tests on Keras's torch backend."""
+    test_on(session, "torch")
+
+
+def test_on(session: nox.Session, backend: str) -> None:
+    """Run the tests on which the backend has an influence, and one that kills a process."""
     ignored = [f"--ignore={path}" for path in SAME_ON_EVERY_BACKEND]
-    session.run("pytest", *AGAIN, *chosen, *ignored, *session.posargs, env=JAX)
-    resuming = "tests/training/resuming"
-    session.run("pytest", "-m", "slow", resuming, env=JAX)
+    report = f"{REPORTS / backend}.xml"
+    environment = {"KERAS_BACKEND": backend}
+    session.run(
+        *("pytest", *AGAIN, *OTHER_BACKENDS, *ignored, f"--junitxml={report}"),
+        *session.posargs,
+        env=environment,
+    )
+    if not session.posargs:
+        session.run("python", "docs/backends.py", "--check", report)
+    killed = "tests/training/resuming/test_resumable.py", "-k", "killed and not written"
+    session.run("pytest", "-m", "slow", *killed, env=environment)
+
+
+@nox.session
+def without_tensorflow(session: nox.Session) -> None:
+    """Import each module, train and decide where TensorFlow is not installed."""
+    needed = [name for name in PROJECT["dependencies"] if not name.startswith("tensorflow")]
+    extras = PROJECT["optional-dependencies"]
+    session.install("--no-deps", "-e", ".")
+    session.install(*needed, *extras["test"], "jax[cpu]")
+    tests = "tests/test_lazy_tensorflow.py", "tests/layers/heads", "tests/training/losses"
+    session.run("pytest", *AGAIN, *tests, env={"KERAS_BACKEND": "jax"})
 
 
 @nox.session(venv_backend="none")

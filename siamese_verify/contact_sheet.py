@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.files import PathLike, replacing
+from siamese_verify.lazy_tensorflow import tf
 
 _RIGHT, _WRONG = (0, 150, 70), (210, 30, 30)
 _SIDE = 96

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.backends import without_gradients
 from siamese_verify.batch_sizes import compiles_each_size, padded
 from siamese_verify.data.preprocessing import scale
 
@@ -32,9 +34,8 @@ class TowerRunner:
     def __init__(self, tower: keras.Model):
         self.tower, model = tower, in_inference(tower)
         self._compiles = compiles_each_size(model)
-        self._run: Runner = (
-            _jax_runner(model) if keras.backend.backend() == "jax" else model.predict_on_batch
-        )
+        make_runner = _RUNNERS.get(keras.backend.backend())
+        self._run: Runner = make_runner(model) if make_runner else model.predict_on_batch
 
     def __call__(self, images: Any, batch_size: int) -> npt.NDArray[np.float32]:
         """Embed images `(n, height, width, channels)`, at least one, in batches.
@@ -96,3 +97,21 @@ def _jax_runner(tower: keras.Model) -> Runner:
         return np.asarray(program(images.shape[1:])(state, images))
 
     return run
+
+
+def _torch_runner(tower: keras.Model) -> Runner:
+    """Make a twin of `tower.predict_on_batch` that computes where the weights are.
+
+    On torch, Keras's own method moves the images to the default device.
+    """
+
+    def run(images: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        device = str(tower.weights[0].value.device) if tower.weights else None
+        with keras.device(device) if device else contextlib.nullcontext(), without_gradients():
+            embeddings: npt.NDArray[Any] = keras.ops.convert_to_numpy(tower(images, training=False))
+        return embeddings
+
+    return run
+
+
+_RUNNERS = {"jax": _jax_runner, "torch": _torch_runner}

@@ -1,9 +1,9 @@
 """The classes that a file of Keras can name, imported as soon as Keras is.
 
 Keras loads only classes that are registered, which importing their modules does. These modules need
-Keras and TensorFlow, which take seconds to import, and pair lists and `--help` need neither. So the
-modules are imported when both packages have been, in either order. A documented call would do the
-same later, but Keras's error ("could not locate class") would not lead there.
+Keras, which takes seconds to import, and pair lists and `--help` do not need it. So the modules are
+imported when both packages have been, in either order. A documented call would do the same later,
+but Keras's error ("could not locate class") would not lead there.
 
 `sys.meta_path` is how Python tells of an import. The entry here finds no module itself. It passes
 the import on, acts when the module is complete, and removes itself once the classes are known.

@@ -11,6 +11,7 @@ from keras import ops
 from typing_extensions import override
 
 from siamese_verify import onednn, ranges
+from siamese_verify.backends import portable
 from siamese_verify.checks import whole_number
 from siamese_verify.data.stored_images import StoredImages, images_at
 from siamese_verify.inference import TowerRunner, check_shape
@@ -107,7 +108,8 @@ class SiameseModel(keras.Model):
     def call(self, inputs: tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
         left, right = map(ranges.scaled, inputs)
         # In a graph of TensorFlow, a length may still be unknown, and is then None.
-        if len({left.shape[0], right.shape[0]} - {None}) > 1:
+        lengths = left.shape[0], right.shape[0]
+        if None not in lengths and lengths[0] != lengths[1]:
             raise ValueError(
                 "A batch of pairs must hold as many left as right images. "
                 f"Received: shapes {left.shape} and {right.shape}"
@@ -146,6 +148,10 @@ class SiameseModel(keras.Model):
         check_loss_fits(self.head, loss)
         onednn.warn_if_off()
         super().compile(optimizer, loss, *args, **kwargs)
+
+    @override
+    def get_compile_config(self) -> dict[str, Any]:
+        return dict(portable(super().get_compile_config()))
 
     @override
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -244,7 +250,7 @@ class SiameseModel(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "tower": keras.saving.serialize_keras_object(self.tower),
+            "tower": portable(keras.saving.serialize_keras_object(self.tower)),
             "head": keras.saving.serialize_keras_object(self.head),
         }
 

@@ -14,6 +14,7 @@ import os
 
 import keras
 
+from siamese_verify.backends import on_cpu
 from siamese_verify.user_warnings import warn_user
 
 _VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
@@ -27,7 +28,7 @@ def warn_if_off() -> None:
     """
     if _VARIABLE in os.environ or keras.backend.backend() != "tensorflow" or _is_on():
         return
-    if any(not device.startswith("cpu") for device in keras.distribution.list_devices()):
+    if not on_cpu():
         return
     warn_user(
         "TensorFlow runs without oneDNN, so training on this CPU can take 1.5 times as long. Set "

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.backends import without_gradients
 from siamese_verify.batch_sizes import compiles_each_size, padded
 from siamese_verify.layers.heads.cosine import CosineHead, SigmoidCosineHead
 
@@ -203,7 +204,8 @@ def _apply(head: keras.layers.Layer, left: Floats, right: Floats, most: int) -> 
     shape = np.broadcast_shapes(left.shape, right.shape)[:-1]
     if compiles_each_size():
         left, right = (padded(x, most, axes=x.ndim - 1) for x in (left, right))
-    scores: Any = keras.ops.convert_to_numpy(head((left, right)))
+    with without_gradients():
+        scores: Any = keras.ops.convert_to_numpy(head((left, right)))
     return np.asarray(scores[(*map(slice, shape), 0)], np.float32)
 
 

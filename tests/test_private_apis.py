@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import siamese_verify as sv
 from siamese_verify import onednn
+from siamese_verify.backends import portable
 from siamese_verify.layers.fast.batch_norm import FastBatchNormalization
 
 ROOT = Path(__file__).parents[1]
@@ -224,6 +225,16 @@ def _(folder: Path) -> None:
         archive.writestr("verifier.json", "{}")
     loaded = keras.saving.load_model(path)
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+@check("keras.src.backend.torch.optimizers in a file")
+def _(_: Path) -> None:
+    if keras.backend.backend() != "torch":
+        pytest.skip("Only torch has classes of its own.")
+    config = keras.saving.serialize_keras_object(keras.optimizers.SGD(0.1))
+    assert config["module"].startswith("keras.src.backend.torch.optimizers.")
+    again = keras.saving.deserialize_keras_object(portable(config))
+    assert again.get_config() == config["config"]
 
 
 # --- TensorFlow

@@ -25,7 +25,8 @@ def embeddings(n, size=16, seed=0):
 
 
 def one_by_one(head, left, right):
-    return np.array([[float(ops.squeeze(head((p[None], g[None])))) for g in right] for p in left])
+    scores = [[head((p[None], g[None])) for g in right] for p in left]
+    return np.array([[ops.convert_to_numpy(score).item() for score in row] for row in scores])
 
 
 @every_head

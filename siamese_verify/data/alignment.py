@@ -1,7 +1,8 @@
 """Alignment: a user's function that finds and straightens what an image shows.
 
-A file of a verifier holds the function's name, never its code. Keras's list of registered objects
-maps the name to the function, so that loading runs only code that this process has registered.
+A file of a verifier holds the function's name, never its code. A list of this process maps the name
+to the function, so that loading runs only code that this process has registered. Where Keras is
+imported, the objects that are registered with it are known too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +20,7 @@ from siamese_verify.messages import shown
 
 Align: TypeAlias = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
 """Function from RGB pixels `(height, width, 3)` to RGB pixels of any size."""
+_registered: dict[str, Align] = {}
 
 
 class UnknownAlignError(ValueError):
@@ -35,8 +36,7 @@ def name_of(align: Align) -> str:
     """
     if not callable(align):
         raise TypeError(f"`align` must be a function. Received: align={shown(repr(align))}")
-    registered = keras.saving.get_custom_objects()
-    for name, known in registered.items():
+    for name, known in _known().items():
         if known is align:
             return str(name)
     module, path = getattr(align, "__module__", None), getattr(align, "__qualname__", None)
@@ -48,8 +48,19 @@ def name_of(align: Align) -> str:
             "keras.saving.get_custom_objects()['package>name'] = align. "
             f"Received: align={shown(repr(align))}"
         )
-    registered[f"{module}>{path}"] = align
+    register(f"{module}>{path}", align)
     return f"{module}>{path}"
+
+
+def register(name: str, align: Align) -> None:
+    """Let files name a function by this name."""
+    _registered[name] = align
+
+
+def _known() -> dict[str, Any]:
+    """Return all objects that a file can name."""
+    keras = sys.modules.get("keras")
+    return {**_registered, **keras.saving.get_custom_objects()} if keras else _registered
 
 
 def by_name(name: Any) -> Align:
@@ -58,7 +69,7 @@ def by_name(name: Any) -> Align:
     Raises:
         UnknownAlignError: If none has this name.
     """
-    found = keras.saving.get_custom_objects().get(name) if isinstance(name, str) else None
+    found = _known().get(name) if isinstance(name, str) else None
     if not callable(found) or isinstance(found, type):
         package, _, function = shown(name).rpartition(">")
         raise UnknownAlignError(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.checks import is_missing
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.linking import lowest_linked
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, check_pixels
 from siamese_verify.data.reading import read_image
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import listed, shown
 
 Indices = npt.NDArray[np.int64]
@@ -36,7 +37,7 @@ def pairs_of(
         The pixels, their preprocessing, the rows and the label of each pair, and the name of the
         identity of each image.
     """
-    if isinstance(images, tf.data.Dataset):
+    if _is_dataset(images):
         if labels is not None or indices is not None:
             raise ValueError(
                 "A tf.data.Dataset of ((left, right), label) has its own labels and pairs. Leave "
@@ -136,6 +137,11 @@ def _both_sides(images: Any, identities: Any) -> tuple[Any, Indices, Any]:
         identities = [name for side in sides for name in names_of(side, n)]
     indices = np.arange(2 * n).reshape(2, n).T
     return np.concatenate([left, right]), indices, identities
+
+
+def _is_dataset(images: Any) -> bool:
+    """Tell whether images are a `tf.data.Dataset`, which exists only where TensorFlow does."""
+    return "tensorflow" in sys.modules and isinstance(images, tf.data.Dataset)
 
 
 def _read_to_end(dataset: tf.data.Dataset) -> tuple[tuple[Any, Any], npt.NDArray[Any]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import tensorflow as tf
-
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 
 

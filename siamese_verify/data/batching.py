@@ -8,11 +8,10 @@ import hashlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data.augmentation import Augmentation
@@ -20,6 +19,7 @@ from siamese_verify.data.file_decoding import without_autotuning
 from siamese_verify.data.own_augmentation import Augment, OwnAugmentation, as_augmentation
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.stored_images import Images
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 
 Indices = npt.NDArray[np.int64]
@@ -31,7 +31,7 @@ Choose = Callable[[Indices], tuple[Indices, Labels]]
 # Function that draws the batches of an epoch from a random generator.
 Draw = Callable[[np.random.Generator], Iterator[tuple[Pixels, Labels]]]
 # Function from a batch's float32 images and its labels to an element of the dataset.
-Arrange = Callable[[tf.Tensor, tf.Tensor], Any]
+Arrange: TypeAlias = "Callable[[tf.Tensor, tf.Tensor], Any]"
 
 # Number of images that are hashed to tell one set of pixels from another.
 _IMAGES_IN_FINGERPRINT = 64

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import struct
 from collections.abc import Iterator
 from types import ModuleType
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.formats import bmp, gif, jpeg, pillow, png, webp
 from siamese_verify.data.formats.header import Header
@@ -64,7 +62,7 @@ def decode(
 
 
 def upright_jpeg(contents: bytes, name: str, max_pixels: int) -> Header | None:
-    """Check a file, and return its header if `jpeg.decode_colours` alone decodes it.
+    """Check a file, and return its header if a graph can decode it (see `jpeg_graph`).
 
     Returns:
         The header, or None if the file has another format or is not upright.
@@ -85,9 +83,9 @@ def _naming(name: str) -> Iterator[None]:
     """Let errors name the file and the reason."""
     try:
         yield
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+    except MemoryError as error:
         raise MemoryError(f"The memory does not suffice to decode {shown(name)}.") from error
-    except (ValueError, IndexError, struct.error, tf.errors.OpError) as error:
+    except (ValueError, IndexError, struct.error) as error:
         raise ImageError(f"{shown(name)} cannot be read as an image: {_reason(error)}") from error
 
 
@@ -131,11 +129,4 @@ def _check_size(header: Header, n_bytes: int, max_pixels: int) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Shorten an error to the reason, without TensorFlow's stack, operation and node names."""
-    if isinstance(error, (IndexError, struct.error)):
-        return "truncated"
-    if not isinstance(error, tf.errors.OpError):
-        return shown(error)
-    lines = [line for line in error.message.splitlines() if not line.startswith("\t [[")]
-    reason = re.sub(r"\{\{.*?\}\}|\[Op:.*|assertion failed:|[\[\]]", "", lines[-1] if lines else "")
-    return shown(" ".join(reason.split())) or "the decoder does not say why"
+    return "truncated" if isinstance(error, (IndexError, struct.error)) else shown(error)

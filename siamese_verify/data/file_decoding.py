@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import keras
-import tensorflow as tf
 
 from siamese_verify.data.decoding import ImageError, upright_jpeg
-from siamese_verify.data.preprocessing import Pixels, Preprocessing, jpeg_graph
+from siamese_verify.data.jpeg_graph import jpeg_graph
+from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import read_image_file
 from siamese_verify.files import PathLike
+from siamese_verify.lazy_tensorflow import tf
 
 Failures: TypeAlias = dict[int, Exception]
 """Errors of the files that cannot be used, by their places among the paths."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.batching import Indices, check_per_identity, stream
@@ -14,6 +13,7 @@ from siamese_verify.data.own_augmentation import Augment
 from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.shuffling import drawn_rows
+from siamese_verify.lazy_tensorflow import tf
 
 
 class IdentityDataset(LabelledImages):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
 from siamese_verify.data.batching import Indices, Labels, check_buffer, stream
 from siamese_verify.data.decoded_pairs import DecodedPairs
 from siamese_verify.data.linking import label_images
 from siamese_verify.data.own_augmentation import Augment
 from siamese_verify.data.shuffling import shuffled
+from siamese_verify.lazy_tensorflow import tf
 
 
 class PairDataset(DecodedPairs):

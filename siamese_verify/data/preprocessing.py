@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data import decoding
 from siamese_verify.data.alignment import Align, aligned, by_name, name_of
-from siamese_verify.data.formats import jpeg
 from siamese_verify.data.resizing import (
     RESIZE_MODES,
     ResizeMode,
     brightness,
-    brightness_in_graph,
     center_crop,
-    check_memory,
-    middle,
     resize,
 )
 from siamese_verify.data.row_blocks import by_rows
@@ -41,8 +35,9 @@ class Preprocessing:
     bilinearly with antialiasing. It is kept as uint8. `scale` and batches bring pixels to [0, 1]. A
     path, bytes, an open file, an array and a PIL image result in the same pixels.
 
-    TensorFlow decodes JPEG, PNG, BMP, GIF and, where its version can, WebP. The extra `images` adds
-    HEIC and all other formats that Pillow decodes.
+    TensorFlow decodes JPEG, PNG, BMP, GIF and, where its version can, WebP. Where the process has
+    not imported TensorFlow, Pillow decodes them to the same pixels. The extra `images` adds HEIC
+    and all other formats that Pillow decodes.
 
     Args:
         image_size: Height and width of the result, in pixels.
@@ -69,8 +64,7 @@ class Preprocessing:
 
     Examples:
         >>> preprocessing = Preprocessing(image_size=(2, 2))
-        >>> png = tf.io.encode_png(np.full((8, 8, 3), 255, np.uint8)).numpy()
-        >>> preprocessing.decode(png).shape
+        >>> preprocessing.prepare(np.full((8, 8, 3), 255, np.uint8)).shape
         (2, 2, 1)
     """
 
@@ -106,6 +100,12 @@ class Preprocessing:
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the result."""
         return (*self.image_size, self.channels)
+
+    @property
+    def fill(self) -> Pixels:
+        """Background in the channels of the result."""
+        colour = np.array(self.background, np.uint8)
+        return colour if self.channels == 3 else brightness(colour).astype(np.uint8)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON has them, with the name of `align`.
@@ -169,43 +169,9 @@ class Preprocessing:
         if pixels.shape == self.shape:
             return np.ascontiguousarray(pixels)
         try:
-            check_memory(pixels.shape, self.image_size)
-            resized: Pixels = _resize(pixels, self).numpy()
-            return resized
-        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            return resize(pixels, self.resize, self.image_size, self.fill)
+        except MemoryError as error:
             raise MemoryError(f"The memory does not suffice to resize {shown(name)}.") from error
-
-
-def _resize(image: Any, preprocessing: Preprocessing) -> tf.Tensor:
-    return resize(image, preprocessing.resize, preprocessing.image_size, _fill(preprocessing))
-
-
-def _fill(preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """Compute the background in the channels of the result."""
-    colour = np.array(preprocessing.background, np.uint8)
-    return colour if preprocessing.channels == 3 else brightness(colour).astype(np.uint8)
-
-
-@functools.lru_cache(maxsize=16)
-def jpeg_graph(preprocessing: Preprocessing) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Build the steps of `decode` for an upright JPEG as a graph, which needs no Python as it runs.
-
-    Threads that run Python wait for each other. The graph computes the same pixels bit for bit,
-    without `align`.
-    """
-
-    def decode(contents: tf.Tensor) -> tf.Tensor:
-        image = jpeg.decode_colours(contents)
-        if preprocessing.center_crop is not None:
-            image = middle(image, preprocessing.center_crop)
-        if preprocessing.channels == 1:
-            image = brightness_in_graph(image)
-        return tf.ensure_shape(_resize(image, preprocessing), preprocessing.shape)
-
-    graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-        decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
-    )
-    return graph
 
 
 def scale(pixels: npt.ArrayLike) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Greys, crops and sizes, written once for arrays and for the graph of JPEGs."""
+"""Greys, crops and sizes. The graph of JPEGs computes the same (see `jpeg_graph`)."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.messages import shown
 
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 ResizeMode: TypeAlias = Literal["squash", "letterbox", "crop"]
 RESIZE_MODES: tuple[ResizeMode, ...] = ("squash", "letterbox", "crop")
 # Weights of red, green and blue (ITU-R BT.601). Sums of 24 bits are exact in float32.
-_BRIGHTNESS = np.array([[19595], [38470], [7471]], np.float32) / np.float32(2**16)
+BRIGHTNESS = np.array([[19595], [38470], [7471]], np.float32) / np.float32(2**16)
 # Many a mean lies halfway between two levels, up to the rounding of floats. It is rounded up for
 # certain, so that another implementation rounds it alike.
-_ROUNDING = np.float32(0.5 + 2**-10)
+ROUNDING = np.float32(0.5 + 2**-10)
+_CACHED = 2**17
+"""Number of sums that stay in the processor's cache while rows are added."""
 
 
-def brightness(colours: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+def brightness(colours: Pixels) -> npt.NDArray[Any]:
     """Compute the brightness `(..., 1)` of colours, to be cut off, as Pillow rounds it."""
-    return colours.astype(np.float32) @ _BRIGHTNESS + 0.5
+    return colours.astype(np.float32) @ BRIGHTNESS + 0.5
 
 
-def brightness_in_graph(colours: tf.Tensor) -> tf.Tensor:
-    """Compute the brightness as uint8 `(..., 1)`."""
-    return tf.cast(tf.tensordot(tf.cast(colours, tf.float32), _BRIGHTNESS, 1) + 0.5, tf.uint8)
-
-
-def center_crop(
-    colours: npt.NDArray[np.uint8], crop: tuple[int, int], name: str
-) -> npt.NDArray[np.uint8]:
+def center_crop(colours: Pixels, crop: tuple[int, int], name: str) -> Pixels:
     """Keep the middle of colours.
 
     Raises:
@@ -44,74 +40,81 @@ def center_crop(
             f"{shown(name)} cannot be read as an image: smaller than the centre crop. Received: "
             f"{height} x {width} pixels, center_crop={crop}"
         )
-    cropped: npt.NDArray[np.uint8] = middle(colours, crop)
-    return cropped
+    return _middle(colours, crop)
 
 
-def middle(image: Any, crop: Any) -> Any:
-    """Keep the middle of an array or a tensor: `crop` is its height and width."""
-    top, left = ((_size(image)[axis] - crop[axis]) // 2 for axis in (0, 1))
-    return image[top : top + crop[0], left : left + crop[1]]
-
-
-def resize(
-    image: Any, mode: ResizeMode, image_size: tuple[int, int], fill: npt.NDArray[np.uint8]
-) -> tf.Tensor:
-    """Resize bilinearly with antialiasing.
+def resize(image: Pixels, mode: ResizeMode, image_size: tuple[int, int], fill: Pixels) -> Pixels:
+    """Resize bilinearly with antialiasing, as `tf.image.resize` does.
 
     Args:
-        image: uint8 array or tensor `(height, width, channels)`.
+        image: uint8 array `(height, width, channels)`.
         mode: Treatment of another aspect ratio.
         image_size: Height and width of the result.
         fill: Colour `(channels,)` around an image in a letterbox.
 
     Returns:
-        uint8 tensor `(*image_size, channels)`.
+        uint8 array `(*image_size, channels)`.
     """
-    goal = np.array(image_size, np.int64)
-    if mode == "letterbox":
-        return _framed(_squash(image, _largest(_size(image), goal)), goal, fill)
+    if mode == "squash":
+        return _squash(image, image_size)
     if mode == "crop":
-        image = middle(image, _largest(goal, _size(image)))
-    return _squash(image, goal)
+        return _squash(_middle(image, _largest(image_size, image.shape)), image_size)
+    resized = _squash(image, _largest(image.shape, image_size))
+    frame = np.empty((*image_size, image.shape[2]), np.uint8)
+    frame[:] = fill
+    _middle(frame, resized.shape)[:] = resized
+    return frame
 
 
-def check_memory(shape: tuple[int, ...], image_size: tuple[int, int]) -> None:
-    """Raise a `MemoryError` if the memory does not suffice to resize an array of this shape."""
-    # TensorFlow's kernel ends the process where it cannot allocate its buffer. This one raises.
-    np.empty((2, image_size[0], max(image_size[1], shape[1]), shape[2]), np.float32)
+def _middle(image: Pixels, size: tuple[int, ...]) -> Pixels:
+    """View the middle of an image. An odd row more is below it, an odd column right of it."""
+    top, left = ((image.shape[axis] - size[axis]) // 2 for axis in (0, 1))
+    return image[top : top + size[0], left : left + size[1]]
 
 
-def _size(image: Any) -> Any:
-    """Read height and width as int64 `(2,)`, which a graph knows only as it runs."""
-    if tf.is_tensor(image):
-        return tf.shape(image, tf.int64)[:2]
-    return np.array(image.shape[:2], np.int64)
-
-
-def _largest(shape: Any, within: Any) -> Any:
+def _largest(shape: tuple[int, ...], within: tuple[int, ...]) -> tuple[int, int]:
     """Find the largest size of the aspect ratio of `shape` that lies within another size."""
+    (height, width), (most_high, most_wide) = shape[:2], within[:2]
     # Rounded to whole pixels, where a half is rounded up.
-    rounded = (2 * shape * within[::-1] + shape[::-1]) // (2 * shape[::-1])
-    return tf.clip_by_value(rounded, 1, within)
+    high = (2 * height * most_wide + width) // (2 * width)
+    wide = (2 * width * most_high + height) // (2 * height)
+    return min(max(high, 1), most_high), min(max(wide, 1), most_wide)
 
 
-def _squash(image: Any, goal: Any) -> tf.Tensor:
-    """Resize as `tf.image.resize` does with more overhead, whatever the aspect ratio."""
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=image[None],
-        size=tf.cast(goal, tf.int32),
-        scale=tf.cast(goal, tf.float32) / tf.cast(_size(image), tf.float32),
-        translation=np.zeros(2, np.float32),
-        kernel_type="triangle",
-        antialias=True,
-    )
-    return tf.cast(resized[0] + _ROUNDING, tf.uint8)
+def _squash(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize whatever the aspect ratio: first the height, and then the width."""
+    rows = _weighted_sums(image, size[0])
+    columns = _weighted_sums(rows.swapaxes(0, 1), size[1])
+    return (columns.swapaxes(0, 1) + ROUNDING).astype(np.uint8)
 
 
-def _framed(image: tf.Tensor, goal: Any, fill: npt.NDArray[np.uint8]) -> tf.Tensor:
-    """Put an image in the middle of a filled frame. An odd row is below, an odd column right."""
-    space = goal - _size(image)
-    padding = tf.concat([tf.stack([space // 2, space - space // 2], axis=1), [[0, 0]]], axis=0)
-    outside = tf.pad(tf.zeros_like(image), padding, constant_values=1)
-    return tf.pad(image, padding) + outside * fill
+def _weighted_sums(image: npt.NDArray[Any], n: int) -> Floats:
+    """Compute `n` rows as weighted sums of rows, in the order in which TensorFlow adds."""
+    starts, weights = _triangles(len(image), n)
+    sums = np.zeros((n, *image.shape[1:]), np.float32)
+    step = max(1, _CACHED // image[0].size)
+    for start in range(0, n, step):
+        block = slice(start, start + step)
+        for place in range(weights.shape[1]):
+            rows = np.minimum(starts[block] + place, len(image) - 1)
+            sums[block] += image[rows] * weights[block, place, None, None]
+    return sums
+
+
+def _triangles(n_before: int, n: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Compute the weights of a triangle around each new row, to the bits of TensorFlow's.
+
+    Returns:
+        The first row of each triangle `(n,)`, and the weights of the rows from there `(n, m)`.
+    """
+    one, half = np.float32(1), np.float32(0.5)
+    step = np.float32(1 / float(np.float32(n) / np.float32(n_before)))
+    reach = max(step, one)
+    middles = (np.arange(n, dtype=np.float32) + half) * step
+    starts, ends = np.ceil(middles - reach - half), np.floor(middles + reach - half)
+    starts, ends = (np.clip(rows, 0, n_before - 1).astype(np.int64) for rows in (starts, ends))
+    rows = starts[:, None] + np.arange((ends - starts).max() + 1)
+    distances = np.abs(rows.astype(np.float32) + half - middles[:, None]) * (one / reach)
+    weights = np.where(rows <= ends[:, None], np.maximum(one - distances, 0), np.float32(0))
+    # A cumulative sum adds one by one, where a sum may add in another order.
+    return starts, np.asarray(weights * (one / weights.cumsum(axis=1)[:, -1:]), np.float32)

@@ -8,12 +8,11 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
 from siamese_verify.data.alignment import UnknownAlignError
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.skipping import Skipped
 from siamese_verify.files import PathLike, read_regular_file, replacing
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 
 FORMAT = 1

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.file_decoding import without_autotuning
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.samples import Sample
 from siamese_verify.data.shard_index import ShardError
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
-
-_TEXT = tf.io.FixedLenFeature((), tf.string)
 
 
 def write_records(path: Path, images: Pixels, samples: Sequence[Sample]) -> None:
@@ -49,7 +48,7 @@ def read_records(
     # One image more than expected would be found too.
     dataset = without_autotuning(tf.data.TFRecordDataset(path).batch(count + 1))
     try:
-        images, identities = _parse(next(iter(dataset)))
+        images, identities = _parser()(next(iter(dataset)))
     except StopIteration:
         raise _damaged(path, "no images") from None
     except tf.errors.OpError as error:
@@ -63,10 +62,19 @@ def read_records(
     return images.numpy().reshape(count, *shape), identities.numpy()
 
 
-@tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)  # type: ignore[untyped-decorator]
-def _parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    parsed = tf.io.parse_example(records, {"image": _TEXT, "identity": _TEXT})
-    return tf.io.decode_raw(parsed["image"], tf.uint8), parsed["identity"]
+@functools.cache
+def _parser() -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Build the graph that finds pixels and identities in records."""
+    text = tf.io.FixedLenFeature((), tf.string)
+
+    def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_example(records, {"image": text, "identity": text})
+        return tf.io.decode_raw(parsed["image"], tf.uint8), parsed["identity"]
+
+    graph: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]] = tf.function(
+        parse, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False
+    )
+    return graph
 
 
 def sha256_of(path: str) -> str:

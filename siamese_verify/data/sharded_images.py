@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 import numpy as np
-import tensorflow as tf
 
 from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data.batching import Labels, check_buffer, check_per_identity, dataset_of
@@ -21,6 +20,7 @@ from siamese_verify.data.shard_buffer import ShuffleBuffer, Units, chosen_rows
 from siamese_verify.data.shard_index import Shard, ShardError, ShardIndex, file_in
 from siamese_verify.data.shard_records import encoded, read_records, sha256_of
 from siamese_verify.files import PathLike
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 
 _BUFFER_BYTES = 2**29

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
 from siamese_verify.data import image_cache
 from siamese_verify.data.decoding import ImageError
@@ -22,6 +21,7 @@ from siamese_verify.data.segments import Keys, Segment
 from siamese_verify.data.skipping import OnError
 from siamese_verify.data.stored_images import Images, StoredImages
 from siamese_verify.files import PathLike
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import listed_in_lines, shown
 
 Cache: TypeAlias = PathLike | ImageCache
@@ -168,7 +168,7 @@ def _check_size(keys: Keys, image_bytes: int, cache: ImageCache) -> None:
 
 def digest_of_settings(preprocessing: Preprocessing) -> str:
     """Compute a digest of everything that the pixels depend on, except the file."""
-    settings = [DECODING, tf.__version__, _pillow_version(), preprocessing.to_dict()]
+    settings = [DECODING, tf.version.VERSION, _pillow_version(), preprocessing.to_dict()]
     text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from siamese_verify.drawn_faces.painting import draw_face
+from siamese_verify.lazy_tensorflow import tf
 
 IMAGES = 3, 6  # The fewest and the most images of an identity.
 JPEG_QUALITY = 90

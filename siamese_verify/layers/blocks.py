@@ -12,6 +12,7 @@ from siamese_verify.layers.checks import check_dropout, check_l2
 from siamese_verify.layers.fast.batch_norm import FastBatchNormalization
 from siamese_verify.layers.fast.l2 import FastL2
 from siamese_verify.layers.fast.spectral import METHODS, Method, SpectralConv2D
+from siamese_verify.layers.pooling import EdgeAveragePooling2D
 
 Padding = Literal["valid", "same"]
 
@@ -175,13 +176,9 @@ class ResidualBlock:
 
         shortcut = x
         if self.stride > 1:
-            shortcut = layers.AveragePooling2D(
-                self.stride,
-                padding="same",
-                data_format="channels_last",
-                dtype=dtype,
-                name=name("pool_shortcut"),
-            )(shortcut)
+            shortcut = EdgeAveragePooling2D(self.stride, dtype=dtype, name=name("pool_shortcut"))(
+                shortcut
+            )
         if self.stride > 1 or x.shape[-1] != self.filters:
             shortcut = conv(shortcut, "shortcut", 1)
         x = conv(x, "1", 3, self.stride)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.tensors import Tensor
 from siamese_verify.testing.rules import Array, to_numpy
 
@@ -48,7 +49,7 @@ def value_and_gradients(
 
         def function(x: Any, weights: Any) -> Any:
             output, _ = layer.stateless_call(weights, fixed, x, **arguments)
-            return ops.sum(output * direction), output
+            return ops.sum(ops.multiply(output, direction)), output
 
         weights = [variable.value for variable in layer.trainable_variables]
         slopes, output = jax.grad(function, (0, 1), has_aux=True)(x, weights)
@@ -57,7 +58,7 @@ def value_and_gradients(
 
     def product() -> Any:
         outputs.append(layer(tensor, **arguments))
-        return ops.sum(outputs[0] * direction)
+        return ops.sum(ops.multiply(outputs[0], direction))
 
     weights = [variable.value for variable in layer.trainable_variables]
     slopes = _derived(product, [tensor, *weights])
@@ -72,8 +73,6 @@ def _derived(function: Callable[[], Any], sources: list[Any]) -> list[Array]:
         for source in sources:
             source.requires_grad_(True)
         return [to_numpy(x) for x in torch.autograd.grad(function(), sources)]
-    import tensorflow as tf
-
     with tf.GradientTape() as tape:
         tape.watch(sources)
         value = function()

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.testing.rules import Array
 
 _FLAG = "two-replicas:"
@@ -48,8 +49,6 @@ def evaluate_on_two_replicas(metric: keras.metrics.Metric, labels: Array, scores
 
 def two_replicas() -> Any:
     """Split the CPU into two devices, and return a `MirroredStrategy` of both."""
-    import tensorflow as tf  # Other backends do not need it.
-
     device = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.tensors import Tensor
 
 
@@ -43,8 +44,6 @@ class FusedAdam(keras.optimizers.Adam):
         if self.amsgrad or not _is_plain_tensorflow(gradient):
             super().update_step(gradient, variable, learning_rate)
             return
-        import tensorflow as tf
-
         index = self._get_variable_index(variable)
         weight, m, v = (
             x.value if isinstance(x, keras.Variable) else x
@@ -68,6 +67,4 @@ class FusedAdam(keras.optimizers.Adam):
 def _is_plain_tensorflow(gradient: Tensor) -> bool:
     if keras.backend.backend() != "tensorflow":
         return False
-    import tensorflow as tf  # Other backends must not need it.
-
     return isinstance(gradient, tf.Tensor) and not tf.distribute.has_strategy()

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.tensors import Tensor
 
 
@@ -17,8 +18,6 @@ def replica_count() -> int:
     """Return the number of replicas of the strategy in scope, 1 without a strategy."""
     if keras.backend.backend() != "tensorflow":
         return 1
-    import tensorflow as tf  # Other backends must not need it.
-
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
@@ -26,8 +25,6 @@ def replica_index() -> Any:
     """Index of the replica that runs, an integer or a tensor, or None outside of replicas."""
     if keras.backend.backend() != "tensorflow":
         return None
-    import tensorflow as tf  # Other backends must not need it.
-
     context = tf.distribute.get_replica_context()
     # Without a strategy, TensorFlow tells of a single replica.
     if context is None or context.num_replicas_in_sync == 1:
@@ -44,8 +41,6 @@ def gathered(rows: Tensor) -> tuple[Tensor, Tensor | int]:
     index = replica_index()
     if index is None:
         return rows, 0
-    import tensorflow as tf  # Other backends must not need it.
-
     context = tf.distribute.get_replica_context()
     counts = context.all_gather(tf.shape(rows)[:1], axis=0)
     return context.all_gather(rows, axis=0), tf.reduce_sum(counts[:index])

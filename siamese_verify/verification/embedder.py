@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.backends import without_gradients
 from siamese_verify.data.pair_dataset import PairDataset, check_pair_dataset
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, scale
 from siamese_verify.data.reading import ImageLike
@@ -156,8 +157,9 @@ class Embedder:
         """Compute embeddings of two fixed images, and the score of the two."""
         pixels = self._reference_pixels()
         images = scale(np.concatenate([pixels, pixels[:, ::-1, ::-1]]))
-        outputs = keras.ops.cast(self.model.tower(images, training=False), "float32")
-        embeddings = keras.ops.convert_to_numpy(outputs)
+        with without_gradients():
+            outputs = keras.ops.cast(self.model.tower(images, training=False), "float32")
+            embeddings = keras.ops.convert_to_numpy(outputs)
         return embeddings, score_pairs(self.model.head, embeddings, [[0, 1], [0, 0]])
 
     def _reference_pixels(self) -> Pixels:

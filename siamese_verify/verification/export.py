@@ -17,7 +17,7 @@ from siamese_verify.layers.fast.spectral import direct_convolutions
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
 from siamese_verify.scoring import score_pairs
-from siamese_verify.verification.export_formats import FORMATS, Format, check_installed
+from siamese_verify.verification.export_formats import FORMATS, Format, check_can_export
 from siamese_verify.verification.verifier import Verifier
 
 # Largest difference between the results of the file and of the model, by the precision of the
@@ -61,6 +61,8 @@ def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "p
             Also if the verifier has no threshold, or the model has changed since then. An older
             file stays as it was.
         ImportError: If the extra is not installed.
+        NotImplementedError: If Keras's backend cannot write the format. TensorFlow writes all, and
+            torch writes ONNX.
 
     Examples:
         >>> tower = ConvTower([ConvBlock(8, 3)], (16, 16, 1), embedding_size=32)
@@ -84,7 +86,7 @@ def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "p
             f"Received: {shown(repr(model.name))}, which is not built"
         )
     kind, record = FORMATS[target.suffix], json.dumps(_record(source, part))
-    check_installed(target.suffix)
+    check_can_export(target)
     with kind.replacing(target) as unfinished:
         with direct_convolutions():
             _in_inference(model, part, kind).export(unfinished, format=kind.name, verbose=False)

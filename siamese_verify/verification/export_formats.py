@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.files import replacing, scratch_folder
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
@@ -31,6 +33,7 @@ class Format(NamedTuple):
         name: Name by which Keras knows the format.
         extra: Extra of this package that writes and runs the format.
         modules: Modules of the extra.
+        backends: Backends of Keras that write the format.
         batch_size: Number of images in a batch. None stands for any.
         replacing: Context in which a new export is written, which then replaces the older one.
         attach: Function that adds the record to an export.
@@ -40,15 +43,31 @@ class Format(NamedTuple):
     name: str
     extra: str
     modules: tuple[str, ...]
+    backends: tuple[str, ...]
     batch_size: int | None
     replacing: Callable[[Path], contextlib.AbstractContextManager[Path]]
     attach: Callable[[Path, str], None]
     run: Callable[[Path, Arrays], npt.NDArray[Any]]
 
 
-def check_installed(suffix: str) -> None:
-    """Raise an `ImportError` unless the modules of a format are installed."""
+def check_can_export(path: Path) -> None:
+    """Check that this process can write the format of a path.
+
+    Raises:
+        NotImplementedError: If the backend cannot.
+        ImportError: If a module of the format is not installed.
+    """
+    suffix, backend = path.suffix, keras.backend.backend()
+    if backend not in FORMATS[suffix].backends:
+        raise NotImplementedError(
+            f"With Keras's backend {backend}, models are not exported to "
+            f"{suffix or 'a SavedModel'}. Save the model to a .keras file, and export that in a "
+            "process with the environment variable KERAS_BACKEND=tensorflow. "
+            f"Received: path={shown(path)}"
+        )
     for module in FORMATS[suffix].modules:
+        if module == "tf2onnx" and backend != "tensorflow":
+            continue
         if importlib.util.find_spec(module) is None:
             raise ImportError(
                 f"An export to {suffix} needs {module}, to write the file and to run it once. "
@@ -93,8 +112,6 @@ def _attach_to_saved_model(path: Path, record: str) -> None:
 
 
 def _run_saved_model(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
-    import tensorflow as tf
-
     run = tf.saved_model.load(path).signatures["serving_default"]
     outputs = run(**{name: tf.constant(array) for name, array in inputs.items()})
     return np.asarray(next(iter(outputs.values())))
@@ -125,15 +142,15 @@ def _replacing_saved_model(path: Path) -> Iterator[Path]:
 
 FORMATS = {
     ".onnx": Format(
-        *("onnx", "onnx", ("onnx", "onnxruntime", "tf2onnx"), None),
+        *("onnx", "onnx", ("onnx", "onnxruntime", "tf2onnx"), ("tensorflow", "torch"), None),
         *(replacing, _attach_to_onnx, _run_onnx),
     ),
     ".tflite": Format(
-        *("litert", "litert", ("ai_edge_litert",), 1),
+        *("litert", "litert", ("ai_edge_litert",), ("tensorflow",), 1),
         *(replacing, _attach_to_litert, _run_litert),
     ),
     "": Format(
-        *("tf_saved_model", "", (), None),
+        *("tf_saved_model", "", (), ("tensorflow",), None),
         *(_replacing_saved_model, _attach_to_saved_model, _run_saved_model),
     ),
 }

@@ -103,7 +103,7 @@ def _first_that_fails(model: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("siamese-verify", "keras", "tensorflow", "numpy")
+    packages = ("siamese-verify", "keras", keras.backend.backend(), "numpy")
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **versions}
 

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.preprocessing import Preprocessing
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
 
-Value = Any  # A tensor of TensorFlow, an array of JAX, or one of NumPy.
+Value = Any  # A tensor of TensorFlow, an array of JAX, or, for torch, one of NumPy.
 # Number of reads after which TensorFlow gets a function that reads all weights in one call.
 # Building it pays off only for a model that is read many times.
 _MANY_READS = 10
@@ -141,14 +141,14 @@ def _values(variables: list[keras.Variable]) -> list[Value]:
         return [tf.convert_to_tensor(variable.value) for variable in variables]
     if backend == "jax":
         return [variable.value for variable in variables]
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]  # It copies.
 
 
 def _is_same(value: Value, held: Value) -> bool:
     """Compare the present value of a variable with the value `held` from an earlier read."""
     if isinstance(value, np.ndarray):
         return bool(value.tobytes() == held.tobytes())
-    if not isinstance(value, tf.Tensor):
+    if keras.backend.backend() == "jax":
         # JAX makes a new array for each change, and `held` keeps the old array alive. One change
         # escapes: a NumPy array that was assigned to a variable and is then written in place. JAX
         # may share its memory, and forbids that.

@@ -25,7 +25,6 @@ from encoded_images import (
 from PIL import Image
 
 from siamese_verify.data.decoding import ImageError
-from siamese_verify.data.formats import png
 from siamese_verify.data.preprocessing import Preprocessing
 
 
@@ -273,7 +272,7 @@ def test_memory_that_does_not_suffice_is_not_an_image_error(monkeypatch: pytest.
     def exhausted(*_: object) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr(png, "decode", exhausted)
+    monkeypatch.setattr(tf.io, "decode_png", exhausted)
     with pytest.raises(MemoryError, match=r"decode Ada\.png"):
         SMALL.decode(encode(NOISE, "PNG"), "Ada.png")
     with pytest.raises(MemoryError, match="resize An array"):

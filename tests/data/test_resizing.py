@@ -10,7 +10,8 @@ import tensorflow as tf
 from encoded_images import encode, largest_difference
 from PIL import Image
 
-from siamese_verify.data.preprocessing import Preprocessing, jpeg_graph
+from siamese_verify.data.jpeg_graph import jpeg_graph
+from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.reading import read_image
 from siamese_verify.data.resizing import RESIZE_MODES
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as to_numpy
 
 import siamese_verify as sv
 from siamese_verify.testing import check_tower
@@ -67,14 +68,14 @@ def test_the_tower_sees_what_preprocess_input_returns(name: str) -> None:
     """One network of each kind: [0, 255], [-1, 1], standardized, and blue first."""
     application = getattr(keras.applications, name)
     preprocess_input = inspect.getmodule(application).preprocess_input
-    ranged = np.asarray(small(name).input_range(images()))
+    ranged = to_numpy(small(name).input_range(images()))
     np.testing.assert_allclose(ranged, preprocess_input(255 * images()), rtol=1e-4, atol=1e-4)
 
 
 def test_the_embedding_is_the_average_of_the_features() -> None:
     tower = small("MobileNetV2")
-    features = np.asarray(tower.network(2 * images() - 1, training=False))
-    embeddings = np.asarray(tower(images(), training=False))
+    features = to_numpy(tower.network(2 * images() - 1, training=False))
+    embeddings = to_numpy(tower(images(), training=False))
     np.testing.assert_allclose(embeddings, features.mean(axis=(1, 2)), rtol=1e-3, atol=1e-5)
 
 
@@ -82,8 +83,8 @@ def test_grey_images_are_repeated_for_red_green_and_blue() -> None:
     grey = small(channels=1)
     coloured = sv.BackboneTower(grey.network, grey.input_range)
     one = images(channels=1)
-    expected = np.asarray(coloured(np.repeat(one, 3, axis=-1), training=False))
-    np.testing.assert_allclose(np.asarray(grey(one, training=False)), expected, rtol=1e-4)
+    expected = to_numpy(coloured(np.repeat(one, 3, axis=-1), training=False))
+    np.testing.assert_allclose(to_numpy(grey(one, training=False)), expected, rtol=1e-4)
 
 
 def step(tower: sv.BackboneTower, rate: float = 1.0) -> dict[str, float]:
@@ -148,7 +149,7 @@ def test_a_network_of_ones_own_can_be_a_backbone() -> None:
     tokens = keras.Sequential([keras.Input((*SIZE, 3)), keras.layers.Reshape((64, 48))])
     tower = sv.BackboneTower(tokens, sv.InputRange(1.0))
     expected = images().reshape(8, 64, 48).mean(axis=1)
-    np.testing.assert_allclose(np.asarray(tower(images())), expected, rtol=1e-4)
+    np.testing.assert_allclose(to_numpy(tower(images())), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,10 @@ def test_a_preset_of_keras_hub_has_its_own_range(tmp_path: Path) -> None:
     )
     tower = sv.backbone(str(tmp_path), image_size=SIZE)
     np.testing.assert_allclose(
-        np.asarray(tower.input_range(images())), 2 * images() - 1, rtol=1e-3, atol=1e-3
+        to_numpy(tower.input_range(images())),
+        2 * images() - 1,
+        rtol=1e-3,
+        atol=1e-3,
     )
-    expected = np.asarray(network(2 * images() - 1)).mean(axis=(1, 2))
-    np.testing.assert_allclose(np.asarray(tower(images())), expected, rtol=1e-3, atol=1e-4)
+    expected = to_numpy(network(2 * images() - 1)).mean(axis=(1, 2))
+    np.testing.assert_allclose(to_numpy(tower(images())), expected, rtol=1e-3, atol=1e-4)

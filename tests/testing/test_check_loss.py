@@ -109,6 +109,8 @@ def test_a_loss_of_ones_own_passes():
 
 @pytest.mark.parametrize(("loss", "rule"), BROKEN, ids=lambda x: type(x).__name__)
 def test_a_broken_loss_is_caught(loss, rule):
+    if isinstance(loss, Eager) and keras.backend.backend() == "torch":
+        pytest.skip("torch runs without graphs, in which this loss fails")
     message = rf"(?s)^{type(loss).__name__} breaks a rule: [^.]*{rule}.* Input: .*Found: "
     with pytest.raises(AssertionError, match=message):
         check_loss(loss, LABELS, SCORES)

@@ -21,7 +21,8 @@ class Metric(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         labels, scores = (ops.reshape(ops.cast(x, "float32"), (-1,)) for x in (y_true, y_pred))
         labels = ops.where((labels == 0) | (labels == 1), labels, float("nan"))
-        weights = ops.ones_like(scores) if sample_weight is None else sample_weight
+        weights = ops.cast(1.0 if sample_weight is None else sample_weight, "float32")
+        weights = weights * ops.ones_like(scores)
         self.add(labels, scores, weights)
 
     def add(self, labels, scores, weights):
@@ -94,6 +95,8 @@ def test_a_metric_of_ones_own_passes():
 
 @pytest.mark.parametrize(("metric", "rule"), BROKEN, ids=lambda x: type(x).__name__)
 def test_a_broken_metric_is_caught(metric, rule):
+    if isinstance(metric, Eager) and keras.backend.backend() == "torch":
+        pytest.skip("torch runs without graphs, in which this metric fails")
     with pytest.raises(AssertionError) as caught:
         check_metric(metric)
     name = type(metric).__name__

@@ -130,8 +130,10 @@ def test_every_warning_points_to_the_line_of_the_caller(pairs: sv.PairDataset) -
         verifier = sv.Verifier(build_for_faces(), pairs.preprocessing).calibrate(
             pairs, training_identities=known
         )
-    assert len(caught) > 1  # The identities are in training, and the pairs are few.
-    assert {warning.filename for warning in caught} == {__file__}
+    ours = [warning for warning in caught if warning.category is CalibrationWarning]
+    assert len(ours) > 1  # The identities are in training, and the pairs are few.
+    assert {warning.filename for warning in ours} == {__file__}
     with pytest.warns(EvaluationWarning) as caught:
         verifier.evaluate(pairs)
-    assert {warning.filename for warning in caught} == {__file__}
+    ours = [warning for warning in caught if warning.category is EvaluationWarning]
+    assert {warning.filename for warning in ours} == {__file__}

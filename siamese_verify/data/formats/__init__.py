@@ -1,7 +1,7 @@
 """Formats of image files: one module for each.
 
 `read_header` reads what must be known before decoding: size, orientation, transparency, and what
-would cost much. `decode` lets TensorFlow or Pillow decode the pixels. Both raise a `ValueError`, an
+would cost much. `decode` decodes the pixels (see `decoders`). Both raise a `ValueError`, an
 `IndexError` or a `struct.error` if the file is damaged or of a kind that is not decoded.
 """
 

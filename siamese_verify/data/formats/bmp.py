@@ -1,7 +1,7 @@
-"""BMP, decoded by TensorFlow where it holds plain colours or greys.
+"""BMP. Files of plain colours or greys are decoded by TensorFlow or Pillow.
 
 TensorFlow reads files with other palettes, masks or compression as other pixels than the pixels
-they hold. Pillow decodes them.
+they hold. Only Pillow decodes them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import struct
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.formats import pillow
+from siamese_verify.data.formats.decoders import decoder
 from siamese_verify.data.formats.header import Header
 
 SIGNATURE = b"BM"
@@ -46,7 +46,7 @@ def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
     """Decode to RGB or RGBA."""
     if isinstance(header, pillow.PillowHeader):
         return pillow.decode(contents, header)
-    pixels: npt.NDArray[np.uint8] = tf.io.decode_bmp(contents).numpy()
+    pixels: npt.NDArray[np.uint8] = decoder().bmp(contents)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
     return pixels if header.has_alpha else pixels[..., :3]

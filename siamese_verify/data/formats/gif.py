@@ -1,7 +1,7 @@
-"""First frame of a GIF (version 89a), whose compressed data TensorFlow decodes.
+"""First frame of a GIF (version 89a).
 
 TensorFlow decodes all frames, whatever their sizes, and does not tell which pixels are transparent.
-So its decoder gets a file of the first frame alone, with a palette of greys. The greys are the
+So a decoder gets a file of the first frame alone, with a palette of greys. The greys are the
 numbers of the colours, which this module looks up.
 """
 
@@ -12,10 +12,10 @@ import struct
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
+from siamese_verify.data.formats.decoders import decoder
 from siamese_verify.data.formats.header import Header
-from siamese_verify.data.row_blocks import by_rows
+from siamese_verify.data.formats.palette import look_up
 
 SIGNATURE = b"GIF8"
 _EXTENSION, _IMAGE, _END = b"!", b",", b";"
@@ -74,18 +74,11 @@ def read_header(contents: bytes) -> GifHeader:
 
 def decode(contents: bytes, header: GifHeader) -> npt.NDArray[np.uint8]:
     """Decode to RGB or RGBA. Outside of the frame, pixels are transparent or of colour 0."""
-    colours = np.zeros((256, 4), np.uint8)
-    given = np.frombuffer(header.palette, np.uint8).reshape(-1, 3)
-    colours[: len(given), :3] = given
-    colours[:, 3] = 255
-    if header.transparent is not None:
-        colours[header.transparent, 3] = 0
     numbers = np.full((header.height, header.width), header.transparent or 0, np.uint8)
     left, top, width, height = header.frame
-    frame = tf.io.decode_gif(_one_frame(header)).numpy()[0, ..., 0]
-    numbers[top : top + height, left : left + width] = frame
-    channels = 4 if header.has_alpha else 3
-    return by_rows(lambda block: colours[:, :channels].take(block, axis=0), numbers, channels)
+    numbers[top : top + height, left : left + width] = decoder().gif(_one_frame(header))
+    alphas = b"" if header.transparent is None else header.transparent * b"\xff" + b"\0"
+    return look_up(numbers, header.palette, alphas, 4 if header.has_alpha else 3)
 
 
 def _one_frame(header: GifHeader) -> bytes:

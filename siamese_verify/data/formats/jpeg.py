@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81), decoded by TensorFlow, and checked by simplejpeg where it is installed."""
+"""JPEG (ITU-T T.81), checked by simplejpeg where it is installed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
+from siamese_verify.data.formats.decoders import decoder
 from siamese_verify.data.formats.header import Header
 from siamese_verify.data.formats.orientation import read_orientation
 
@@ -64,24 +64,19 @@ def read_header(contents: bytes) -> JpegHeader:
 def decode(contents: bytes, header: JpegHeader) -> npt.NDArray[np.uint8]:
     """Decode to RGB.
 
-    The inverse cosine transform is exact, as in Pillow. Grey is computed from colours, since the
+    The inverse cosine transform is exact. Grey is computed from colours, since the
     brightness that a file stores is another where a colour is out of range. Colours of print are
     stored inverted, whatever a file says, as Pillow and browsers assume.
     """
     if header.lacks_adobe:
         contents = contents[:2] + _ADOBE + contents[2:]
     check_is_undamaged(contents)
-    pixels: npt.NDArray[np.uint8] = decode_colours(contents).numpy()
+    pixels: npt.NDArray[np.uint8] = decoder().jpeg(contents)
     return pixels
 
 
-def decode_colours(contents: tf.Tensor) -> tf.Tensor:
-    """Decode to RGB, also in a graph. The contents need nothing more than that."""
-    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-
-
 def check_is_undamaged(contents: bytes) -> None:
-    """Raise a `ValueError` for damage that TensorFlow fills with grey, if simplejpeg is there."""
+    """Raise a `ValueError` for damage that a decoder fills with grey, if simplejpeg is there."""
     try:
         import simplejpeg
     except ImportError:
@@ -97,10 +92,17 @@ def check_is_undamaged(contents: bytes) -> None:
 
 
 def _segments(contents: bytes) -> Iterator[tuple[int, int, int]]:
-    """Find the marker, the start and the end of each segment, up to the end of the image."""
+    """Find the marker, the start and the end of each segment, up to the end of the image.
+
+    Raises:
+        ValueError: If the image has no end, which Pillow would not notice.
+    """
     position = 2
-    while (found := _NEXT_MARKER.search(contents, position)) and contents[found.end() - 1] != _END:
+    while found := _NEXT_MARKER.search(contents, position):
+        if contents[found.end() - 1] == _END:
+            return
         start = found.end() + 2
         length = int.from_bytes(contents[found.end() : start], "big")
         position = found.end() + max(length, 2)
         yield contents[found.end() - 1], start, position
+    raise ValueError("truncated: the JPEG has no end")

@@ -61,7 +61,7 @@ class PillowHeader(Header):
 
 def read_header(contents: bytes) -> PillowHeader:
     """Let Pillow read the header. An image as large as a tile of a TIFF is assumed at least."""
-    with _as_value_errors(), _without_warnings():
+    with as_value_errors(), _without_warnings():
         image = _open(contents)
         tags = getattr(image, "tag_v2", {})
         tile = [side if isinstance(side := tags.get(tag), int) else 0 for tag in _TILE]
@@ -83,7 +83,7 @@ def decode_as_stored(header: PillowHeader) -> npt.NDArray[np.uint8]:
     """Decode the first frame to RGB or RGBA, as Pillow's plugin turns it."""
     image = header.image
     is_tiff = hasattr(image, "tag_v2")
-    with _as_value_errors(), _without_warnings() if is_tiff else contextlib.nullcontext():
+    with as_value_errors(), _without_warnings() if is_tiff else contextlib.nullcontext():
         if is_tiff:
             _allocate(image)
         image.load()
@@ -169,7 +169,7 @@ def _from_grey(image: Any) -> npt.NDArray[np.uint8]:
 
 
 @contextlib.contextmanager
-def _as_value_errors() -> Iterator[None]:
+def as_value_errors() -> Iterator[None]:
     """Raise what a decoder raises, which can be anything, as a `ValueError` with the reason."""
     try:
         yield

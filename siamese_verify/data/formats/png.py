@@ -1,4 +1,4 @@
-"""PNG (ISO/IEC 15948), decoded by TensorFlow."""
+"""PNG (ISO/IEC 15948)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
+from siamese_verify.data.formats.decoders import decoder
 from siamese_verify.data.formats.header import Header
 from siamese_verify.data.formats.orientation import read_orientation
 
@@ -40,8 +40,8 @@ def read_header(contents: bytes) -> Header:
 
 
 def decode(contents: bytes, header: Header) -> npt.NDArray[np.uint8]:
-    """Decode to RGB or RGBA. Grey is not asked for, because the decoder would apply gamma."""
-    pixels: npt.NDArray[np.uint8] = tf.io.decode_png(contents, 4 if header.has_alpha else 3).numpy()
+    """Decode to RGB or RGBA."""
+    pixels: npt.NDArray[np.uint8] = decoder().png(contents, 4 if header.has_alpha else 3)
     return pixels
 
 

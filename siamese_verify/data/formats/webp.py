@@ -1,6 +1,6 @@
-"""WebP (RFC 9649), decoded by TensorFlow where it can, or else by Pillow.
+"""WebP (RFC 9649).
 
-TensorFlow 2.21 writes beyond its memory where it decodes an animation, so Pillow decodes
+TensorFlow 2.21 writes beyond its memory where it decodes an animation, so only Pillow decodes
 animations. Both use libwebp, so the pixels are the same.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from siamese_verify.data.formats import pillow
+from siamese_verify.data.formats.decoders import decoder
 from siamese_verify.data.formats.header import Header
 from siamese_verify.data.formats.orientation import read_orientation
 
@@ -64,9 +64,9 @@ def read_header(contents: bytes) -> WebpHeader:
 
 def decode(contents: bytes, header: WebpHeader) -> npt.NDArray[np.uint8]:
     """Decode the first frame to RGB or RGBA."""
-    if header.is_animation or not hasattr(tf.io, "decode_webp"):
+    if header.is_animation:
         return pillow.decode_as_stored(pillow.read_header(contents))
-    pixels: npt.NDArray[np.uint8] = tf.io.decode_webp(contents)[0].numpy()
+    pixels: npt.NDArray[np.uint8] = decoder().webp(contents)
     return pixels
 
 

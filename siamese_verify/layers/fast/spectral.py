@@ -11,6 +11,7 @@ import keras
 from keras import ops
 from typing_extensions import override
 
+from siamese_verify.backends import on_cpu
 from siamese_verify.layers.fast.frequencies import correlate, multiplications
 from siamese_verify.tensors import Tensor
 
@@ -143,8 +144,7 @@ class SpectralConv2D(keras.layers.Conv2D):
 
     def _is_cheaper(self, input_shape: tuple[int | None, ...]) -> bool:
         _, height, width, channels = input_shape
-        on_cpu = all(name.startswith("cpu") for name in keras.distribution.list_devices())
-        if height is None or width is None or not on_cpu:
+        if height is None or width is None or not on_cpu():
             return False
         if self.padding == "same":
             height, width = height + self.kernel_size[0] - 1, width + self.kernel_size[1] - 1

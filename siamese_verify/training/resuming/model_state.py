@@ -40,6 +40,7 @@ def get_model_state(model: keras.Model) -> dict[str, Any]:
         "keras": None if seeds is None else ops.convert_to_numpy(seeds.state),
         "python": [version, list(numbers), gauss],
         "numpy": list(np.random.get_state(legacy=True)),  # noqa: NPY002
+        "torch": _torch_numbers(),
     }
 
 
@@ -54,6 +55,10 @@ def set_model_state(model: keras.Model, state: dict[str, Any]) -> None:
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
+    if (numbers := state.get("torch")) is not None:
+        import torch
+
+        torch.set_rng_state(torch.from_numpy(numbers))
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
@@ -61,6 +66,15 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
+
+
+def _torch_numbers() -> Any:
+    """Return the state of torch's generator, by which Keras shuffles arrays on torch."""
+    if keras.backend.backend() != "torch":
+        return None
+    import torch
+
+    return torch.get_rng_state().numpy()
 
 
 def _global_seeds(create: bool) -> Any:

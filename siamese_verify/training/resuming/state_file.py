@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras.ops import convert_to_numpy
 
 from siamese_verify.files import replacing
 from siamese_verify.messages import shown
@@ -96,7 +97,7 @@ def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
         return {str(key): _encoded(part, arrays) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_encoded(part, arrays) for part in value]
-    if hasattr(value, "__array__") and (array := np.asarray(value)).dtype != object:
+    if hasattr(value, "__array__") and (array := convert_to_numpy(value)).dtype != object:
         arrays.append(array)
         # NumPy's format forgets types such as bfloat16.
         return {_ARRAY: len(arrays) - 1, "dtype": str(array.dtype)}

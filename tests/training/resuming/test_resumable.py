@@ -250,7 +250,7 @@ def fit(folder, callbacks, model=None, epochs=4, **arguments):
 
 def test_early_stopping_that_has_stopped_stays_stopped(tmp_path):
     def stop():
-        return [keras.callbacks.EarlyStopping("loss", mode="max", patience=1, baseline=1e9)]
+        return [keras.callbacks.EarlyStopping("loss", mode="max", patience=1, min_delta=1e9)]
 
     first, model = fit(tmp_path, stop(), epochs=9)
     assert first.epoch == [0, 1]
