@@ -87,9 +87,9 @@ class OnnxVerifier:
         Warns:
             UserWarning: If an earlier version, which decoded images differently, calibrated it.
         """
-        contents = _read(path)
+        runtime, contents = _onnxruntime(), _read(path)
         with explaining(OnnxFileError, f"{shown(path)} cannot be loaded"):
-            session = _session(contents)
+            session = _session(runtime, contents)
             record = _record(session)
             onnx_record.check_digest(contents)
         if align is not None:
@@ -179,8 +179,7 @@ def _read(path: PathLike) -> bytes:
         raise OnnxFileError(f"{shown(path)} cannot be loaded. {error}") from error
 
 
-def _session(contents: bytes) -> Any:
-    """Let onnxruntime read a model, so that it keeps little memory beyond the weights."""
+def _onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError:
@@ -188,6 +187,11 @@ def _session(contents: bytes) -> Any:
             "An ONNX file is run by onnxruntime, which is not installed. Install it: "
             'pip install "siamese-verify[runtime]"'
         ) from None
+    return onnxruntime
+
+
+def _session(onnxruntime: Any, contents: bytes) -> Any:
+    """Let onnxruntime read a model, so that it keeps little memory beyond the weights."""
     options = onnxruntime.SessionOptions()
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4  # Its errors are raised, so it need not print them too.
