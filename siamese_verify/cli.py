@@ -56,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Flag that prints the version, which takes a while to read."""
+    """Flag that prints the version, which is slow to read."""
 
     @override
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:

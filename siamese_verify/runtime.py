@@ -1,15 +1,15 @@
 """`OnnxVerifier`: the decisions of a `Verifier` from its ONNX export, without TensorFlow.
 
-It needs the extra `runtime`: onnxruntime and Pillow. Nothing here imports TensorFlow, Keras, JAX or
-torch.
+It needs the extra `runtime`: onnxruntime and Pillow. Nothing here imports a backend of Keras.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from siamese_verify.data.alignment import Align, UnknownAlignError, register
 from siamese_verify.data.preprocessing import Preprocessing, scale
 from siamese_verify.data.reading import ImageLike
 from siamese_verify.evaluation.calibration import Calibration
-from siamese_verify.files import PathLike, read_regular_file
+from siamese_verify.files import PathLike, open_regular_file
 from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
 from siamese_verify.verification import onnx_record
@@ -29,7 +29,6 @@ from siamese_verify.verification.embedded_images import DistinctImages, image_pa
 from siamese_verify.verification.image_measures import Floats
 from siamese_verify.verification.looks import Looks, find_unlike, of_both
 
-_MOST_BYTES = 2**31 - 1  # Protocol Buffers have no larger messages.
 _PAIRS = 256  # Number of pairs whose pixels are in memory at once.
 _BATCH = 8  # Number of pairs that the network gets at once. More need memory and save no time.
 
@@ -87,11 +86,13 @@ class OnnxVerifier:
         Warns:
             UserWarning: If an earlier version, which decoded images differently, calibrated it.
         """
-        runtime, contents = _onnxruntime(), _read(path)
-        with explaining(OnnxFileError, f"{shown(path)} cannot be loaded"):
-            session = _session(runtime, contents)
+        runtime = _onnxruntime()
+        with _opened(path) as file, explaining(OnnxFileError, f"{shown(path)} cannot be loaded"):
+            session = _session(runtime, path)
             record = _record(session)
-            onnx_record.check_digest(contents)
+            onnx_record.check_digest(file)
+            if not os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+                raise ValueError("another file replaced it at the same time. Load it again")
         if align is not None:
             _register(align, record["preprocessing"])
         with explaining(OnnxFileError, f"{shown(path)} cannot be loaded", " in its record"):
@@ -172,9 +173,9 @@ class OnnxVerifier:
         return [scores.astype(np.float32), *embeddings]
 
 
-def _read(path: PathLike) -> bytes:
+def _opened(path: PathLike) -> BinaryIO:
     try:
-        return read_regular_file(path, _MOST_BYTES)
+        return open_regular_file(path)
     except ValueError as error:
         raise OnnxFileError(f"{shown(path)} cannot be loaded. {error}") from error
 
@@ -190,14 +191,16 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _session(onnxruntime: Any, contents: bytes) -> Any:
+def _session(onnxruntime: Any, path: PathLike) -> Any:
     """Let onnxruntime read a model, so that it keeps little memory beyond the weights."""
     options = onnxruntime.SessionOptions()
-    options.enable_cpu_mem_arena = False
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4  # Its errors are raised, so it need not print them too.
     # Idle threads would otherwise wait for the next batch in a loop, at full load.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
+    # It would keep a copy of bytes, but not of a file.
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
 
 
 def _record(session: Any) -> dict[str, Any]:
@@ -210,12 +213,12 @@ def _record(session: Any) -> dict[str, Any]:
     if text is None:
         raise ValueError("it holds no record of a verifier. Write it with export_model(verifier)")
     record: dict[str, Any] = json.loads(text)
-    if record["format"] > onnx_record.FORMAT:
+    if (found := record["format"]) > onnx_record.FORMAT:
         raise ValueError(
             "a newer version of siamese-verify wrote it. Update siamese-verify. "
-            f"Received: format={shown(record['format'])}, above {onnx_record.FORMAT}"
+            f"Received: format={shown(found)}, above {onnx_record.FORMAT}"
         )
-    if record["format"] < onnx_record.FORMAT:
+    if found < onnx_record.FORMAT:
         raise ValueError("an earlier version of siamese-verify wrote it. Export the verifier again")
     if record["part"] != "pair":
         raise ValueError(

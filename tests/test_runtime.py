@@ -292,3 +292,13 @@ def test_a_decision_has_the_same_fields(verifiers: dict[Path, sv.Verifier]):
     one, other = verifier.verify(SMOOTH, NOISE), sv.OnnxVerifier.load(path).verify(SMOOTH, NOISE)
     same = {"score": one.score, "probability": one.probability}
     assert dataclasses.replace(other, **same) == one
+
+
+def test_an_export_that_was_written_earlier_decides_as_then():
+    files = Path(__file__).with_name("old_files")
+    verifier = sv.OnnxVerifier.load(files / "runtime.onnx")
+    decision = verifier.verify(files / "runtime-1.jpg", files / "runtime-2.png").to_dict()
+    expected = json.loads((files / "runtime.json").read_text())
+    for name in ("score", "probability"):
+        assert decision.pop(name) == pytest.approx(expected.pop(name), abs=1e-4)
+    assert json.loads(json.dumps(decision)) == expected

@@ -10,7 +10,7 @@ from typing import Self
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one request, and all requests together, may cost.
+    """Limits of one request, and of all requests together.
 
     Args:
         n_bytes: Largest number of bytes of a request, with both images.

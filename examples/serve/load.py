@@ -26,13 +26,8 @@ BOUNDARY = "a-boundary-between-the-parts"
 
 def multipart(**files: bytes) -> bytes:
     """Encode files as the body of a form."""
-    parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
-        f"Content-Type: application/octet-stream\r\n\r\n".encode()
-        + content
-        + b"\r\n"
-        for name, content in files.items()
-    ]
+    head = b'--%s\r\nContent-Disposition: form-data; name="%s"; filename="image"\r\n\r\n%s\r\n'
+    parts = [head % (BOUNDARY.encode(), name.encode(), files[name]) for name in files]
     return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
 
 

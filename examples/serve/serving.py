@@ -86,7 +86,7 @@ def overloaded() -> NoReturn:
 
 
 def check_length(request: Request, most: int) -> None:
-    """Refuse a large request by its header. The server reads no more than the header says."""
+    """Raise an error for a large request, of which the server reads as much as its header says."""
     length = request.headers.get("content-length", "")
     if not length.isdecimal():
         raise HTTPException(411, "A request needs the header Content-Length.")

@@ -1,6 +1,6 @@
 """The record in an ONNX file: what decides besides the weights, and a digest that binds the two.
 
-An ONNX file is a message of Protocol Buffers. What is appended to its bytes counts as its last
+An ONNX file is a message of Protocol Buffers. Bytes that are appended to it count as its last
 fields. So the record, and then a digest of all bytes before it, are appended as two entries of the
 metadata. They are read without the package `onnx`.
 """
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 KEY = "siamese_verify"
 FORMAT = 2
@@ -26,11 +27,15 @@ def attach(path: Path, record: dict[str, Any]) -> None:
     path.write_bytes(contents + _entry(_DIGEST_KEY, hashlib.sha256(contents).hexdigest()))
 
 
-def check_digest(contents: bytes) -> None:
+def check_digest(file: BinaryIO) -> None:
     """Raise a `ValueError` unless a file with a record is as `attach` left it."""
-    end = len(contents) - len(_entry(_DIGEST_KEY, 64 * "0"))
-    digest = hashlib.sha256(memoryview(contents)[: max(end, 0)]).hexdigest()
-    if not contents.endswith(_entry(_DIGEST_KEY, digest)):
+    digest = hashlib.sha256()
+    rest = file.seek(0, os.SEEK_END) - len(_entry(_DIGEST_KEY, 64 * "0"))
+    file.seek(0)
+    while rest > 0 and (block := file.read(min(rest, 2**20))):
+        digest.update(block)
+        rest -= len(block)
+    if file.read() != _entry(_DIGEST_KEY, digest.hexdigest()):
         raise ValueError(
             "it was damaged or changed after the export, so its threshold may not hold. Get the "
             "original file, or export the verifier again"
