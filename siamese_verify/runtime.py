@@ -199,8 +199,7 @@ def _session(onnxruntime: Any, path: PathLike) -> Any:
     # Idle threads would otherwise wait for the next batch in a loop, at full load.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # It would keep a copy of bytes, but not of a file.
-    providers = ["CPUExecutionProvider"]
-    return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _record(session: Any) -> dict[str, Any]:
