@@ -1,7 +1,7 @@
 """Tasks that a contributor and `.ci/run` share: `nox -l` lists them, `nox -s lint` runs one.
 
 Most tasks run in the environment that `pip install -e ".[dev]"` has made. The tasks `docs`,
-`lowest` and `newest` install what they need in an environment of their own.
+`lowest`, `newest` and `runtime` install what they need in an environment of their own.
 """
 
 import csv
@@ -181,6 +181,17 @@ import importlib.util, siamese_verify as sv
 assert importlib.util.find_spec("matplotlib") is None
 sv.SiameseModel(sv.ConvTower.koch2015(), sv.WeightedL1Head())
 """
+
+
+@nox.session
+def runtime(session: nox.Session) -> None:
+    """Decide with an export, and serve it, where TensorFlow and Keras are not installed."""
+    extras = PROJECT["optional-dependencies"]
+    needed = [name for name in PROJECT["dependencies"] if name.startswith(("numpy", "typing"))]
+    serving = [name for name in extras["serve"] if not name.startswith("siamese-verify")]
+    session.install("--no-deps", ".")
+    session.install(*needed, *extras["runtime"], *serving)
+    session.run("python", ".ci/without_tensorflow.py")
 
 
 @nox.session

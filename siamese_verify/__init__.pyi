@@ -31,6 +31,8 @@ from siamese_verify.layers.input_range import InputRange as InputRange
 from siamese_verify.layers.multi_crop import MultiCropTower as MultiCropTower
 from siamese_verify.layers.tower import ConvTower as ConvTower
 from siamese_verify.model import SiameseModel as SiameseModel
+from siamese_verify.runtime import OnnxFileError as OnnxFileError
+from siamese_verify.runtime import OnnxVerifier as OnnxVerifier
 from siamese_verify.scoring import score_blocks as score_blocks
 from siamese_verify.scoring import score_matrix as score_matrix
 from siamese_verify.scoring import score_pairs as score_pairs

@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
+import importlib
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from typing_extensions import override
 
-from siamese_verify.commands import (
-    ERROR,
-    arguments,
-    calibrate,
-    card,
-    demo,
-    enroll,
-    evaluate,
-    export,
-    identify,
-    inspect,
-    pairs,
-    score,
-    shard,
-    train,
-    verify,
-)
+from siamese_verify.commands import ERROR, arguments
 from siamese_verify.terminal import named_as_typed, one_line, one_line_each, quiet
 
-COMMANDS: tuple[ModuleType, ...] = (
-    *(demo, train, inspect, shard, pairs, score, calibrate, evaluate),
-    *(verify, enroll, identify, export, card),
+COMMANDS = (
+    *("demo", "train", "inspect", "shard", "pairs", "score", "calibrate", "evaluate"),
+    *("verify", "enroll", "identify", "export", "card"),
 )
+"""Names of the commands, which are the names of their modules."""
 _INTERRUPTED = 130
 """Exit code of a command that Ctrl+C ends, as shells have it."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    settings = _make_parser().parse_args(given)
+    words = sys.argv[1:] if given is None else given
+    called = [name for name in COMMANDS if name in words[:1]]
+    # The modules of the other commands are imported only where help or an error lists them.
+    settings = _make_parser(called or COMMANDS).parse_args(words)
     try:
         with _warnings_in_lines(settings.flags) as settings.warnings, quiet() as settings.terminal:
             arguments.check_overwrites(settings, settings.flags)
@@ -68,20 +55,33 @@ class _Parser(argparse.ArgumentParser):
         self.exit(ERROR, f"siamese-verify: {one_line(message)}. See {self.prog} --help.\n")
 
 
-def _make_parser() -> argparse.ArgumentParser:
+class _Version(argparse.Action):
+    """Flag that prints the version, which is slow to read."""
+
+    @override
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"siamese-verify {version('siamese-verify')}")
+        parser.exit()
+
+
+def _make_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    commands = {name: importlib.import_module(f"siamese_verify.commands.{name}") for name in names}
     parser = _Parser(
         "siamese-verify",
         description="Decide whether images show the same identity: a person, a part, a product.",
-        epilog="\n  ".join(["examples:", *(command.EXAMPLE for command in COMMANDS)]),
+        epilog="\n  ".join(["examples:", *(command.EXAMPLE for command in commands.values())]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    version = importlib.metadata.version("siamese-verify")
-    parser.add_argument("--version", action="version", version=f"siamese-verify {version}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show program's version number and exit"
+    )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in COMMANDS:
+    for name, command in commands.items():
         summary, *_ = str(command.run.__doc__).splitlines()
         subparser = subparsers.add_parser(
-            command.__name__.rpartition(".")[2],
+            name,
             help=summary,
             description=summary,
             epilog=f"exit code: {command.EXIT_CODES}, 2 error\n\nexample:\n  {command.EXAMPLE}",

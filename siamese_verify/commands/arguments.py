@@ -27,10 +27,14 @@ PAIR_COLUMNS = ("left", "right", "label", "left_identity", "right_identity", "fo
 """Columns of a table of pairs."""
 
 
-def add_model(inputs: _ArgumentGroup) -> None:
+def add_model(inputs: _ArgumentGroup, *more_endings: str) -> None:
     """Add the argument MODEL."""
+    endings = (".keras", *more_endings)
     inputs.add_argument(
-        "model", metavar="MODEL", type=file_ending_in(".keras"), help="file of a verifier (.keras)"
+        "model",
+        metavar="MODEL",
+        type=file_ending_in(*endings),
+        help=f"file of a verifier ({', '.join(endings)})",
     )
 
 

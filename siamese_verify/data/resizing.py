@@ -83,15 +83,18 @@ def _largest(shape: tuple[int, ...], within: tuple[int, ...]) -> tuple[int, int]
 
 def _squash(image: Pixels, size: tuple[int, int]) -> Pixels:
     """Resize whatever the aspect ratio: first the height, and then the width."""
+    # If the memory does not suffice for the result, it is found before any work.
+    resized = np.empty((*size, image.shape[2]), np.uint8)
     rows = _weighted_sums(image, size[0])
     columns = _weighted_sums(rows.swapaxes(0, 1), size[1])
-    return (columns.swapaxes(0, 1) + ROUNDING).astype(np.uint8)
+    np.add(columns.swapaxes(0, 1), ROUNDING, out=resized, casting="unsafe")
+    return resized
 
 
 def _weighted_sums(image: npt.NDArray[Any], n: int) -> Floats:
     """Compute `n` rows as weighted sums of rows, in the order in which TensorFlow adds."""
-    starts, weights = _triangles(len(image), n)
     sums = np.zeros((n, *image.shape[1:]), np.float32)
+    starts, weights = _triangles(len(image), n)
     step = max(1, _CACHED // image[0].size)
     for start in range(0, n, step):
         block = slice(start, start + step)

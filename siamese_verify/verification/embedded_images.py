@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,7 +13,8 @@ from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image
 from siamese_verify.data.threads import in_threads
-from siamese_verify.scoring import Floats
+from siamese_verify.messages import shown
+from siamese_verify.verification.image_measures import Floats
 from siamese_verify.verification.looks import Reasons
 
 Failures: TypeAlias = dict[int, Exception]
@@ -66,6 +67,21 @@ class DistinctImages:
                     known = {key: number for key, number in known.items() if type(key) is not int}
         if block:
             yield block
+
+
+def image_pairs(
+    pairs: Iterable[tuple[ImageLike, ImageLike]],
+) -> list[tuple[ImageLike, ImageLike]]:
+    """List pairs of images.
+
+    Raises:
+        TypeError: If a pair is not two images.
+    """
+    pairs = list(pairs)
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, Sized) or isinstance(pair, (str, bytes)) or len(pair) != 2:
+            raise TypeError(f"A pair must be two images. Received: pairs[{i}]={shown(repr(pair))}")
+    return pairs
 
 
 def read_block(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from siamese_verify.messages import shown
 from siamese_verify.model import SiameseModel
 from siamese_verify.scoring import score_pairs
 from siamese_verify.verification.export_formats import FORMATS, Format, check_can_export
+from siamese_verify.verification.onnx_record import FORMAT
 from siamese_verify.verification.verifier import Verifier
 
 # Largest difference between the results of the file and of the model, by the precision of the
@@ -33,20 +33,24 @@ def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "p
     """Write a model that runs without this library, and scores as the model does in inference.
 
     Inputs are float32 images in [0, 1], `(batch, height, width, channels)`. A whole model has the
-    inputs `left` and `right`, and returns scores `(batch, 1)`. A tower has the input `images`, and
-    returns float32 embeddings `(batch, size)`. With LiteRT, the batch is one. A `SpectralConv2D`
-    becomes a plain convolution of the same kernel, because other runtimes are fast at those
-    convolutions.
+    inputs `left` and `right`, and returns scores `(batch, 1)`. In ONNX, it returns the embeddings
+    of the left and the right images too, as its second and third output. A tower has the input
+    `images`, and returns float32 embeddings `(batch, size)`. With LiteRT, the batch is one. A
+    `SpectralConv2D` becomes a plain convolution of the same kernel, because other runtimes are fast
+    at those convolutions.
 
     Before the function returns, it runs the file on a few images and compares the results with the
     model's own. They may differ by 0.1% of the largest result, or by 2% (10%) if the tower computes
     in float16 (bfloat16).
 
     The file holds a record in JSON: part, class of the head and version. The record of a `Verifier`
-    also has the fingerprint, the preprocessing, and all attributes of the `Calibration`. The record
-    is the text `siamese_verify` in the metadata of an ONNX file. It is the file
-    `siamese_verify.json` in the zip archive at the end of a LiteRT file, and in the folder
-    `assets.extra` of a SavedModel.
+    also has the fingerprint, the preprocessing, all attributes of the `Calibration`, and what the
+    validation images look like. The record is the text `siamese_verify` in the metadata of an ONNX
+    file, followed by a digest of the file. It is the file `siamese_verify.json` in the zip archive
+    at the end of a LiteRT file, and in the folder `assets.extra` of a SavedModel.
+
+    `OnnxVerifier` decides with an ONNX file of a `Verifier` as the verifier does, without
+    TensorFlow.
 
     Args:
         source: Calibrated verifier, or built model without a threshold.
@@ -85,7 +89,7 @@ def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "p
             "A model is exported once it knows the shape of its images. Call it on images first. "
             f"Received: {shown(repr(model.name))}, which is not built"
         )
-    kind, record = FORMATS[target.suffix], json.dumps(_record(source, part))
+    kind, record = FORMATS[target.suffix], _record(source, part)
     check_can_export(target)
     with kind.replacing(target) as unfinished:
         with direct_convolutions():
@@ -97,17 +101,18 @@ def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "p
 def _record(source: Verifier | SiameseModel, part: str) -> dict[str, Any]:
     """Collect what whoever runs the file must know."""
     version = importlib.metadata.version("siamese-verify")
-    record = {"format": 1, "version": version, "part": part}
+    record = {"format": FORMAT, "version": version, "part": part}
     if isinstance(source, SiameseModel):
         return {**record, "head": type(source.head).__name__}
-    _ = source.threshold  # It raises an error unless the calibration holds for the weights.
-    assert source.calibration is not None
+    bound = source._valid_calibration()
     return {
         **record,
         "head": type(source.model.head).__name__,
-        "fingerprint": source.fingerprint,
         "preprocessing": source.preprocessing.to_dict(),
-        **source.calibration.to_dict(),
+        **bound.calibration.to_dict(),
+        "fingerprint": bound.fingerprint,
+        "decoding": bound.decoding,
+        "looks": None if bound.looks is None else bound.looks.to_dict(),
     }
 
 
@@ -118,10 +123,15 @@ def _in_inference(model: SiameseModel, part: str, kind: Format) -> keras.Model:
         keras.Input(model.image_shape, kind.batch_size, name=name, dtype="float32")
         for name in names
     ]
-    if part == "pair":
+    if part == "pair" and not kind.with_embeddings:
         outputs = model(tuple(inputs), training=False)
     else:
-        outputs = keras.ops.cast(in_inference(model.tower)(inputs[0], training=False), "float32")
+        images = keras.ops.concatenate(inputs, axis=0)
+        embeddings = in_inference(model.tower)(images, training=False)
+        outputs = keras.ops.cast(embeddings, "float32")
+    if part == "pair" and kind.with_embeddings:
+        left_and_right = keras.ops.split(outputs, 2, axis=0)
+        outputs = [model.head(tuple(left_and_right)), *left_and_right]
     whole = keras.Model(inputs, outputs)
     whole(inputs)  # Keras exports only a model that was called.
     return whole

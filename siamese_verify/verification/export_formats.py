@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import uuid
@@ -19,9 +20,10 @@ import numpy.typing as npt
 from siamese_verify.files import replacing, scratch_folder
 from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
+from siamese_verify.verification.onnx_record import KEY, attach
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
-_KEY = "siamese_verify"
+Record = dict[str, Any]
 # The files and folders of a SavedModel. A folder with others is never replaced.
 _SAVED_MODEL = {"assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"}
 
@@ -35,6 +37,7 @@ class Format(NamedTuple):
         modules: Modules of the extra.
         backends: Backends of Keras that write the format.
         batch_size: Number of images in a batch. None stands for any.
+        with_embeddings: Whether a pair model also returns its embeddings.
         replacing: Context in which a new export is written, which then replaces the older one.
         attach: Function that adds the record to an export.
         run: Function that runs an export on arrays, given by the names of the inputs.
@@ -45,8 +48,9 @@ class Format(NamedTuple):
     modules: tuple[str, ...]
     backends: tuple[str, ...]
     batch_size: int | None
+    with_embeddings: bool
     replacing: Callable[[Path], contextlib.AbstractContextManager[Path]]
-    attach: Callable[[Path, str], None]
+    attach: Callable[[Path, Record], None]
     run: Callable[[Path, Arrays], npt.NDArray[Any]]
 
 
@@ -75,14 +79,6 @@ def check_can_export(path: Path) -> None:
             )
 
 
-def _attach_to_onnx(path: Path, record: str) -> None:
-    import onnx
-
-    model = onnx.load(path)
-    model.metadata_props.add(key=_KEY, value=record)
-    onnx.save(model, path)
-
-
 def _run_onnx(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
     import onnxruntime
 
@@ -90,10 +86,10 @@ def _run_onnx(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
     return np.asarray(session.run(None, dict(inputs))[0])
 
 
-def _attach_to_litert(path: Path, record: str) -> None:
+def _attach_to_litert(path: Path, record: Record) -> None:
     # LiteRT reads from the start of a file and zip from its end, so that both read their part.
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(f"{_KEY}.json", record)
+        archive.writestr(f"{KEY}.json", json.dumps(record))
 
 
 def _run_litert(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
@@ -105,10 +101,10 @@ def _run_litert(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
     return np.concatenate([next(iter(run(**batch).values())) for batch in batches])
 
 
-def _attach_to_saved_model(path: Path, record: str) -> None:
+def _attach_to_saved_model(path: Path, record: Record) -> None:
     folder = path / "assets.extra"
     folder.mkdir(exist_ok=True)
-    (folder / f"{_KEY}.json").write_text(record, encoding="utf-8")
+    (folder / f"{KEY}.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def _run_saved_model(path: Path, inputs: Arrays) -> npt.NDArray[Any]:
@@ -142,15 +138,15 @@ def _replacing_saved_model(path: Path) -> Iterator[Path]:
 
 FORMATS = {
     ".onnx": Format(
-        *("onnx", "onnx", ("onnx", "onnxruntime", "tf2onnx"), ("tensorflow", "torch"), None),
-        *(replacing, _attach_to_onnx, _run_onnx),
+        *("onnx", "onnx", ("onnx", "onnxruntime", "tf2onnx"), ("tensorflow", "torch"), None, True),
+        *(replacing, attach, _run_onnx),
     ),
     ".tflite": Format(
-        *("litert", "litert", ("ai_edge_litert",), ("tensorflow",), 1),
+        *("litert", "litert", ("ai_edge_litert",), ("tensorflow",), 1, False),
         *(replacing, _attach_to_litert, _run_litert),
     ),
     "": Format(
-        *("tf_saved_model", "", (), ("tensorflow",), None),
+        *("tf_saved_model", "", (), ("tensorflow",), None, False),
         *(_replacing_saved_model, _attach_to_saved_model, _run_saved_model),
     ),
 }

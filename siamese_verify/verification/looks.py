@@ -19,9 +19,8 @@ import numpy as np
 from siamese_verify.checks import finite_number
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.messages import listed_in_lines, shown
-from siamese_verify.scoring import Floats
 from siamese_verify.user_warnings import warn_user
-from siamese_verify.verification.image_measures import LAYOUT_SIDE, limits, measure
+from siamese_verify.verification.image_measures import LAYOUT_SIDE, Floats, limits, measure
 from siamese_verify.verification.turns import learn_turns
 
 Unlike = Literal["warn", "raise", "ignore"]
@@ -147,6 +146,11 @@ def find_unlike(looks: Looks | None, pixels: Pixels, embeddings: Floats) -> list
         embeddings: Embeddings of the images `(n, size)`.
     """
     return [()] * len(pixels) if looks is None else looks.reasons(measure(pixels), embeddings)
+
+
+def of_both(left: Reasons, right: Reasons) -> Reasons:
+    """Tell in what either image of a pair is unlike all validation images."""
+    return *(f"left: {reason}" for reason in left), *(f"right: {reason}" for reason in right)
 
 
 def check_unlike(unlike: Any) -> None:

@@ -7,13 +7,15 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from siamese_verify.data.pair_dataset import PairDataset
 from siamese_verify.messages import shown
 from siamese_verify.names import normalized
+
+if TYPE_CHECKING:
+    from siamese_verify.data.pair_dataset import PairDataset
 
 Hashes = frozenset[str]
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from typing import Self
 
 from siamese_verify.data.alignment import UnknownAlignError
@@ -20,9 +20,10 @@ from siamese_verify.user_warnings import warn_user
 from siamese_verify.verification.archive import explaining
 from siamese_verify.verification.bound_calibration import BoundCalibration
 from siamese_verify.verification.decision import Decision
+from siamese_verify.verification.embedded_images import image_pairs
 from siamese_verify.verification.file import VerifierFileError, load_verifier, save_verifier
 from siamese_verify.verification.identifier import Identifier
-from siamese_verify.verification.looks import Reasons
+from siamese_verify.verification.looks import of_both
 from siamese_verify.verification.pair_scores import PairScores, score_list
 
 
@@ -101,18 +102,13 @@ class Verifier(Identifier):
             RuntimeError, ImageError: As `verify`.
             TypeError: If a pair is not two images.
         """
-        bound, pairs = self._valid_calibration(), list(pairs)
-        for i, pair in enumerate(pairs):
-            if not isinstance(pair, Sized) or isinstance(pair, (str, bytes)) or len(pair) != 2:
-                raise TypeError(
-                    f"A pair must be two images. Received: pairs[{i}]={shown(repr(pair))}"
-                )
-        images = [image for pair in pairs for image in pair]
+        bound = self._valid_calibration()
+        images = [image for pair in image_pairs(pairs) for image in pair]
         embedded = self._embedder.embed_each(images, looks=bound.looks)
         rows = embedded.rows.reshape(-1, 2)
         scores = self._embedder.score(embedded.embeddings, rows)
         return [
-            bound.decide(score, _sides(*(embedded.unlike[row] for row in both)))
+            bound.decide(score, of_both(*(embedded.unlike[row] for row in both)))
             for score, both in zip(scores.tolist(), rows.tolist(), strict=True)
         ]
 
@@ -236,7 +232,3 @@ class Verifier(Identifier):
             bound = BoundCalibration.from_settings(settings, verifier.fingerprint)
         verifier._bound = bound
         return verifier, bound
-
-
-def _sides(left: Reasons, right: Reasons) -> tuple[str, ...]:
-    return *(f"left: {reason}" for reason in left), *(f"right: {reason}" for reason in right)

@@ -146,10 +146,7 @@ def test_an_unforeseen_error_exits_with_2(
     assert "KeyError: 'unforeseen'" in capsys.readouterr().err
 
 
-COMMANDS = [command.__name__.rpartition(".")[2] for command in cli.COMMANDS]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_help_shows_usage_in_one_line_groups_an_example_and_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,7 +163,7 @@ def test_help_shows_usage_in_one_line_groups_an_example_and_exit_codes(
     assert "exit code: 0" in said
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_help_says_the_default_of_every_flag(command: str) -> None:
     (subparsers,) = cli._make_parser()._subparsers._group_actions
     for action in subparsers.choices[command]._actions:

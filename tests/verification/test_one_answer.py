@@ -90,6 +90,6 @@ def test_an_exported_file_and_pillow_have_the_same_scores(verifier: Verifier, tm
     files = [*FILES.values(), OTHER]
     images = np.stack([by_pillow(file, PREPROCESSING) for file in files]).astype(np.float32) / 255
     others = np.repeat(images[-1:], len(images), axis=0)
-    (scores,) = session.run(None, {"left": images, "right": others})
+    scores, *_ = session.run(None, {"left": images, "right": others})
     decided = [verifier.verify(file, OTHER).score for file in files]
     np.testing.assert_allclose(scores[:, 0], decided, atol=1e-4)
