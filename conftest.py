@@ -39,12 +39,19 @@ def drawn_lfw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def newcomer(drawn_lfw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Change to a folder for a reader's code, in which training ends after one epoch."""
+    """Change to a folder for a reader's code, in which training ends after one epoch.
+
+    Models run eagerly, since their graphs need more time to build than to run.
+    """
+    from eagerly import run_eagerly
+
     (tmp_path / "lfw").symlink_to(drawn_lfw / "lfw")
     images = sorted((drawn_lfw / "lfw" / "lfw2").glob("*/*"))
     for name, image in zip(("a.jpg", "b.jpg"), images, strict=False):
         (tmp_path / name).symlink_to(image)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(keras.Model, "run_eagerly", keras.Model.run_eagerly)
+    run_eagerly()
     keras.config.set_max_epochs(1)
     yield
     keras.config.set_max_epochs(None)

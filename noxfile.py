@@ -21,7 +21,7 @@ CORE_TESTS = [
 # The tests on whose code the backend has an influence.
 OTHER_BACKENDS = [
     *("tests/layers", "tests/training", "tests/verification", "tests/test_model.py"),
-    *("tests/test_scoring.py", "tests/test_old_files.py", "tests/test_backends.py"),
+    *(f"tests/test_{name}.py" for name in ("backends", "batch_sizes", "old_files", "scoring")),
 ]
 # Among them, tests of files, indexes, decoding and texts, which are the same on every backend.
 SAME_ON_EVERY_BACKEND = [
@@ -34,6 +34,11 @@ SAME_ON_EVERY_BACKEND = [
         *("test_suspects.py", "test_weights.py"),
     )
 ] + ["tests/training/resuming/test_run_folder.py"]
+# Tests of the bytes of files and of indexes with extras, on which no release has an influence.
+SAME_ON_EVERY_RELEASE = [
+    *("tests/verification/test_archive.py", "tests/verification/indexes"),
+    "tests/training/resuming/test_run_folder.py",
+]
 AGAIN = ("--hypothesis-profile", "again")
 # Reports of which `docs/backends.py` makes its table.
 REPORTS = Path("build/backends")
@@ -68,7 +73,7 @@ def torch(session: nox.Session) -> None:
 
 
 def test_on(session: nox.Session, backend: str) -> None:
-    """Run the tests on which the backend has an influence, and one that kills a process."""
+    """Run the tests on which the backend has an influence, and slow ones of other processes."""
     ignored = [f"--ignore={path}" for path in SAME_ON_EVERY_BACKEND]
     report = f"{REPORTS / backend}.xml"
     environment = {"KERAS_BACKEND": backend}
@@ -79,8 +84,9 @@ def test_on(session: nox.Session, backend: str) -> None:
     )
     if not session.posargs:
         session.run("python", "docs/backends.py", "--check", report)
-    killed = "tests/training/resuming/test_resumable.py", "-k", "killed and not written"
-    session.run("pytest", "-m", "slow", *killed, env=environment)
+    processes = "tests/training/resuming/test_resumable.py", "tests/training/test_devices.py"
+    chosen = "(killed and not written) or devices"
+    session.run("pytest", "-m", "slow", *processes, "-k", chosen, env=environment)
 
 
 @nox.session
@@ -214,6 +220,7 @@ def test_bare(session: nox.Session, *requirements: str) -> None:
     """Run the core tests where only the runtime dependencies and the test tools are installed."""
     session.install("-e", ".[plot,test]", *requirements)
     # Exports need extras, and newer versions of Keras for LiteRT.
-    exports = "--ignore=tests/verification/test_export.py"
-    session.run("pytest", "-W", "default", *AGAIN, exports, *CORE_TESTS)
+    ignored = [*SAME_ON_EVERY_RELEASE, "tests/verification/test_export.py"]
+    ignored = [f"--ignore={path}" for path in ignored]
+    session.run("pytest", "-W", "default", *AGAIN, *ignored, *CORE_TESTS)
     session.run("pytest", "-W", "default", "-m", "slow", "tests/training/metrics")

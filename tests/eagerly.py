@@ -19,7 +19,13 @@ def run_eagerly() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def eager() -> Iterator[None]:
-    """Run the models of a test module eagerly. The module imports this fixture."""
+    """Run the models of a test module eagerly. The module imports this fixture.
+
+    JAX does not, since it compiles each operation.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.Model, "run_eagerly", keras.Model.run_eagerly)
         run_eagerly()

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from eagerly import eager  # noqa: F401
 from verifiers import draw_pairs
 
 import siamese_verify as sv

@@ -21,8 +21,9 @@ def make(*first: keras.layers.Layer) -> keras.Model:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model() -> sv.SiameseModel:
+    """A model that no training changes."""
     keras.utils.set_random_seed(0)
     model = sv.SiameseModel(make(), sv.WeightedL1Head())
     model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy")

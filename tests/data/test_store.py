@@ -325,6 +325,7 @@ def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(tmp_path: Path):
     script = """
 import sys
 from pathlib import Path
+sys.modules.update(matplotlib=None, sklearn=None)  # Keras would import them, for seconds.
 import numpy as np
 import tensorflow as tf
 from siamese_verify.data.preprocessing import Preprocessing

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from eagerly import eager  # noqa: F401
 from keras import ops
 
 import siamese_verify as sv

@@ -101,7 +101,7 @@ def test_threads_calibrate_evaluate_and_save_the_same(tmp_path) -> None:
         report = verifier.evaluate(pairs)
         return own.threshold, str(report), sv.Verifier.load(path).threshold == own.threshold
 
-    (result,) = set(together(step, range(16)))
+    (result,) = set(together(step, range(THREADS)))
     assert result == (verifier.threshold, str(verifier.evaluate(pairs)), True)
 
 

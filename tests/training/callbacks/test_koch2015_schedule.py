@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from eagerly import eager  # noqa: F401
 from linear_model import START, fit, linear_model, replay
 
 from siamese_verify import Koch2015Schedule

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from eagerly import eager  # noqa: F401
 
 from siamese_verify import (
     AveragedWeights,
