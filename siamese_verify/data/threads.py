@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -32,6 +33,7 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Ite
     if len(items) < _FEWEST:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor() as pool:
+    # More threads than cores would only wait for Python's lock, and take turns at it.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(items), _BLOCK):
             yield from pool.map(function, items[start : start + _BLOCK])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import NamedTuple, TypeAlias
 
@@ -13,11 +14,13 @@ from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image
 from siamese_verify.data.threads import in_threads
+from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 from siamese_verify.verification.image_measures import Floats
 from siamese_verify.verification.looks import Reasons
 
 Failures: TypeAlias = dict[int, Exception]
+_PATHS = str, os.PathLike
 
 
 class EmbeddedImages(NamedTuple):
@@ -55,7 +58,7 @@ class DistinctImages:
         block: list[ImageLike] = []
         n = 0
         for image in self._images:
-            key = os.fspath(image) if isinstance(image, (str, os.PathLike)) else id(image)
+            key = os.fspath(image) if isinstance(image, _PATHS) else id(image)
             if key not in known:
                 known[key], n = n, n + 1
                 block.append(image)
@@ -92,6 +95,9 @@ def read_block(
     Returns:
         Pixels of the images that can be used, and the error of each other, by its place.
     """
+    paths = [image for image in images if isinstance(image, _PATHS)]
+    if "tensorflow" in sys.modules and len(paths) == len(images) >= _FEWEST_FOR_GRAPH:
+        return _read_files(paths, preprocessing)
 
     def read(image: ImageLike) -> Pixels | Exception:
         try:
@@ -105,5 +111,18 @@ def read_block(
     return np.array(pixels, np.uint8).reshape(-1, *preprocessing.shape), failures
 
 
+def _read_files(paths: Sequence[PathLike], preprocessing: Preprocessing) -> tuple[Pixels, Failures]:
+    """Read files in TensorFlow's threads, which need no Python, as `read_block` does."""
+    from siamese_verify.data.file_decoding import decode_files, reader
+
+    pixels = np.empty((len(paths), *preprocessing.shape), np.uint8)
+    read = reader(paths, preprocessing)
+    failures = decode_files(
+        range(len(paths)), paths, preprocessing, read, pixels.__setitem__, verbose=False
+    )
+    return np.delete(pixels, list(failures), axis=0), failures
+
+
 BLOCK = 512
 """Number of distinct images whose pixels are in memory at once."""
+_FEWEST_FOR_GRAPH = 32  # Starting TensorFlow's threads for fewer files costs more than it saves.
