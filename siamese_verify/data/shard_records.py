@@ -42,7 +42,7 @@ def write_records(path: Path, images: Pixels, samples: Sequence[Sample]) -> None
 
 @contextlib.contextmanager
 def _as_os_error(path: Path) -> Iterator[None]:
-    """Raise an error of TensorFlow's as the one that Python raises for a file."""
+    """Raise an `OSError` in place of an error of TensorFlow's."""
     try:
         yield
     except tf.errors.OpError as error:

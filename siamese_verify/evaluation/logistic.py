@@ -23,7 +23,7 @@ def fit_logistic(score: Floats, is_genuine: Bools, prior: float) -> tuple[float,
     n_genuine, n_impostor = int(is_genuine.sum()), int((~is_genuine).sum())
     # Platt's targets keep the slope finite where a threshold separates all pairs.
     target = np.where(is_genuine, (n_genuine + 1) / (n_genuine + 2), 1 / (n_impostor + 2))
-    # Weighted to a prior below 1 / n, the targets of the other kind would outweigh all pairs of one.
+    # Weighted to a prior below 1 / n, the impostor pairs' targets would outweigh all genuine pairs.
     weight = np.where(is_genuine, 0.5 / n_genuine, 0.5 / n_impostor)
     center, width = score.mean(), score.std()
     if not np.ptp(score):  # The mean of equal scores may differ from them by rounding.

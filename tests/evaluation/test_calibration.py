@@ -49,7 +49,8 @@ def test_probabilities_follow_the_most_likely_line(n_same, prior):
             share * -(target * special.log_expit(x) + (1 - target) * special.log_expit(-x))
         )
 
-    expected = optimize.minimize(loss, [0, 0], tol=1e-12).x + [0, special.logit(prior)]
+    slope, intercept = optimize.minimize(loss, [0, 0], tol=1e-12).x
+    expected = [slope, intercept + special.logit(prior)]
     assert [calibration.slope, calibration.intercept] == pytest.approx(expected, abs=1e-3)
 
 
