@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from siamese_verify.checks import whole_number
 from siamese_verify.data.preprocessing import Pixels
-from siamese_verify.data.segments import KEY, Keys, Segment, SegmentFile, read_segments
+from siamese_verify.data.segments import (
+    KEY,
+    Keys,
+    Segment,
+    SegmentFile,
+    read_segments,
+    segment_size,
+)
 from siamese_verify.files import PathLike
 
 _ENDING = ".images"
@@ -102,9 +109,9 @@ class CacheWriter:
     def __init__(self, cache: ImageCache, settings: str, shape: tuple[int, ...], used: set[Path]):
         self.segments: list[Segment] = []
         self._cache, self._settings, self._shape, self._used = cache, settings, shape, used
-        self._image_bytes = math.prod(shape) + KEY.itemsize
+        self._image_bytes = math.prod(shape)
         part = cache.max_bytes // _FEWEST_FILES
-        self._most_images = min(_LARGEST_SEGMENT, part) // self._image_bytes
+        self._most_images = min(_LARGEST_SEGMENT, part) // (self._image_bytes + KEY.itemsize)
         self._largest_file = min(_LARGEST_FILE, part)
         self._lock = threading.Lock()
         self._file: SegmentFile | None = None
@@ -143,7 +150,7 @@ class CacheWriter:
             return
         if self._file is None:
             self._file = self._open_file()
-        self._cache.make_room(2 * KEY.itemsize + len(keys) * self._image_bytes, self._used)
+        self._cache.make_room(segment_size(len(keys), self._image_bytes), self._used)
         self._file.append(keys, pixels)
         if self._file.end >= self._largest_file:
             self._close_file()

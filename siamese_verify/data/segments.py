@@ -45,6 +45,11 @@ class Segment(NamedTuple):
         return _checksum(self.keys, self.pixels) == self.checksum
 
 
+def segment_size(count: int, image_bytes: int) -> int:
+    """Compute the bytes of a segment of so many images."""
+    return _HEADER.size + count * (KEY.itemsize + image_bytes)
+
+
 def read_segments(path: Path, shape: tuple[int, ...]) -> list[Segment]:
     """Map the segments of a file of images of this shape. Any other file has none."""
     try:

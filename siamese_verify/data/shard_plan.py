@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +67,7 @@ def plan_files(
         digest = hashlib.blake2b(settings.encode(), digest_size=16)
         chosen = [samples[row] for row in rows.tolist()]
         for row, sample, file in zip(rows.tolist(), chosen, find_files(root, chosen), strict=True):
-            state = None if file is None else (file.stat().st_size, file.stat().st_mtime_ns)
+            state = None if file is None else _state(file)
             digest.update(json.dumps([*sample, state]).encode())
             files[row] = row if file is None else hash(str(file))
             if file is None:
@@ -76,3 +77,10 @@ def plan_files(
         raise FileNotFoundError(problem)
     check_distinct_files(len(samples), len(np.unique(files)))
     return plans
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    """Return what tells a file from another one, without reading it."""
+    status = file.stat()
+    # Images of another folder may have the same names, sizes and times.
+    return os.path.abspath(file), status.st_size, status.st_mtime_ns

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +23,12 @@ from siamese_verify.messages import shown
 
 
 def write_records(path: Path, images: Pixels, samples: Sequence[Sample]) -> None:
-    """Write images with their samples, a record each: pixels, path and identity."""
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    """Write images with their samples, a record each: pixels, path and identity.
+
+    Raises:
+        OSError: If the disk is full, or the file cannot be written otherwise.
+    """
+    with _as_os_error(path), tf.io.TFRecordWriter(str(path)) as writer:
         for image, sample in zip(images, samples, strict=True):
             features = {
                 "image": _bytes(image.tobytes()),
@@ -30,6 +37,16 @@ def write_records(path: Path, images: Pixels, samples: Sequence[Sample]) -> None
             }
             example = tf.train.Example(features=tf.train.Features(feature=features))
             writer.write(example.SerializeToString())
+
+
+@contextlib.contextmanager
+def _as_os_error(path: Path) -> Iterator[None]:
+    """Raise an `OSError` in place of an error of TensorFlow's."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        code = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+        raise OSError(code, os.strerror(code), os.fspath(path)) from error
 
 
 def read_records(

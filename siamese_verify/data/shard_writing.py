@@ -64,8 +64,9 @@ def write_shards(
 
     Identities come in a random order, so that each file holds a mixture. The images of an identity
     stay together. A call that was stopped goes on where it was. A finished file is made again only
-    if its images, by path, size and time of their files, or the preprocessing have changed. The
-    index is written last, so that unfinished folders cannot be opened.
+    if its images, by path, size and time of their files, or the preprocessing have changed. Images
+    that were left out are tried again. The index is written last, so that unfinished folders cannot
+    be opened.
 
     Args:
         source: Folder with one folder of images for each identity. Or a table with the columns
@@ -122,8 +123,8 @@ def write_shards(
     done = 0
     for plan in plans:
         found = _finished(Path(folder), plan, on_error)
-        if found is None:
-            chosen = [samples[row] for row in plan.rows.tolist()]
+        chosen = [samples[row] for row in plan.rows.tolist()]
+        if found is None or not _holds_still(found, chosen, root, preprocessing):
             found = _write(Path(folder), plan, chosen, root, preprocessing, on_error)
         written.append(found)
         done += len(plan.rows)
@@ -159,6 +160,20 @@ def _finished(folder: Path, plan: Plan, on_error: OnError) -> _Written | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return None if skipped and on_error == "raise" else _Written(shard, skipped)
+
+
+def _holds_still(
+    written: _Written,
+    chosen: Sequence[Sample],
+    root: PathLike | None,
+    preprocessing: Preprocessing,
+) -> bool:
+    """Try the images that were left out again, and tell whether their reasons are the same."""
+    if not written.skipped:
+        return True
+    paths = {one.path for one in written.skipped}
+    again = [sample for sample in chosen if sample.path in paths]
+    return load_samples(again, root, preprocessing, None, "skip", False).skipped == written.skipped
 
 
 def _write(

@@ -17,7 +17,7 @@ from siamese_verify.data.file_decoding import Failures, decode_files, errors_of,
 from siamese_verify.data.formats import DECODING
 from siamese_verify.data.image_cache import CacheWriter, ImageCache
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
-from siamese_verify.data.segments import Keys, Segment
+from siamese_verify.data.segments import Keys, Segment, segment_size
 from siamese_verify.data.skipping import OnError
 from siamese_verify.data.stored_images import Images, StoredImages
 from siamese_verify.files import PathLike
@@ -157,7 +157,8 @@ def _undamaged(segments: list[Segment], keys: Keys) -> list[Segment]:
 
 
 def _check_size(keys: Keys, image_bytes: int, cache: ImageCache) -> None:
-    needed = len(np.unique(keys)) * image_bytes
+    # A cache that has no room for a single segment of them could never keep the last one.
+    needed = segment_size(len(np.unique(keys)), image_bytes)
     if needed > cache.max_bytes:
         raise ValueError(
             f"The decoded images need {needed:,} bytes, more than their cache may hold. Pass "

@@ -125,10 +125,10 @@ def calibrate(
 ) -> Calibration:
     """Choose a threshold on validation pairs, and measure its error rates there.
 
-    The log-odds of a genuine pair are a line, fitted by maximum likelihood to pairs that are
-    weighted to the prior. Scores that all lie in [0, 1] are taken as probabilities, such as a
-    sigmoid returns. Then the line is over the logit of the score, which leaves a good probability
-    unchanged. Otherwise the line is over the score.
+    The log-odds of a genuine pair are a line, fitted by maximum likelihood. The pairs are weighted
+    to half and half, and the line is moved to the prior. Scores that all lie in [0, 1] are taken as
+    probabilities, such as a sigmoid returns. Then the line is over the logit of the score, which
+    leaves a good probability unchanged. Otherwise the line is over the score.
 
     Args:
         scores: Scores of validation pairs `(n,)`, higher is more alike.

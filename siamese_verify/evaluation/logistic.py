@@ -13,15 +13,18 @@ _SMALLEST_PROBABILITY = 2.0**-24  # Below, 1 - x equals 1 in float32.
 def fit_logistic(score: Floats, is_genuine: Bools, prior: float) -> tuple[float, float]:
     """Fit slope and intercept of the log-odds of a genuine pair, by Newton's method.
 
+    The pairs are weighted to half and half, and the log-odds of the prior are added (Bayes' rule).
+
     Args:
         score: Scores of pairs, or the logits of scores `(n,)`.
         is_genuine: Whether each pair is genuine `(n,)`. Both kinds must occur.
-        prior: Share of genuine pairs, to which the pairs are weighted.
+        prior: Share of genuine pairs for which the log-odds hold.
     """
     n_genuine, n_impostor = int(is_genuine.sum()), int((~is_genuine).sum())
     # Platt's targets keep the slope finite where a threshold separates all pairs.
     target = np.where(is_genuine, (n_genuine + 1) / (n_genuine + 2), 1 / (n_impostor + 2))
-    weight = np.where(is_genuine, prior / n_genuine, (1 - prior) / n_impostor)
+    # Weighted to a prior below 1 / n, the impostor pairs' targets would outweigh all genuine pairs.
+    weight = np.where(is_genuine, 0.5 / n_genuine, 0.5 / n_impostor)
     center, width = score.mean(), score.std()
     if not np.ptp(score):  # The mean of equal scores may differ from them by rounding.
         center, width = score[0], 1.0
@@ -38,7 +41,7 @@ def fit_logistic(score: Floats, is_genuine: Bools, prior: float) -> tuple[float,
         if np.abs(step).max() < 1e-10:
             break
     slope = line[0] / width
-    return float(slope), float(line[1] - slope * center)
+    return float(slope), float(line[1] - slope * center + np.log(prior) - np.log1p(-prior))
 
 
 def logit(score: npt.NDArray[np.float64] | np.float64) -> Floats:

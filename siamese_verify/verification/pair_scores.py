@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from siamese_verify.data.folders import find_files
+from siamese_verify.data.folders import find_files, path_below
 from siamese_verify.data.pairs import PairList
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
@@ -37,7 +37,11 @@ def score_list(
     """Score the pairs of a list, as `Verifier.score` says."""
     paths = pairs.samples.paths
     located = find_files(images_root, pairs.samples)
-    files = [path if file is None else file for path, file in zip(paths, located, strict=True)]
+    # A missing file stays below the root, or a file of that path elsewhere would be read.
+    files = [
+        path_below(images_root, sample) if file is None else file
+        for sample, file in zip(pairs.samples, located, strict=True)
+    ]
     bar = keras.utils.Progbar(len(files), unit_name="image") if verbose else None
     embedded = embedder.embed_each(files, on_error="skip", looks=looks, progress=bar and bar.update)
     rows = embedded.rows[pairs.indices]

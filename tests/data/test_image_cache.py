@@ -48,11 +48,21 @@ def test_the_size_is_kept_and_the_images_used_longest_ago_are_removed(
 
 def test_a_data_set_that_is_larger_than_the_cache_raises_an_error(tmp_path: Path):
     paths = write_greys(tmp_path, 3)
-    cache = ImageCache(tmp_path / "cache", max_bytes=3 * IMAGE - 1)
-    with pytest.raises(ValueError, match=r"need 72 bytes.*Received: max_bytes=71"):
+    needed = 16 + 3 * (16 + IMAGE)  # The header of a segment, and for each image a key.
+    cache = ImageCache(tmp_path / "cache", max_bytes=needed - 1)
+    with pytest.raises(ValueError, match=r"need 136 bytes.*Received: max_bytes=135"):
         load(paths, cache)
     with pytest.raises(ValueError, match=r"`max_bytes` must be .*Received: max_bytes=0"):
         ImageCache(tmp_path, max_bytes=0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 40])
+def test_a_cache_that_just_holds_a_data_set_does(n: int, tmp_path: Path):
+    paths = write_greys(tmp_path, n)
+    cache = ImageCache(tmp_path / "cache", max_bytes=16 + n * (16 + IMAGE))
+    for _ in range(2):
+        assert load(paths, cache).tolist() == list(range(1, n + 1))
+        assert size(tmp_path / "cache") <= cache.max_bytes
 
 
 def test_images_in_use_survive_their_removal_from_the_cache(tmp_path: Path):

@@ -4,6 +4,7 @@ Each image is of one grey of its own, so that a batch tells which images it hold
 """
 
 import collections
+import errno
 import itertools
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from siamese_verify.data import shard_writing
+from siamese_verify.data import file_decoding, shard_writing
 from siamese_verify.data.batching import live_streams
 from siamese_verify.data.decoding import ImageError
 from siamese_verify.data.identity_dataset import IdentityDataset
@@ -281,6 +282,52 @@ def test_damaged_and_missing_images_are_left_out(tmp_path: Path):
     # Later calls do not accept a file with images left out.
     with pytest.raises(ImageError, match=r"0\.png"):
         write_shards(source, tmp_path / "out", SIZE, images_per_shard=PER_SHARD, verbose=False)
+
+
+def test_an_image_that_was_left_out_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source, out = make_images(tmp_path / "images"), tmp_path / "out"
+    read = file_decoding.read_image_file
+
+    def failing(path: Path, preprocessing: Preprocessing) -> bytes:
+        if path.name == "7.png":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return read(path, preprocessing)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file_decoding, "read_image_file", failing)
+        with pytest.warns(UserWarning, match=f"1 of {N} images are left out"):
+            written = write_shards(source, out, SIZE, on_error="skip", verbose=False)
+        assert [path for path, _ in written.skipped] == [f"{IDENTITY[7]}/7.png"]
+    written = write_shards(source, out, SIZE, on_error="skip", verbose=False)
+    assert sorted(epoch_of(written, written.batches(8))) == list(range(N))
+    assert not (out / "skipped.csv").exists()
+
+
+def test_images_of_another_folder_are_never_given_the_pixels_of_files_that_look_alike(
+    tmp_path: Path,
+):
+    for grey, name in enumerate(("dark", "light")):
+        for identity in "ab":
+            image = tmp_path / name / identity / "0.bmp"
+            image.parent.mkdir(parents=True)
+            Image.fromarray(np.full((8, 8), grey, np.uint8)).save(image)
+            os.utime(image, (1, 1))
+        written = write_shards(tmp_path / name, tmp_path / "out", SIZE, verbose=False)
+        ((pixels, _),) = written.batches(2).as_numpy_iterator()
+        assert np.unique(np.round(pixels * 255)).tolist() == [grey]
+
+
+def test_a_full_disk_is_an_error_of_the_system(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*arguments: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*out.shard-\w+\.tfrecord'"):
+        write_shards(folder, tmp_path / "out", SIZE, verbose=False)
+    with pytest.raises(ShardError, match=r"index\.json is missing"):
+        ShardedImages.open(tmp_path / "out")
 
 
 def test_tables_and_samples_are_written_as_folders_are(folder: Path, tmp_path: Path):

@@ -40,7 +40,7 @@ def test_the_evidence_is_measured_at_the_threshold_of_the_policy():
 def test_probabilities_follow_the_most_likely_line(n_same, prior):
     scores, labels = draw(n_same)
     calibration = calibrate(scores, labels, prior=prior)
-    share = np.where(labels == 1, prior / n_same, (1 - prior) / 200)
+    share = np.where(labels == 1, 1 / n_same, 1 / 200)
     target = np.where(labels == 1, (n_same + 1) / (n_same + 2), 1 / 202)
 
     def loss(line):
@@ -49,16 +49,18 @@ def test_probabilities_follow_the_most_likely_line(n_same, prior):
             share * -(target * special.log_expit(x) + (1 - target) * special.log_expit(-x))
         )
 
-    expected = optimize.minimize(loss, [0, 0], tol=1e-12).x
+    slope, intercept = optimize.minimize(loss, [0, 0], tol=1e-12).x
+    expected = [slope, intercept + special.logit(prior)]
     assert [calibration.slope, calibration.intercept] == pytest.approx(expected, abs=1e-3)
 
 
-def test_probabilities_of_normal_scores_follow_bayes_rule():
-    calibration = calibrate(*draw(50_000, 50_000), prior=0.2)
+@pytest.mark.parametrize("prior", [1e-9, 1e-4, 0.2, 0.999])
+def test_probabilities_of_normal_scores_follow_bayes_rule(prior: float):
+    calibration = calibrate(*draw(50_000, 50_000), prior=prior)
     for score in (-1.0, 1.0, 3.0):
         same, different = stats.norm.pdf(score - 2), stats.norm.pdf(score)
-        expected = 0.2 * same / (0.2 * same + 0.8 * different)
-        assert calibration.probability(score) == pytest.approx(expected, abs=0.02)
+        expected = prior * same / (prior * same + (1 - prior) * different)
+        assert calibration.probability(score) == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize(

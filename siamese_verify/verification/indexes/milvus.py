@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,6 +24,7 @@ from siamese_verify.verification.indexes.index import (
     checked_addition,
     checked_removal,
     digests,
+    rows_of,
 )
 
 _BATCH = 5_000  # Embeddings of one request, which a server bounds to 64 MB.
@@ -70,6 +71,7 @@ class MilvusIndex:
         token: str = "",
     ):
         check_cosine("MilvusIndex", head)
+        self._known = Contents(np.empty(0, np.int64), np.empty(0, np.int64))
         self._size, self._collection = whole_number("size", size), collection
         self._shown = _without_password(os.fspath(url))
         with self._naming():
@@ -105,12 +107,14 @@ class MilvusIndex:
             batches.close()
         ids, own = (np.array([row[name] for row in rows], np.int64) for name in ("id", "digest"))
         order = np.argsort(ids)
-        return Contents(ids[order], own[order])
+        self._known = Contents(ids[order], own[order])
+        return self._known
 
     def add(self, ids: Ids, embeddings: Floats) -> None:
         """Add embeddings, as `ExactIndex.add` does."""
         ids, embeddings = checked_addition(self._size, ids, embeddings, self._present)
-        columns = ids.tolist(), digests(embeddings).tolist(), _with_zeros_marked(embeddings)
+        known, own = self._known, digests(embeddings)
+        columns = ids.tolist(), own.tolist(), _with_zeros_marked(embeddings)
         rows = [
             {"id": id_, "digest": own, "vector": vector}
             for id_, own, vector in zip(*columns, strict=True)
@@ -118,6 +122,8 @@ class MilvusIndex:
         for start in range(0, len(rows), _BATCH):
             with self._naming():
                 self._client.insert(self._collection, rows[start : start + _BATCH])
+        at = np.searchsorted(known.ids, ids)
+        self._known = Contents(np.insert(known.ids, at, ids), np.insert(known.digests, at, own))
 
     def remove(self, ids: Ids) -> None:
         """Remove embeddings, as `ExactIndex.remove` does."""
@@ -125,11 +131,16 @@ class MilvusIndex:
         for start in range(0, len(gone), _BATCH):
             with self._naming():
                 self._client.delete(self._collection, ids=gone[start : start + _BATCH])
+        left = ~np.isin(self._known.ids, gone)
+        self._known = Contents(self._known.ids[left], self._known.digests[left])
 
     def search(self, probes: Floats, k: int) -> Neighbors:
         """Find nearly all of the `k` neighbours of each probe, as `ExactIndex.search` does.
 
         Where Milvus finds fewer, scores are -inf and ids -1.
+
+        Raises:
+            RuntimeError: If another process has put other embeddings in the place of known ones.
         """
         k = min(whole_number("k", k), _MOST)
         if not len(probes):
@@ -141,9 +152,10 @@ class MilvusIndex:
                 list(_with_zeros_marked(probes)),
                 limit=k,
                 search_params={"params": {"ef": max(100, k)}},
-                output_fields=["id"],
+                output_fields=["id", "digest"],
                 consistency_level="Strong",
             )
+        self._check_known(found)
         width = max(map(len, found))
         scores = np.full((len(probes), width), -np.inf, np.float32)
         ids = np.full((len(probes), width), -1, np.int64)
@@ -152,6 +164,20 @@ class MilvusIndex:
             scores[row, : len(best)] = [min(1.0, -distance) for distance, _ in best]
             ids[row, : len(best)] = [id_ for _, id_ in best]
         return Neighbors(scores, ids)
+
+    def _check_known(self, found: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+        """Raise an error if neighbours are not what their ids stood for."""
+        hits = [(hit["id"], hit["entity"]["digest"]) for row in found for hit in row]
+        ids, own = np.array(hits, np.int64).reshape(-1, 2).T
+        rows = rows_of(self._known.ids, ids)
+        changed = (rows >= 0) & (np.append(self._known.digests, 0)[rows] != own)
+        if changed.any():
+            raise RuntimeError(
+                f"Another process has filled the collection {shown(self._collection)} of "
+                f"{self._shown} with another gallery, so its answers would name the wrong "
+                "identities. Load the present gallery in a new verifier, or name another "
+                f"collection. Received: {np.unique(ids[changed]).size:,} other embeddings"
+            )
 
     def _create(self) -> None:
         from pymilvus import DataType

@@ -83,6 +83,19 @@ def test_a_damaged_file_raises(tmp_path, monkeypatch):
         FaissIndex(HEAD, 4, path=path)
 
 
+def test_a_collection_that_another_gallery_fills_names_no_wrong_identity(tmp_path):
+    pytest.importorskip("milvus_lite")
+    index, other = (MilvusIndex(HEAD, 4, tmp_path / "g.db") for _ in range(2))
+    fill(index, np.arange(20), GALLERY[:20])
+    index.remove(np.array([3]))
+    index.add(np.array([20]), GALLERY[20:21])
+    assert index.search(GALLERY[20:21], 1).ids.tolist() == [[20]]
+    fill(other, np.arange(21), GALLERY[100:121])
+    with pytest.raises(RuntimeError, match=r"another gallery.*Received: 5 other embeddings"):
+        index.search(GALLERY[100:101], 5)
+    assert other.search(GALLERY[100:101], 1).ids.tolist() == [[0]]
+
+
 def test_a_collection_of_another_size_raises(tmp_path):
     pytest.importorskip("milvus_lite")
     path = tmp_path / "g.db"
