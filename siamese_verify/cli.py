@@ -44,12 +44,13 @@ _INTERRUPTED = 130
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     settings = _make_parser().parse_args(given)
+    flags = arguments.flags_for(settings)
     try:
-        with _warnings_in_lines(settings.flags) as settings.warnings, quiet() as settings.terminal:
+        with _warnings_in_lines(flags) as settings.warnings, quiet() as settings.terminal:
             arguments.check_overwrites(settings, settings.flags)
             code: int = settings.run(settings)
     except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
-        print(f"siamese-verify: {named_as_typed(one_line(error), settings.flags)}", file=sys.stderr)
+        print(f"siamese-verify: {named_as_typed(one_line(error), flags)}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         print("\nsiamese-verify: interrupted", file=sys.stderr)

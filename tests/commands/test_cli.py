@@ -86,6 +86,17 @@ def test_a_warning_while_loading_is_one_line(
         (["calibrate", "MODEL", "PAIRS", "-o", "new.keras"], "required: --policy"),
         (["calibrate", "MODEL", "PAIRS", "-o", "MODEL", "--policy", "eer"], "overwrite MODEL"),
         (["train", "PAIRS", "-o", "new.keras"], "must be a folder"),
+        (["train", "EMPTY", "-o", "new.keras"], "Received: IMAGES=empty"),
+        (["inspect", "EMPTY"], "Received: SOURCE=empty"),
+        (["enroll", "MODEL", "EMPTY", "--gallery", "new.npz"], "Received: IMAGES=empty"),
+        (["identify", "MODEL", "PAIRS", "--gallery", "EMPTY"], "Received: --gallery=empty"),
+        (
+            ["train", "pairs.csv", "-o", "new.keras"],
+            "--columns path=COLUMN. It is a table of pairs",
+        ),
+        (["inspect", "pairs.csv", "--columns", "label=same"], "another one by --columns label="),
+        (["score", "MODEL", "images.csv", "-o", "new.csv"], "by --columns left=COLUMN. It is a"),
+        (["inspect", "semicolons.csv"], "separate the fields by commas, or by tabs"),
         (["train", ".", "-o", "new.keras"], "would be written into IMAGES"),
         (["train", "EMPTY", "-o", "new.keras", "--epochs", "0"], "argument --epochs"),
         (["train", "EMPTY", "-o", "new.keras", "--channels", "2"], "argument --channels"),
@@ -102,6 +113,9 @@ def test_errors_are_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "pairs.csv").write_text("left,right,label\na.png,b.png,1\n")
+    (tmp_path / "images.csv").write_text("path,identity\na.png,Ada\n")
+    (tmp_path / "semicolons.csv").write_text("left;right;label\na.png;b.png;1\n")
     names = {"MODEL": model, "PAIRS": str(drawn / "pairsDevTest.txt"), "EMPTY": "empty"}
     assert code_of([names.get(argument, argument) for argument in arguments]) == 2
     said = capfd.readouterr()
