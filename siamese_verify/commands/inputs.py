@@ -121,6 +121,12 @@ def read_columns(
     sides = names.get("left", "left"), names.get("right", "right")
     with _naming_the_flag(names):
         check_present(table, sides)
+    if table.columns.count("") > 1:
+        raise TableError(
+            path,
+            "Several columns have no name, so they cannot be kept. Name or remove them. "
+            f"Received: columns {listed(table.columns, lambda name: shown(repr(name)))}",
+        )
     values: dict[str, list[Any]] = {name: [] for name in table.columns}
     for chunk in table.chunks(table.columns):
         for name, column in values.items():

@@ -92,7 +92,7 @@ def test_a_warning_while_loading_is_one_line(
         (["identify", "MODEL", "PAIRS", "--gallery", "EMPTY"], "Received: --gallery=empty"),
         (
             ["train", "pairs.csv", "-o", "new.keras"],
-            "--columns path=COLUMN. It is a table of pairs",
+            "by --columns path=COLUMN. It is a",
         ),
         (["inspect", "pairs.csv", "--columns", "label=same"], "another one by --columns label="),
         (["score", "MODEL", "images.csv", "-o", "new.csv"], "by --columns left=COLUMN. It is a"),
