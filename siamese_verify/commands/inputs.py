@@ -16,7 +16,7 @@ from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample, group_by_identity
 from siamese_verify.data.scanning import EXTRA_SUFFIXES
-from siamese_verify.data.table_checks import check_present
+from siamese_verify.data.table_checks import check_distinct, check_present
 from siamese_verify.data.table_sources import open_table
 from siamese_verify.data.table_text import TableError
 from siamese_verify.data.tables import read_samples
@@ -121,6 +121,7 @@ def read_columns(
     sides = names.get("left", "left"), names.get("right", "right")
     with _naming_the_flag(names):
         check_present(table, sides)
+    check_distinct(table, sides)
     if table.columns.count("") > 1:
         raise TableError(
             path,

@@ -30,7 +30,10 @@ def renamed_columns(known: Sequence[str]) -> Callable[[str], dict[str, str]]:
     """Make a check for the names of columns."""
 
     def check(text: str) -> dict[str, str]:
-        renamed = dict(part.partition("=")[::2] for part in text.split(","))
+        parts = [part.partition("=")[::2] for part in text.split(",")]
+        renamed = dict(parts)
+        if len(renamed) < len(parts):
+            raise ArgumentTypeError(f"each NAME is needed once, not {shown(text)}")
         for name, column in renamed.items():
             if name not in known or not column:
                 raise ArgumentTypeError(

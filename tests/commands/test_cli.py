@@ -96,6 +96,14 @@ def test_a_warning_while_loading_is_one_line(
         ),
         (["inspect", "pairs.csv", "--columns", "label=same"], "another one by --columns label="),
         (["score", "MODEL", "images.csv", "-o", "new.csv"], "by --columns left=COLUMN. It is a"),
+        (
+            ["score", "MODEL", "pairs.csv", "-o", "new.csv", "--columns", "left=left,left=right"],
+            "argument --columns: each NAME is needed once",
+        ),
+        (
+            ["score", "MODEL", "pairs.csv", "-o", "new.csv", "--columns", "left=left,right=left"],
+            "column 'left': A column holds one thing",
+        ),
         (["inspect", "semicolons.csv"], "separate the fields by commas, or by tabs"),
         (["train", ".", "-o", "new.keras"], "would be written into IMAGES"),
         (["train", "EMPTY", "-o", "new.keras", "--epochs", "0"], "argument --epochs"),
