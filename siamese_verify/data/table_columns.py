@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ class Codes:
 
 
 def path_codes(root: PathLike | None) -> Codes:
-    """Make codes of paths, which are joined to `root`."""
+    """Make codes of paths in their shortest spelling, which are joined to `root`."""
     expected = "A path must be text that is not empty."
     start = "" if root is None else os.path.join(root, "")
 
@@ -115,7 +115,8 @@ def path_codes(root: PathLike | None) -> Codes:
             raise UnfitError(expected)
         if start and (PurePath(text).anchor or ".." in PurePath(text).parts):
             raise UnfitError("With `root`, a path must lead to a file below it.")
-        return start + text
+        # PurePosixPath keeps `..`, since `a/../b` is not `b` if `a` is a link.
+        return start + (str(PurePosixPath(text)) if "./" in text or "//" in text else text)
 
     def as_text(value: Any) -> str:
         if isinstance(value, os.PathLike) and isinstance(path := os.fspath(value), str):

@@ -81,7 +81,8 @@ def read_samples(
     }
     rows, lines = _read(table, columns)
     paths, identities = columns[path,].parsed, columns[identity,].parsed
-    _, firsts = np.unique(rows[path], return_index=True)
+    # Two texts may be spellings of one path.
+    _, firsts = np.unique(ranks(paths)[1][rows[path]], return_index=True)
     if len(firsts) < len(rows[path]):
         again = int(np.setdiff1d(np.arange(len(rows[path])), firsts)[0])
         raise TableError(

@@ -31,6 +31,20 @@ TWO = PairList(
 )
 
 
+def test_two_spellings_of_a_path_are_one_image():
+    with pytest.raises(TableError, match="row 2, column 'path'.*'a' again"):
+        read_samples({"path": ["a", "./a"], "identity": ["x", "y"]})
+    table = {
+        "left": ["a/./b.png", "a/../b.png", "/a//b.png"],
+        "right": ["./a//b.png", "../b.png", "//a/b.png"],
+        "label": [0, 1, 0],
+    }
+    with pytest.warns(PairListWarning):
+        pairs = PairList.from_table(table)
+    paths = {"a/b.png", "a/../b.png", "../b.png", "/a/b.png", "//a/b.png"}
+    assert {*pairs.samples.paths} == paths
+
+
 @pytest.fixture(params=["whole blocks", "csv"])
 def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Read CSV by either reader. By default, `csv` reads from the first quotation mark."""
