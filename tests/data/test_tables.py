@@ -32,7 +32,7 @@ TWO = PairList(
 
 
 def test_two_spellings_of_a_path_are_one_image():
-    with pytest.raises(TableError, match="row 2, column 'path'.*'a' again"):
+    with pytest.raises(TableError, match=r"row 2, column 'path'.*'a' again"):
         read_samples({"path": ["a", "./a"], "identity": ["x", "y"]})
     table = {
         "left": ["a/./b.png", "a/../b.png", "/a//b.png"],
