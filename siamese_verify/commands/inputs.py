@@ -90,7 +90,8 @@ def _naming_the_flag(columns: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except TableError as error:
-        name = {column: name for name, column in columns.items()}.get(error.column, error.column)
+        names = {column: name for name, column in columns.items()}
+        name = names.get(error.column or "", error.column)
         text = f"name another one by --columns {shown(name)}=COLUMN"
         error.args = (str(error).replace("name another one", text),)
         raise
@@ -145,6 +146,12 @@ def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset
     """Read and decode the pairs of a command, with progress on a terminal."""
     check_root(settings)
     pairs = read_pairs(settings.pairs, settings.columns)
+    if len({*pairs.labels.tolist()}) < 2:
+        only = "same" if pairs.labels[0] else "different"
+        raise ValueError(
+            f"{shown(settings.pairs)} must hold same and different pairs, or nothing can be "
+            f"measured. Add pairs. Received: only {only} pairs"
+        )
     from siamese_verify.data.pair_dataset import PairDataset
 
     terminal = settings.terminal

@@ -97,7 +97,10 @@ def review_band(text: str) -> tuple[str, str]:
     try:
         return check_review(tuple(text.split(",")))
     except ValueError as error:
-        raise ArgumentTypeError(str(error).removeprefix("`review` ")) from error
+        raise ArgumentTypeError(
+            "highest rates of false rejects and of false accepts are needed, with a comma between "
+            f"them, such as frr=0.01,far=0.001, not {shown(text)}"
+        ) from error
 
 
 def existing_file(text: str) -> str:

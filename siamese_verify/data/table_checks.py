@@ -7,12 +7,17 @@ from collections.abc import Sequence
 
 from siamese_verify.data.table_sources import Table
 from siamese_verify.data.table_text import TableError
-from siamese_verify.messages import listed
+from siamese_verify.messages import listed, shown
 
 
 def check_present(table: Table, names: Sequence[str]) -> None:
-    """Raise a `TableError` unless a table has some columns."""
+    """Raise an error unless a table has some columns."""
     for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                "The name of a column must be a str. Pass other arguments by name, such as "
+                f"preprocessing=. Received: {shown(repr(name))}"
+            )
         if name not in table.columns:
             raise TableError(
                 table.source,

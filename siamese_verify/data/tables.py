@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +115,8 @@ def read_pairs(
         dict.fromkeys(given[key] for key in ("left_identity", "right_identity") if key in given)
     )
     check_distinct(table, [*required, *names, *(given[k] for k in ("fold", "group") if k in given)])
-    roots = [root, root] if root is None or isinstance(root, (str, os.PathLike)) else list(root)
+    is_one = not isinstance(root, Sequence) or isinstance(root, str)
+    roots: list[Any] = [root, root] if is_one else list(cast("Sequence[PathLike]", root))
     if len(roots) != 2:
         raise ValueError(f"`root` must be one folder or two. Received: root={shown(repr(root))}")
     labels, folds, groups = label_codes(), fold_codes(), group_codes()

@@ -181,7 +181,7 @@ def _damaged(path: PathLike) -> ValueError:
 
 
 def _checksum(path: PathLike, head: int, numbers: bytes) -> int:
-    """Compute the checksum of what FAISS needs before its codes, and of ids and digests.
+    """Compute the checksum of the file up to FAISS's codes, and of ids and digests.
 
     FAISS ends the process rather than raise an error for some damage.
     """
