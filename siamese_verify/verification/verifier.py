@@ -72,8 +72,8 @@ class Verifier(Identifier):
     def __repr__(self) -> str:
         threshold = f"{self._bound.calibration.threshold:.4f}" if self._bound else None
         return (
-            f"{type(self).__name__}({shown(self.model.name)}, "
-            f"image_size={self.preprocessing.image_size}, threshold={threshold})"
+            f"{type(self).__name__}(image_size={self.preprocessing.image_size}, "
+            f"threshold={threshold})"
         )
 
     def verify(self, one: ImageLike, other: ImageLike) -> Decision:

@@ -33,10 +33,10 @@ def test_a_decision_tells_score_probability_threshold_and_rates(
 
 def test_a_verifier_is_shown_on_one_short_line(verifier: sv.Verifier) -> None:
     size = verifier.preprocessing.image_size
-    text = f"Verifier({verifier.model.name}, image_size={size}, "
-    assert repr(verifier) == f"{text}threshold={verifier.threshold:.4f})"
+    expected = f"Verifier(image_size={size}, threshold={verifier.threshold:.4f})"
+    assert repr(verifier) == expected
     fresh = sv.Verifier(verifier.model, verifier.preprocessing)
-    assert repr(fresh) == f"{text}threshold=None)"
+    assert repr(fresh) == f"Verifier(image_size={size}, threshold=None)"
 
 
 def test_a_pair_is_two_images(verifier: sv.Verifier, paths: list[tuple[Path, Path]]) -> None:
