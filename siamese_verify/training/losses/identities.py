@@ -159,8 +159,8 @@ class SupervisedContrastiveLoss(_LossOfClasses):
 
     A sample without another sample of its class contributes 0, and does not count in the mean. Use
     batches with several images of each identity. Reductions other than the mean over the batch
-    use the terms of the paper unchanged. On several devices, a batch
-    is what all devices have together.
+    use the terms of the paper unchanged. On several devices, a batch consists of the images of all
+    devices.
 
     Args:
         temperature: Divisor of the cosines, above 0 and finite. The lower it is, the more the
