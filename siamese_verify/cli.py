@@ -31,12 +31,13 @@ def main(given: Sequence[str] | None = None) -> int:
     called = [name for name in COMMANDS if name in words[:1]]
     # The modules of the other commands are imported only where help or an error lists them.
     settings = _make_parser(called or COMMANDS).parse_args(words)
+    flags = arguments.flags_for(settings)
     try:
-        with _warnings_in_lines(settings.flags) as settings.warnings, quiet() as settings.terminal:
+        with _warnings_in_lines(flags) as settings.warnings, quiet() as settings.terminal:
             arguments.check_overwrites(settings, settings.flags)
             code: int = settings.run(settings)
     except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
-        print(f"siamese-verify: {named_as_typed(one_line(error), settings.flags)}", file=sys.stderr)
+        print(f"siamese-verify: {named_as_typed(one_line(error), flags)}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         print("\nsiamese-verify: interrupted", file=sys.stderr)

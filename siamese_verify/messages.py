@@ -43,6 +43,30 @@ def shown(value: object, longest: int = _LONGEST) -> str:
     return escaped if length <= longest else f"{escaped}... ({length:,} characters)"
 
 
+def images_of(n_images: int, n_identities: int) -> str:
+    """Say how many images there are, of how many identities.
+
+    Examples:
+        >>> images_of(1_000, 1)
+        '1,000 images of 1 identity'
+    """
+    images = "image" if n_images == 1 else "images"
+    return f"{n_images:,} {images} of {n_identities:,} identit{'y' if n_identities == 1 else 'ies'}"
+
+
+def shown_repr(value: object) -> str:
+    """Make the `repr` of any value fit for a message.
+
+    Examples:
+        >>> shown_repr(10**5000)
+        'int without a text'
+    """
+    try:
+        return shown(repr(value))
+    except ValueError:  # Python writes no whole number of more than 4,300 digits.
+        return f"{type(value).__name__} without a text"
+
+
 def listed(
     items: Collection[Item], show: Callable[[Item], str] = shown, separator: str = ", "
 ) -> str:

@@ -154,6 +154,7 @@ def run(images, folder, model, wrap=sv.Resumable, interruption=None, epochs=EPOC
     history = model.fit(
         batches,
         epochs=epochs,
+        shuffle=False,
         verbose=0,
         validation_data=validation_batches,
         callbacks=[wrap(folder, inner)] if wrap else inner,

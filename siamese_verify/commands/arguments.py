@@ -146,6 +146,13 @@ def flags(parser: ArgumentParser) -> dict[str, str]:
     }
 
 
+def flags_for(settings: Namespace) -> dict[str, str]:
+    """Map the names as `flags` does, and the folder of images to the argument that gave it."""
+    given = {name: getattr(settings, name, None) or "" for name in ("source", "gallery")}
+    folders = [settings.flags[name] for name, path in given.items() if os.path.isdir(path)]
+    return {**settings.flags, **({"images_root": folders[0]} if folders else {})}
+
+
 def usage(parser: ArgumentParser) -> str:
     """Write the usage of a command on one line: what it needs, and that there are options."""
     needed = [

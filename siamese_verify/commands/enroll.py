@@ -19,7 +19,7 @@ from siamese_verify.commands.inputs import (
 )
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.commands.values import names_of_columns, output_file
-from siamese_verify.messages import shown
+from siamese_verify.messages import images_of, shown
 
 EXAMPLE = "siamese-verify enroll faces.keras staff --gallery staff.npz"
 EXIT_CODES = "0 written"
@@ -131,8 +131,8 @@ def run(settings: Namespace) -> int:
         print_json({**sizes, "added": len(gallery) - before, "removed": removed})
     else:
         print(
-            f"{shown(settings.gallery)} holds {sizes['images']:,} images of "
-            f"{sizes['identities']:,} identities. Before, it held {before + removed:,} images."
+            f"{shown(settings.gallery)} holds {images_of(*sizes.values())}. "
+            f"Images before: {before + removed:,}."
         )
     return YES
 

@@ -53,5 +53,5 @@ def run(settings: Namespace) -> int:
     if settings.json:
         print_json({"part": settings.part, "threshold": verifier.threshold})
     else:
-        print(f"{shown(settings.output)}: {settings.part}, threshold {verifier.threshold!r}")
+        print(f"{shown(settings.output)}: {settings.part}, threshold {verifier.threshold:.4f}")
     return YES

@@ -7,7 +7,7 @@ import gc
 import importlib.util
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from siamese_verify.data.folders import samples_by_identity
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Sample, group_by_identity
 from siamese_verify.data.scanning import EXTRA_SUFFIXES
+from siamese_verify.data.table_checks import check_distinct, check_present
 from siamese_verify.data.table_sources import open_table
 from siamese_verify.data.table_text import TableError
 from siamese_verify.data.tables import read_samples
@@ -63,7 +64,8 @@ def is_table(path: str) -> bool:
 
 def read_pairs(path: str, columns: Mapping[str, str]) -> PairList:
     """Read a pair list: a table whose columns may have other names, or LFW's format."""
-    return PairList.from_table(path, **columns) if is_table(path) else PairList.from_lfw(path)
+    with _naming_the_flag(columns):
+        return PairList.from_table(path, **columns) if is_table(path) else PairList.from_lfw(path)
 
 
 def read_images(
@@ -74,11 +76,25 @@ def read_images(
         grouped = samples_by_identity(source)
         return Images([sample for samples in grouped.values() for sample in samples], source)
     if is_table(source):
-        return Images(read_samples(source, **(columns or {})), root)
+        with _naming_the_flag(columns or {}):
+            return Images(read_samples(source, **(columns or {})), root)
     raise ValueError(
         f"{shown(source)} must be a folder with a folder of images for each identity, or a table "
         f"with the columns path and identity ({', '.join(TABLES)})."
     )
+
+
+@contextlib.contextmanager
+def _naming_the_flag(columns: Mapping[str, str]) -> Iterator[None]:
+    """Let the error for a column that is lacking say what to type."""
+    try:
+        yield
+    except TableError as error:
+        names = {column: name for name, column in columns.items()}
+        name = names.get(error.column or "", error.column)
+        text = f"name another one by --columns {shown(name)}=COLUMN"
+        error.args = (str(error).replace("name another one", text),)
+        raise
 
 
 def read_any(source: str, root: str | None, columns: Mapping[str, str]) -> PairList | Images:
@@ -104,11 +120,15 @@ def read_columns(
         return {"left": left, "right": right, "label": pairs.labels.tolist()}, ("left", "right")
     table = open_table(path)
     sides = names.get("left", "left"), names.get("right", "right")
-    for side in sides:
-        if side not in table.columns:
-            raise TableError(
-                path, "The table needs this column. Name others by --columns.", None, side
-            )
+    with _naming_the_flag(names):
+        check_present(table, sides)
+    check_distinct(table, sides)
+    if table.columns.count("") > 1:
+        raise TableError(
+            path,
+            "Several columns have no name, so they cannot be kept. Name or remove them. "
+            f"Received: columns {listed(table.columns, lambda name: shown(repr(name)))}",
+        )
     values: dict[str, list[Any]] = {name: [] for name in table.columns}
     for chunk in table.chunks(table.columns):
         for name, column in values.items():
@@ -126,6 +146,12 @@ def load_pairs(settings: Namespace, preprocessing: Preprocessing) -> PairDataset
     """Read and decode the pairs of a command, with progress on a terminal."""
     check_root(settings)
     pairs = read_pairs(settings.pairs, settings.columns)
+    if len({*pairs.labels.tolist()}) < 2:
+        only = "same" if pairs.labels[0] else "different"
+        raise ValueError(
+            f"{shown(settings.pairs)} must hold same and different pairs, or nothing can be "
+            f"measured. Add pairs. Received: only {only} pairs"
+        )
     from siamese_verify.data.pair_dataset import PairDataset
 
     terminal = settings.terminal
@@ -182,9 +208,7 @@ def read_metadata(settings: Namespace) -> dict[str, dict[str, Any]]:
         raise ValueError("--metadata needs a table in place of a folder, whose columns it names.")
     table = open_table(settings.source)
     identity = settings.columns.get("identity", "identity")
-    for column in (identity, *settings.metadata):
-        if column not in table.columns:
-            raise TableError(table.source, f"The table has {listed(table.columns)}.", column=column)
+    check_present(table, (identity, *settings.metadata))
     found: dict[str, dict[str, Any]] = {}
     for chunk in table.chunks([identity, *settings.metadata]):
         values = zip(*map(chunk.values, settings.metadata), strict=True)

@@ -11,11 +11,46 @@ from typing import Any
 
 from siamese_verify.evaluation.report import Evaluation
 from siamese_verify.files import replacing
+from siamese_verify.messages import shown
 
 
 def print_json(content: Any) -> None:
     """Print an answer as JSON."""
     print(json.dumps(content, indent=2))
+
+
+def fitted(path: Path, columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Convert columns to what a table can hold, before work whose result it could not keep.
+
+    Raises:
+        ValueError: If a Parquet file cannot hold a column.
+    """
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        return {name: _as_arrow(name, values) for name, values in columns.items()}
+    if ending == ".jsonl":
+        return dict(columns)
+    return {name: [_as_field(value) for value in values] for name, values in columns.items()}
+
+
+def _as_field(value: Any) -> Any:
+    return json.dumps(value, default=str) if isinstance(value, (list, dict)) else value
+
+
+def _as_arrow(name: str, values: Sequence[Any]) -> Any:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        column = pyarrow.array(values)
+        parquet.write_table(pyarrow.table({name: column}), pyarrow.BufferOutputStream())
+    except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"A Parquet file cannot hold the column {shown(repr(name))}, whose values must be of "
+            "one type, and text in Unicode. Write a .jsonl file, or correct the column. "
+            f"Received: {shown(error)}"
+        ) from error
+    return column
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

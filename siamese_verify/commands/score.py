@@ -12,7 +12,7 @@ import numpy as np
 from siamese_verify.commands import NO, YES
 from siamese_verify.commands.arguments import add_json, add_model, add_output, add_pairs
 from siamese_verify.commands.inputs import check_root, load_verifier, read_columns
-from siamese_verify.commands.outputs import print_json, write_table
+from siamese_verify.commands.outputs import fitted, print_json, write_table
 from siamese_verify.commands.values import TABLES
 from siamese_verify.data.folders import path_below
 from siamese_verify.data.pairs import PairList
@@ -44,13 +44,14 @@ def run(settings: Namespace) -> int:
             f"The table has the columns {', '.join(taken)} already, which this command adds. "
             "Rename them."
         )
+    kept = fitted(settings.output, columns)
     verifier = load_verifier(settings.model)
     # A value of JSON that is not text, such as a list, names no image.
     paths = ([path if isinstance(path, str) else "" for path in columns[side]] for side in sides)
     rows = list(zip(*paths, strict=True))
     with contextlib.redirect_stdout(settings.terminal):
         added = _decide(verifier, rows, settings.images_root, settings.terminal.isatty())
-    write_table(settings.output, {**columns, **added})
+    write_table(settings.output, {**kept, **added})
     bad = sum(map(bool, added["problem"]))
     counts = {"rows": len(rows), "scored": len(rows) - bad, "not_scored": bad}
     if settings.json:
@@ -78,7 +79,10 @@ def _decide(
         samples = [Sample(path, "") for path in paths]
         pairs = PairList.from_columns(samples, np.array(indices), np.zeros(len(indices), np.int32))
         scored = verifier.score(pairs, root, verbose=verbose)
-        problems |= {path: f"{path}: {reason}" for path, reason in scored.failures.items()}
+        problems |= {
+            path: reason if path in reason else f"{path}: {reason}"
+            for path, reason in scored.failures.items()
+        }
         scores, unlike = iter(scored.scores.tolist()), scored.unlike_validation
     of_rows = [", ".join(dict.fromkeys(filter(None, map(problems.get, row)))) for row in rows]
     # A row whose image cannot be read has a score too, which is NaN.

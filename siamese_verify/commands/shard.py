@@ -12,7 +12,7 @@ from siamese_verify.commands.inputs import read_images
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.commands.values import folder_to_make, whole_number
 from siamese_verify.data.sample_list import SampleList
-from siamese_verify.messages import shown
+from siamese_verify.messages import images_of, shown
 
 EXAMPLE = "siamese-verify shard images -o shards"
 EXIT_CODES = "0 written"
@@ -68,8 +68,8 @@ def run(settings: Namespace) -> int:
         print_json(counts)
         return YES
     print(
-        f"{shown(settings.output)} holds {counts['images']:,} images of "
-        f"{counts['identities']:,} identities in {counts['files']:,} files."
+        f"{shown(settings.output)} holds {images_of(counts['images'], counts['identities'])} in "
+        f"{counts['files']:,} file{'s' if counts['files'] > 1 else ''}."
     )
     if written.skipped:
         table = settings.output / SKIPPED

@@ -30,7 +30,10 @@ def renamed_columns(known: Sequence[str]) -> Callable[[str], dict[str, str]]:
     """Make a check for the names of columns."""
 
     def check(text: str) -> dict[str, str]:
-        renamed = dict(part.partition("=")[::2] for part in text.split(","))
+        parts = [part.partition("=")[::2] for part in text.split(",")]
+        renamed = dict(parts)
+        if len(renamed) < len(parts):
+            raise ArgumentTypeError(f"each NAME is needed once, not {shown(text)}")
         for name, column in renamed.items():
             if name not in known or not column:
                 raise ArgumentTypeError(
@@ -94,7 +97,10 @@ def review_band(text: str) -> tuple[str, str]:
     try:
         return check_review(tuple(text.split(",")))
     except ValueError as error:
-        raise ArgumentTypeError(str(error).removeprefix("`review` ")) from error
+        raise ArgumentTypeError(
+            "highest rates of false rejects and of false accepts are needed, with a comma between "
+            f"them, such as frr=0.01,far=0.001, not {shown(text)}"
+        ) from error
 
 
 def existing_file(text: str) -> str:

@@ -56,6 +56,10 @@ def samples_by_identity(
     return {identity: samples for identity, samples in found.items() if identity in wanted}
 
 
+OR_SKIP = "Or leave them out with on_error='skip'. "
+"""Sentence about the choice that data sets have where images are missing."""
+
+
 def _scan(images_root: PathLike, wanted: set[str] | None) -> SamplesByIdentity:
     found, passed_over = scan_folders(images_root, wanted)
     received = f"Received: images_root={shown(images_root)}"
@@ -117,7 +121,7 @@ def locate_files(images_root: PathLike | None, samples: Sequence[Sample]) -> lis
         FileNotFoundError: If files are missing. Lists the first ten.
     """
     located = find_files(images_root, samples)
-    if problem := describe_missing(images_root, samples, located):
+    if problem := describe_missing(images_root, samples, located, OR_SKIP):
         raise FileNotFoundError(problem)
     return [file for file in located if file is not None]
 
@@ -133,9 +137,19 @@ def find_files(images_root: PathLike | None, samples: Sequence[Sample]) -> list[
 
 
 def describe_missing(
-    images_root: PathLike | None, samples: Sequence[Sample], located: Sequence[Path | None]
+    images_root: PathLike | None,
+    samples: Sequence[Sample],
+    located: Sequence[Path | None],
+    choice: str = "",
 ) -> str:
-    """Describe the samples whose file `find_files` has not found. Empty if there is none."""
+    """Describe the samples whose file `find_files` has not found. Empty if there is none.
+
+    Args:
+        images_root: Folder that the paths start from.
+        samples: The samples.
+        located: Their files.
+        choice: Sentence about another choice that the user has.
+    """
     missing = [sample for sample, file in zip(samples, located, strict=True) if file is None]
     if not missing:
         return ""
@@ -143,7 +157,7 @@ def describe_missing(
     return (
         f"{len(missing):,} of {len(samples):,} images are missing:{paths}\n"
         "Check `images_root`, the folder that the samples' paths start from, or correct the paths. "
-        f"Received: images_root={shown(images_root)}"
+        f"{choice}Received: images_root={shown(images_root)}"
     )
 
 

@@ -21,6 +21,7 @@ from siamese_verify.data.store import Cache
 from siamese_verify.data.stored_images import Images, images_at
 from siamese_verify.data.tables import read_samples
 from siamese_verify.files import PathLike
+from siamese_verify.messages import images_of
 
 
 class LabelledImages:
@@ -230,7 +231,7 @@ class LabelledImages:
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({len(self):,} images of {len(self.identities):,} identities, "
+            f"{type(self).__name__}({images_of(len(self), len(self.identities))}, "
             f"image_size={self.preprocessing.image_size})"
         )
 
@@ -241,6 +242,6 @@ def _check_identities(samples: Sequence[Sample]) -> tuple[str, ...]:
     if len(identities) < 2:
         raise ValueError(
             "The samples must show two identities or more, or there is nothing to tell apart. "
-            f"Add samples. Received: {len(samples)} images of {len(identities)} identities"
+            f"Add samples. Received: {images_of(len(samples), len(identities))}"
         )
     return identities

@@ -72,7 +72,8 @@ class PairDataset(DecodedPairs):
 
         Args:
             batch_size: Number of pairs in a batch. The last batch may be smaller.
-            shuffle: Whether each epoch has its own random order.
+            shuffle: Whether each epoch has its own random order. Pass `shuffle=False` to `fit`,
+                which cannot shuffle a `tf.data.Dataset` and warns of it.
             seed: Seed of order and augmentation. The same seed results in the same epochs.
             augment: True for `Augmentation()`, or an `Augmentation`, a Keras layer or a function
                 of your own (see `docs/images.md`). For training only.

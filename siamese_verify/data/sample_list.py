@@ -12,6 +12,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from siamese_verify.data.samples import Sample, checked_sample
+from siamese_verify.messages import images_of
 
 Rows = npt.NDArray[np.int32]
 
@@ -133,7 +134,7 @@ class SampleList(Sequence[Sample]):
 
     @override
     def __repr__(self) -> str:
-        return f"SampleList({len(self):,} images of {len(self.identities):,} identities)"
+        return f"SampleList({images_of(len(self), len(self.identities))})"
 
 
 def ranks(values: Sequence[str]) -> tuple[list[str], Rows]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from siamese_verify.data.folders import describe_missing, find_files
+from siamese_verify.data.folders import OR_SKIP, describe_missing, find_files
 from siamese_verify.data.loading import check_distinct_files
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.sample_list import Rows, SampleList
@@ -73,7 +73,7 @@ def plan_files(
             if file is None:
                 located[row] = None
         plans.append(Plan(rows, f"{PREFIX}{digest.hexdigest()}"))
-    if on_error == "raise" and (problem := describe_missing(root, samples, located)):
+    if on_error == "raise" and (problem := describe_missing(root, samples, located, OR_SKIP)):
         raise FileNotFoundError(problem)
     check_distinct_files(len(samples), len(np.unique(files)))
     return plans

@@ -32,7 +32,7 @@ from siamese_verify.data.skipping import (
 )
 from siamese_verify.data.tables import is_table, read_samples
 from siamese_verify.files import PathLike, read_regular_file, replacing
-from siamese_verify.messages import shown
+from siamese_verify.messages import images_of, shown
 
 SKIPPED = "skipped.csv"
 _SHARD_BYTES = 2**25
@@ -232,5 +232,5 @@ def _remove_others(folder: Path, names: set[str]) -> None:
 def _too_few_identities(n_images: int, n_identities: int) -> ValueError:
     return ValueError(
         "The images must show two identities or more, or there is nothing to tell apart. Add "
-        f"images. Received: {n_images:,} images of {n_identities:,} identities"
+        f"images. Received: {images_of(n_images, n_identities)}"
     )

@@ -21,7 +21,7 @@ from siamese_verify.data.shard_index import Shard, ShardError, ShardIndex, file_
 from siamese_verify.data.shard_records import encoded, read_records, sha256_of
 from siamese_verify.files import PathLike
 from siamese_verify.lazy_tensorflow import tf
-from siamese_verify.messages import shown
+from siamese_verify.messages import images_of, shown
 
 _BUFFER_BYTES = 2**29
 """Pixels among which images are shuffled by default."""
@@ -74,7 +74,7 @@ class ShardedImages:
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({len(self):,} images of {len(self.identities):,} identities, "
+            f"{type(self).__name__}({images_of(len(self), len(self.identities))}, "
             f"{len(self._shards):,} files, image_size={self.preprocessing.image_size})"
         )
 

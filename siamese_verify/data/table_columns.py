@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from siamese_verify.data.table_chunks import Chunk, ListChunk, TextChunk, pyarro
 from siamese_verify.data.table_numbers import TextNumbers, Texts
 from siamese_verify.data.table_text import TableError
 from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
+from siamese_verify.messages import shown_repr
 from siamese_verify.names import normalized
 
 LABELS = {
@@ -100,14 +101,16 @@ class Codes:
             try:
                 self._parse(self._text(value))
             except UnfitError as error:
-                received = f"Received: {shown(repr(value))}"
+                received = f"Received: {shown_repr(value)}"
                 return TableError(source, f"{error} {received}", int(row), column)
         return None
 
 
 def path_codes(root: PathLike | None) -> Codes:
-    """Make codes of paths, which are joined to `root`."""
+    """Make codes of paths in their shortest spelling, which are joined to `root`."""
     expected = "A path must be text that is not empty."
+    if root is not None and not isinstance(root, (str, os.PathLike)):
+        raise TypeError(f"`root` must be the path of a folder. Received: root={shown_repr(root)}")
     start = "" if root is None else os.path.join(root, "")
 
     def parse(text: str) -> str:
@@ -115,7 +118,7 @@ def path_codes(root: PathLike | None) -> Codes:
             raise UnfitError(expected)
         if start and (PurePath(text).anchor or ".." in PurePath(text).parts):
             raise UnfitError("With `root`, a path must lead to a file below it.")
-        return start + text
+        return start + shortest(text)
 
     def as_text(value: Any) -> str:
         if isinstance(value, os.PathLike) and isinstance(path := os.fspath(value), str):
@@ -123,6 +126,16 @@ def path_codes(root: PathLike | None) -> Codes:
         raise UnfitError(expected)
 
     return Codes(parse, as_text)
+
+
+def shortest(path: str) -> str:
+    """Spell a path in one way, without `./` and `//`. Keeps `..`, which may follow a link.
+
+    Examples:
+        >>> shortest("./a//b/../c.png")
+        'a/b/../c.png'
+    """
+    return str(PurePosixPath(path)) if "./" in path or "//" in path else path
 
 
 def identity_codes() -> Codes:
@@ -187,5 +200,6 @@ def group_codes() -> Codes:
 
 def _whole(value: Any, expected: str) -> str:
     if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value))
+        with contextlib.suppress(ValueError):  # It has more digits than Python writes.
+            return str(int(value))
     raise UnfitError(expected)

@@ -13,7 +13,7 @@ from typing import Any
 
 from siamese_verify.data.pair_sequence import PairSequence
 from siamese_verify.data.table_chunks import pyarrow
-from siamese_verify.data.table_columns import LONGEST_GROUP
+from siamese_verify.data.table_columns import LONGEST_GROUP, shortest
 from siamese_verify.files import PathLike, replacing
 from siamese_verify.messages import listed, shown
 
@@ -50,10 +50,10 @@ def _check_texts(pairs: PairSequence) -> None:
                 f"A table can only hold groups of at most {LONGEST_GROUP} characters. "
                 f"Received: {shown(repr(group))}"
             )
-    paths = pairs.samples.paths
+    paths = [shortest(path) for path in pairs.samples.paths]
     if len(set(paths)) < len(paths):
         path = Counter(paths).most_common(1)[0][0]
-        names = [sample.identity for sample in pairs.samples if sample.path == path]
+        names = [sample.identity for sample in pairs.samples if shortest(sample.path) == path]
         raise ValueError(
             "A table holds one identity of each image. Give each image one identity. "
             f"Received: {shown(repr(path))} of {listed(names)}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from siamese_verify.data.groups import Groups
 from siamese_verify.data.questionable_pairs import warn_of_questionable
 from siamese_verify.data.sample_list import Rows, SampleList, ranks
+from siamese_verify.data.table_checks import check_distinct, check_present
 from siamese_verify.data.table_columns import (
     Codes,
     fold_codes,
@@ -26,7 +26,7 @@ from siamese_verify.data.table_numbers import RowNumbers
 from siamese_verify.data.table_sources import Table, open_table
 from siamese_verify.data.table_text import TableError
 from siamese_verify.files import PathLike
-from siamese_verify.messages import listed, shown
+from siamese_verify.messages import shown
 
 Root = PathLike | Sequence[PathLike] | None
 
@@ -73,15 +73,16 @@ def read_samples(
         (('1.png', '2.png'), ('Ada', 'Bob'))
     """
     table = open_table(source)
-    _check_present(table, [path, identity])
-    _check_distinct(table, [path, identity])
+    check_present(table, [path, identity])
+    check_distinct(table, [path, identity])
     columns: dict[tuple[str, ...], Codes] = {
         (path,): path_codes(root),
         (identity,): identity_codes(),
     }
     rows, lines = _read(table, columns)
     paths, identities = columns[path,].parsed, columns[identity,].parsed
-    _, firsts = np.unique(rows[path], return_index=True)
+    # Two texts may be spellings of one path.
+    _, firsts = np.unique(ranks(paths)[1][rows[path]], return_index=True)
     if len(firsts) < len(rows[path]):
         again = int(np.setdiff1d(np.arange(len(rows[path])), firsts)[0])
         raise TableError(
@@ -106,17 +107,16 @@ def read_pairs(
         root: Folder that is joined before the paths, or one for each side.
     """
     table = open_table(source)
-    _check_present(table, required)
+    check_present(table, required)
     left, right, label = required
     given = _present(table, optional, required)
     # One column may name the identity of both images.
     names = tuple(
         dict.fromkeys(given[key] for key in ("left_identity", "right_identity") if key in given)
     )
-    _check_distinct(
-        table, [*required, *names, *(given[k] for k in ("fold", "group") if k in given)]
-    )
-    roots = [root, root] if root is None or isinstance(root, (str, os.PathLike)) else list(root)
+    check_distinct(table, [*required, *names, *(given[k] for k in ("fold", "group") if k in given)])
+    is_one = not isinstance(root, Sequence) or isinstance(root, str)
+    roots: list[Any] = [root, root] if is_one else list(cast("Sequence[PathLike]", root))
     if len(roots) != 2:
         raise ValueError(f"`root` must be one folder or two. Received: root={shown(repr(root))}")
     labels, folds, groups = label_codes(), fold_codes(), group_codes()
@@ -159,32 +159,10 @@ def read_pairs(
     return pairs
 
 
-def _check_present(table: Table, names: Sequence[str]) -> None:
-    for name in names:
-        if name not in table.columns:
-            raise TableError(
-                table.source,
-                "The table lacks a column that is needed. Rename a column, or name another one. "
-                f"Received: columns {listed(table.columns)}",
-                column=name,
-            )
-
-
-def _check_distinct(table: Table, names: Sequence[str]) -> None:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise TableError(
-            table.source,
-            "A column holds one thing, but is named for two. Name another column for one of them. "
-            f"Received: columns {listed(names)}",
-            column=repeated[0],
-        )
-
-
 def _present(table: Table, optional: dict[str, str], required: Sequence[str]) -> dict[str, str]:
     """Return the columns that the table has, by parameter."""
     # A column that the user names must be there.
-    _check_present(table, [name for key, name in optional.items() if name != key])
+    check_present(table, [name for key, name in optional.items() if name != key])
     # A column of labels may be called "group".
     given = {
         key: name
@@ -193,7 +171,7 @@ def _present(table: Table, optional: dict[str, str], required: Sequence[str]) ->
     }
     sides = [optional["left_identity"], optional["right_identity"]]
     if any(key in given for key in ("left_identity", "right_identity")):
-        _check_present(table, sides)
+        check_present(table, sides)
     return given
 
 

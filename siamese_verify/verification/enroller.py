@@ -92,8 +92,8 @@ class Enroller(CalibratedModel):
             TypeError: If a name is not a str, or the image of an identity is not in a list.
             GalleryError: If the model has changed since others were enrolled, whose embeddings
                 can no longer be compared.
-            ValueError: If a name has a null character, the gallery has another template, or
-                metadata is of an unknown name or nothing that JSON can hold. An
+            ValueError: If a name is empty or has a null character, or the gallery has another
+                template. Also if metadata is of an unknown name, or JSON cannot hold it. An
                 `UnlikeValidationError` if images are unlike validation, and `unlike` is `"raise"`.
             RuntimeError: If weights or embeddings are not finite, or change during the call.
 

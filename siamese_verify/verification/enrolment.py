@@ -15,7 +15,7 @@ import numpy.typing as npt
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image, read_image_file
 from siamese_verify.data.threads import in_threads
-from siamese_verify.messages import shown
+from siamese_verify.messages import shown, shown_repr
 from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats
 from siamese_verify.verification.gallery import DIGEST_SIZE, Gallery
@@ -59,11 +59,14 @@ def flatten(identities: Identities) -> tuple[list[str], list[ImageLike]]:
 
     Raises:
         TypeError: If a name is not a str, or the image of an identity is not in a list.
+        ValueError: If a name is empty.
     """
     names, images = [], []
     for name, given in identities.items():
         if not isinstance(name, str):
             raise TypeError(f"The name of an identity must be a str. Received: {shown(repr(name))}")
+        if not name.strip():
+            raise ValueError(f"The name of an identity must not be empty. Received: {name!r}")
         for image in image_list(given):
             names.append(normalized(name))
             images.append(image)
@@ -156,7 +159,7 @@ def checked_metadata(metadata: Any) -> dict[str, dict[str, Any]]:
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(
                 "Metadata must be such that JSON can hold it. "
-                f"Received: metadata[{shown(repr(name))}]={shown(repr(values))} ({shown(error)})"
+                f"Received: metadata[{shown(repr(name))}]={shown_repr(values)} ({shown(error)})"
             ) from error
         if copied != values:
             raise ValueError(

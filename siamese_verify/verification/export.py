@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,9 @@ def export_model(source: Verifier | SiameseModel, path: PathLike, part: str = "p
     kind, record = FORMATS[target.suffix], _record(source, part)
     check_can_export(target)
     with kind.replacing(target) as unfinished:
-        with direct_convolutions():
+        with direct_convolutions(), warnings.catch_warnings():
+            # Keras looks for `np.object` on its way to ONNX, of which NumPy warns.
+            warnings.filterwarnings("ignore", ".*`np.object` will be defined", FutureWarning)
             _in_inference(model, part, kind).export(unfinished, format=kind.name, verbose=False)
         kind.attach(unfinished, record)
         _check_results(model, part, kind, unfinished)

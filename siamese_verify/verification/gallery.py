@@ -12,7 +12,7 @@ import numpy.typing as npt
 from siamese_verify.checks import whole_number
 from siamese_verify.data.formats import DECODING
 from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
+from siamese_verify.messages import images_of, shown
 from siamese_verify.names import normalized
 from siamese_verify.verification.archive import explaining
 from siamese_verify.verification.gallery_file import GalleryError as GalleryError
@@ -97,7 +97,7 @@ class Gallery:
         check_template(self.template)
 
     def __repr__(self) -> str:
-        return f"Gallery({len(self.names):,} images of {len(set(self.names)):,} identities)"
+        return f"Gallery({images_of(len(self.names), len(set(self.names)))})"
 
     def _fill(self) -> None:
         """Put the values of a gallery without images, digests or ids in their place."""

@@ -48,10 +48,15 @@ def score_list(
     are_good = (rows >= 0).all(axis=1)
     scores = np.full(len(pairs), np.nan, np.float32)
     scores[are_good] = embedder.score(embedded.embeddings, rows[are_good])
-    failures = {paths[place]: shown(error, 500) for place, error in embedded.failures.items()}
+    failures = {paths[place]: _reason(error) for place, error in embedded.failures.items()}
     unlike = {
         path: embedded.unlike[row]
         for path, row in zip(paths, embedded.rows.tolist(), strict=True)
         if row >= 0 and embedded.unlike[row]
     }
     return PairScores(scores, failures, unlike)
+
+
+def _reason(error: Exception) -> str:
+    """Describe an error. An error of the system has a text without its number and its path."""
+    return shown((isinstance(error, OSError) and error.strerror) or error, 500)

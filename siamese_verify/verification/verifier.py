@@ -70,6 +70,13 @@ class Verifier(Identifier):
         True
     """
 
+    def __repr__(self) -> str:
+        threshold = f"{self._bound.calibration.threshold:.4f}" if self._bound else None
+        return (
+            f"{type(self).__name__}(image_size={self.preprocessing.image_size}, "
+            f"threshold={threshold})"
+        )
+
     def verify(self, one: ImageLike, other: ImageLike) -> Decision:
         """Decide whether two images show the same identity.
 

@@ -86,7 +86,42 @@ def test_a_warning_while_loading_is_one_line(
         (["calibrate", "MODEL", "PAIRS", "-o", "new.keras"], "required: --policy"),
         (["calibrate", "MODEL", "PAIRS", "-o", "MODEL", "--policy", "eer"], "overwrite MODEL"),
         (["train", "PAIRS", "-o", "new.keras"], "must be a folder"),
+        (["train", "EMPTY", "-o", "new.keras"], "Received: IMAGES=empty"),
+        (["inspect", "EMPTY"], "Received: SOURCE=empty"),
+        (["enroll", "MODEL", "EMPTY", "--gallery", "new.npz"], "Received: IMAGES=empty"),
+        (["identify", "MODEL", "PAIRS", "--gallery", "EMPTY"], "Received: --gallery=empty"),
+        (
+            ["train", "pairs.csv", "-o", "new.keras"],
+            "by --columns path=COLUMN. It is a",
+        ),
+        (["inspect", "pairs.csv", "--columns", "label=same"], "another one by --columns label="),
+        (["score", "MODEL", "images.csv", "-o", "new.csv"], "by --columns left=COLUMN. It is a"),
+        (
+            ["score", "MODEL", "pairs.csv", "-o", "new.csv", "--columns", "left=left,left=right"],
+            "argument --columns: each NAME is needed once",
+        ),
+        (
+            ["score", "MODEL", "pairs.csv", "-o", "new.csv", "--columns", "left=left,right=left"],
+            "column 'left': A column holds one thing",
+        ),
+        (["inspect", "semicolons.csv"], "separate the fields by commas, or by tabs"),
         (["train", ".", "-o", "new.keras"], "would be written into IMAGES"),
+        (
+            [
+                "calibrate",
+                "MODEL",
+                "pairs.csv",
+                "-o",
+                "a.keras",
+                "--policy",
+                "eer",
+                "--review",
+                "far=0.01",
+            ],
+            "such as frr=0.01,far=0.001, not far=0.01",
+        ),
+        (["evaluate", "MODEL", "pairs.csv"], "pairs.csv must hold same and different pairs"),
+        (["card", "MODEL", "pairs.csv", "-o", "a.md"], "Received: only same pairs"),
         (["train", "EMPTY", "-o", "new.keras", "--epochs", "0"], "argument --epochs"),
         (["train", "EMPTY", "-o", "new.keras", "--channels", "2"], "argument --channels"),
     ],
@@ -102,6 +137,9 @@ def test_errors_are_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "pairs.csv").write_text("left,right,label\na.png,b.png,1\n")
+    (tmp_path / "images.csv").write_text("path,identity\na.png,Ada\n")
+    (tmp_path / "semicolons.csv").write_text("left;right;label\na.png;b.png;1\n")
     names = {"MODEL": model, "PAIRS": str(drawn / "pairsDevTest.txt"), "EMPTY": "empty"}
     assert code_of([names.get(argument, argument) for argument in arguments]) == 2
     said = capfd.readouterr()

@@ -79,6 +79,50 @@ def test_values_that_json_does_not_know_are_written_as_text(tmp_path: Path) -> N
     assert found == {"when": "2026-01-31", "score": 0.5}
 
 
+@pytest.mark.parametrize(
+    ("values", "name"), [(["1", 2], "note"), (["\ud800", "a"], "note"), ([{}, {}], "note")]
+)
+def test_a_column_that_parquet_cannot_hold_is_an_error_before_the_work(
+    values: list[object], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    rows = [{"left": "a.png", "right": "b.png", name: value} for value in values]
+    Path("pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("empty.keras").touch()
+    assert cli.main(["score", "empty.keras", "pairs.jsonl", "-o", "scores.parquet"]) == 2
+    assert "cannot hold the column 'note'" in capsys.readouterr().err
+
+
+def test_columns_without_a_name_are_kept_or_an_error(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pairs.csv").write_text(",left,right\n7,a.png,b.png\n")
+    assert cli.main(["score", model, "pairs.csv", "-o", "scores.csv"]) == 1
+    row = read_csv(Path("scores.csv"))[0]
+    assert row[""] == "7"
+    assert row["problem"] == "a.png: No such file or directory, b.png: No such file or directory"
+    Path("pairs.csv").write_text("left,right,x,,\na.png,b.png,1,2,3\n")
+    assert cli.main(["score", model, "pairs.csv", "-o", "scores.csv"]) == 2
+    assert "Several columns have no name" in capsys.readouterr().err
+
+
+def test_nested_values_of_json_are_json_in_a_csv_file(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.png").write_bytes(b"no image")
+    nested = {"tags": ["x", None], "ok": True}
+    row = {"left": "a.png", "right": "a.png", "note": nested}
+    Path("pairs.jsonl").write_text(json.dumps(row) + "\n")
+    assert cli.main(["score", model, "pairs.jsonl", "-o", "scores.csv"]) == 1
+    [found] = read_csv(Path("scores.csv"))
+    assert json.loads(found["note"]) == nested
+    assert found["problem"].count("a.png") == 1
+
+
 @pytest.mark.parametrize("path", [["a.jpg"], {"path": "a.jpg"}, 7, None])
 def test_a_path_of_json_that_is_not_text_marks_its_row(
     path: object, model: str, drawn: Path, data: sv.PairDataset, tmp_path: Path

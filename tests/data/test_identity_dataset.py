@@ -157,19 +157,28 @@ def test_samples_need_no_folder_of_their_identity(folder: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_identities_raise_an_error(count: int, folder: Path):
-    with pytest.raises(ValueError, match=f"Received: {3 * count} images of {count} identities"):
+    with pytest.raises(ValueError, match=f"Received: {3 * count} images of {count} identit"):
         IdentityDataset(SAMPLES[: 3 * count], folder)
-    with pytest.raises(ValueError, match=f"of {count} identities"):
+    with pytest.raises(ValueError, match=f"of {count} identit"):
         IdentityDataset.from_folder(folder, identities=IDENTITIES[:count])
+
+
+def test_a_preprocessing_by_position_is_told_to_be_named():
+    with pytest.raises(TypeError, match=r"by name, such as preprocessing="):
+        IdentityDataset.from_table({"path": [], "identity": []}, Preprocessing((8, 8)))
 
 
 def test_what_is_missing_is_named_before_anything_is_decoded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(loading, "load_images", lambda *_, **__: pytest.fail("decoded"))
-    with pytest.raises(FileNotFoundError, match="1 of 19 images are missing") as caught:
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"1 of 19 images are missing[^\0]*Or leave them out with on_error='skip'",
+    ) as caught:
         IdentityDataset([*SAMPLES, Sample("Ada/9.png", "Ada")], folder)
     assert str(folder / "Ada" / "9.png") in str(caught.value)
+    assert "Or leave them out with on_error='skip'" in str(caught.value)
     with pytest.raises(FileNotFoundError, match=r"2 of the 3 .*: Fay, Gus"):
         IdentityDataset.from_folder(folder, identities=["Gus", "Ada", "Fay"])
 

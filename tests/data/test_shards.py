@@ -354,7 +354,7 @@ def test_the_same_file_twice_raises(folder: Path, tmp_path: Path):
 
 def test_one_identity_raises(folder: Path, tmp_path: Path):
     samples = [Sample(f"id02/{grey}.png", "a") for grey in (3, 4)]
-    with pytest.raises(ValueError, match="2 images of 1 identities"):
+    with pytest.raises(ValueError, match="2 images of 1 identity"):
         write_shards(samples, tmp_path, SIZE, images_root=folder, verbose=False)
 
 

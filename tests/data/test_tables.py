@@ -17,6 +17,7 @@ from siamese_verify.data import csv_reading, table_sources, table_writing
 from siamese_verify.data.csv_reading import CsvFile
 from siamese_verify.data.pairs import PairList
 from siamese_verify.data.samples import Pair, PairListWarning, Sample
+from siamese_verify.data.table_columns import shortest
 from siamese_verify.data.table_text import LONGEST_LINE, TableError
 from siamese_verify.data.tables import read_samples
 
@@ -29,6 +30,38 @@ TWO = PairList(
         Pair(Sample("a.png", "a.png"), Sample("c.png", "c.png"), 0),
     ]
 )
+
+
+HUGE = 10**5_000  # Python writes no number of so many digits.
+
+
+@pytest.mark.parametrize("column", ["label", "left_identity", "fold", "group"])
+def test_a_number_that_python_does_not_write_is_a_clear_error(column):
+    table = {"left": ["a"], "right": ["b"], "label": [1]}
+    table |= {"left_identity": ["x"], "right_identity": ["x"]}
+    with pytest.raises(TableError, match=f"row 1, column '{column}'.*Received: int without"):
+        PairList.from_table({**table, column: [HUGE]})
+
+
+def test_a_root_that_is_no_path_is_a_clear_error():
+    with pytest.raises(TypeError, match=r"`root` must be .*Received: root=5"):
+        PairList.from_table(COLUMNS, root=5)
+    with pytest.raises(TypeError, match=r"`root` must be .*Received: root=5"):
+        read_samples({"path": ["a"], "identity": ["x"]}, root=5)
+
+
+def test_two_spellings_of_a_path_are_one_image():
+    with pytest.raises(TableError, match=r"row 2, column 'path'.*'a' again"):
+        read_samples({"path": ["a", "./a"], "identity": ["x", "y"]})
+    table = {
+        "left": ["a/./b.png", "a/../b.png", "/a//b.png"],
+        "right": ["./a//b.png", "../b.png", "//a/b.png"],
+        "label": [0, 1, 0],
+    }
+    with pytest.warns(PairListWarning):
+        pairs = PairList.from_table(table)
+    paths = {"a/b.png", "a/../b.png", "../b.png", "/a/b.png", "//a/b.png"}
+    assert {*pairs.samples.paths} == paths
 
 
 @pytest.fixture(params=["whole blocks", "csv"])
@@ -258,12 +291,13 @@ def test_without_pyarrow_the_error_names_the_command(
 names = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6
 ).filter(str.strip)
+paths = names.map(shortest).filter(str.strip)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.tuples(names, names, st.booleans()), min_size=1, max_size=8),
-    st.dictionaries(names, names),
+    st.lists(st.tuples(paths, paths, st.booleans()), min_size=1, max_size=8),
+    st.dictionaries(paths, names),
     st.sampled_from(["csv", "tsv", "jsonl", "parquet"]),
     st.booleans(),
 )

@@ -87,6 +87,17 @@ def test_one_name_is_not_a_list_of_names() -> None:
         sv.Verifier(build(), PREPROCESSING).remove(["Ada"])
 
 
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_empty_name_is_not_enrolled(name: str) -> None:
+    with pytest.raises(ValueError, match="must not be empty"):
+        make_enrolled().enroll({name: IMAGES[:1]})
+
+
+def test_metadata_that_python_does_not_write_is_a_clear_error() -> None:
+    with pytest.raises(ValueError, match=r"JSON can hold it.*=dict without a text"):
+        make_enrolled().enroll({}, metadata={"Ada": {"sku": 10**5_000}})
+
+
 def test_replaced_images_are_gone_and_metadata_stays() -> None:
     verifier = make_enrolled()
     verifier.enroll({}, metadata={"Ada": {"sku": 7}})

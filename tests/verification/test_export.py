@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 import itertools
 import json
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -128,6 +129,16 @@ def test_an_exported_flip_average_embeds_as_the_model(
     export_model(model, tmp_path / "faces", part="tower")
     embeddings = run_saved_model(tmp_path / "faces", images=images[0])
     np.testing.assert_allclose(embeddings, model.embed(images[0]), atol=1e-5)
+
+
+def test_an_export_to_onnx_does_not_warn_of_numpy(tmp_path: Path) -> None:
+    tf2onnx_lib = pytest.importorskip("keras.src.export.tf2onnx_lib")
+    pytest.importorskip("tf2onnx")
+    tf2onnx_lib.patch_tf2onnx.cache_clear()  # Keras patches once.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        export_model(build("cosine"), tmp_path / "faces.onnx", part="tower")
+    assert not [str(w.message) for w in caught if w.category is FutureWarning]
 
 
 def test_layers_in_a_tower_of_a_tower_are_exported_as_plain_convolutions(tmp_path: Path) -> None:

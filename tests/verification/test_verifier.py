@@ -31,6 +31,14 @@ def test_a_decision_tells_score_probability_threshold_and_rates(
     assert verifier.verify_many([]) == []
 
 
+def test_a_verifier_is_shown_on_one_short_line(verifier: sv.Verifier) -> None:
+    size = verifier.preprocessing.image_size
+    expected = f"Verifier(image_size={size}, threshold={verifier.threshold:.4f})"
+    assert repr(verifier) == expected
+    fresh = sv.Verifier(verifier.model, verifier.preprocessing)
+    assert repr(fresh) == f"Verifier(image_size={size}, threshold=None)"
+
+
 def test_a_pair_is_two_images(verifier: sv.Verifier, paths: list[tuple[Path, Path]]) -> None:
     (one, other), *_ = paths
     for wrong in ((one,), (one, other, one), (one, other, one, other), one, "ab"):

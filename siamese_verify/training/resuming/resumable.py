@@ -85,6 +85,7 @@ class Resumable(Composite):
         >>> history = model.fit(
         ...     train.batches(8, shuffle=True, augment=True),
         ...     epochs=20,
+        ...     shuffle=False,
         ...     verbose=0,
         ...     callbacks=[Resumable("runs/first", [stop])],
         ... )

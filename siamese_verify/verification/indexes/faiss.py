@@ -131,6 +131,8 @@ class FaissIndex:
 
     def _compressed(self, rows: Rows) -> _State:
         """Compress all rows but zeros, which a `CosineHead` scores in a way of its own."""
+        if isinstance(self._state.base, OnDisk):
+            self._state.base.check()  # The new file must not hold what damage has left.
         zeros, others = rows.zeros_apart()
         if len(others) <= _RECENT:
             if self._path is not None:

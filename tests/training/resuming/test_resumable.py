@@ -161,7 +161,7 @@ def test_an_interruption_in_the_first_epoch_goes_on_from_the_first_weights(image
     first = Interruption("in a batch", interrupt, epoch=0)
 
     def train(model, callbacks):
-        return figures(model.fit(batches, epochs=1, verbose=0, callbacks=callbacks))
+        return figures(model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks))
 
     with pytest.raises(KeyboardInterrupt):
         train(fresh(), [sv.Resumable(tmp_path, [first])])
@@ -187,7 +187,7 @@ def classifier():
 def test_every_data_set_goes_on_where_it_was(kind, images, fresh, tmp_path):
     def train(model, callbacks):
         batches, _, _ = data(images, kind)
-        history = model.fit(batches, epochs=4, verbose=0, callbacks=callbacks)
+        history = model.fit(batches, epochs=4, shuffle=False, verbose=0, callbacks=callbacks)
         return figures(history), model.get_weights()
 
     if kind == "images of pairs":
@@ -207,7 +207,7 @@ def test_a_model_of_a_new_process_goes_on(images, tmp_path):
         keras.utils.set_random_seed(seed)
         batches, _, _ = data(images, "identities")
         model = classifier()  # With JAX, `fit` draws a batch to build it.
-        history = model.fit(batches, epochs=4, verbose=0, callbacks=callbacks)
+        history = model.fit(batches, epochs=4, shuffle=False, verbose=0, callbacks=callbacks)
         return figures(history), model.get_weights()
 
     expected = train(0, [])
@@ -394,7 +394,9 @@ def test_the_folder_of_another_run_raises(model, callbacks, match, tmp_path):
 def test_another_data_set_raises(images, fresh, tmp_path):
     def train(model, epochs, **arguments):
         batches, _, _ = data(images, **arguments)
-        model.fit(batches, epochs=epochs, verbose=0, callbacks=[sv.Resumable(tmp_path)])
+        model.fit(
+            batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[sv.Resumable(tmp_path)]
+        )
 
     train(fresh(), 1)
     with pytest.raises(ValueError, match="The data set differs"):
@@ -415,7 +417,9 @@ def test_a_data_set_whose_place_cannot_be_told_raises(change, arguments, images,
     batches, _, _ = data(images)
     callbacks = [sv.Resumable(tmp_path)]
     with pytest.raises(ValueError, match=r"once and whole.*Received: data sets drawn"):
-        fresh().fit(change(batches), epochs=3, verbose=0, callbacks=callbacks, **arguments)
+        fresh().fit(
+            change(batches), epochs=3, shuffle=False, verbose=0, callbacks=callbacks, **arguments
+        )
 
 
 def test_a_run_that_has_lost_its_weights_cannot_be_prolonged(tmp_path):

@@ -68,7 +68,7 @@ def test_a_file_that_is_not_an_index_raises(damage, tmp_path):
     pytest.importorskip("faiss")
     path = tmp_path / "a.faiss"
     path.write_bytes(damage)
-    with pytest.raises(ValueError, match=r"a\.faiss is not an index, or it is damaged.*Delete it"):
+    with pytest.raises(ValueError, match=r"a\.faiss is not an index of .*Delete it"):
         FaissIndex(HEAD, 4, path=path)
     assert path.read_bytes() == damage
 
@@ -78,9 +78,42 @@ def test_a_damaged_file_raises(tmp_path, monkeypatch):
     monkeypatch.setattr(faiss_index, "_RECENT", 300)
     path = tmp_path / "a.faiss"
     FaissIndex(HEAD, 4, path=path).add(np.arange(600), GALLERY)
-    path.write_bytes(path.read_bytes()[100:])
+    data = bytearray(path.read_bytes())
+    path.write_bytes(data[100:])
     with pytest.raises(ValueError, match="is damaged"):
         FaissIndex(HEAD, 4, path=path)
+    # A row has four values and three numbers, and the end 223 bytes.
+    data[-223 - 600 * 40 + 3] ^= 0x80  # The sign of a value.
+    other = tmp_path / "b.faiss"
+    other.write_bytes(data)
+    with pytest.raises(ValueError, match="is damaged"):  # It would be compressed again.
+        FaissIndex(HEAD, 4, path=other).remove(np.arange(10, 400))
+
+
+def test_no_flipped_bit_changes_a_score(tmp_path, monkeypatch):
+    pytest.importorskip("faiss").omp_set_num_threads(1)
+    monkeypatch.setattr(faiss_index, "_RECENT", 300)
+    path = tmp_path / "a.faiss"
+    index = FaissIndex(HEAD, 4, path=path)
+    index.add(np.arange(600), GALLERY)
+    truth = GALLERY / np.linalg.norm(GALLERY, axis=1, keepdims=True)
+    whole = bytearray(path.read_bytes())
+    rng, n_errors = np.random.default_rng(0), 0
+    for place in rng.integers(len(whole), size=150).tolist():
+        flipped = tmp_path / f"{place}.faiss"  # The older one may be mapped still.
+        whole[place] ^= 1 << 5
+        flipped.write_bytes(whole)
+        whole[place] ^= 1 << 5
+        try:
+            index = FaissIndex(HEAD, 4, path=flipped)
+            fill(index, np.arange(600), GALLERY)
+            found = index.search(truth[:50], 20)
+        except ValueError as error:
+            n_errors += "is damaged" in str(error)
+            continue
+        exact = np.sum(truth[:50, None] * truth[found.ids], axis=2)
+        np.testing.assert_allclose(found.scores, exact, atol=1e-5)
+    assert n_errors > 50
 
 
 def test_a_collection_that_another_gallery_fills_names_no_wrong_identity(tmp_path):
