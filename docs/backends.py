@@ -1,8 +1,9 @@
 """Make the table of backends from test results: `python docs/backends.py REPORT...`.
 
 A report is JUnit XML, named after its backend, such as `build/backends/jax.xml`, which
-`nox -s jax torch` and `pytest --junitxml=build/backends/tensorflow.xml` write. The columns of these
-backends are written into `backends.md`. With `--check`, they are compared with it instead.
+`nox -s jax torch` and `pytest --junitxml=build/backends/tensorflow.xml` write. A backend may have
+several reports. The columns of these backends are written into `backends.md`. With `--check`, they
+are compared with it instead.
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ def table(page: str, reports: dict[str, Results]) -> str:
 
 def main(arguments: list[str]) -> int:
     paths = [Path(argument) for argument in arguments if argument != "--check"]
-    reports = {path.stem: read_report(path) for path in paths}
+    reports: dict[str, Results] = {}
+    for path in paths:
+        reports.setdefault(path.stem, {}).update(read_report(path))
     page = PAGE.read_text(encoding="utf-8")
     new = re.sub(re.escape(HEADING) + r"(\|.*\n)*", lambda _: table(page, reports), page, count=1)
     if "--check" in arguments:
