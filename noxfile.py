@@ -74,19 +74,16 @@ def torch(session: nox.Session) -> None:
 
 def test_on(session: nox.Session, backend: str) -> None:
     """Run the tests on which the backend has an influence, and slow ones of other processes."""
-    ignored = [f"--ignore={path}" for path in SAME_ON_EVERY_BACKEND]
-    report = f"{REPORTS / backend}.xml"
     environment = {"KERAS_BACKEND": backend}
-    session.run(
-        *("pytest", *AGAIN, *OTHER_BACKENDS, *ignored, f"--junitxml={report}"),
-        *session.posargs,
-        env=environment,
-    )
-    if not session.posargs:
-        session.run("python", "docs/backends.py", "--check", report)
+    ignored = [f"--ignore={path}" for path in SAME_ON_EVERY_BACKEND]
+    reports = [f"{REPORTS / kind / backend}.xml" for kind in ("fast", "slow")]
+    chosen = *OTHER_BACKENDS, *ignored, f"--junitxml={reports[0]}"
+    session.run("pytest", *AGAIN, *chosen, *session.posargs, env=environment)
     processes = "tests/training/resuming/test_resumable.py", "tests/training/test_devices.py"
-    chosen = "(killed and not written) or devices"
-    session.run("pytest", "-m", "slow", *processes, "-k", chosen, env=environment)
+    chosen = *processes, "-k", "(killed and not written) or devices", f"--junitxml={reports[1]}"
+    session.run("pytest", "-m", "slow", *chosen, env=environment)
+    if not session.posargs:
+        session.run("python", "docs/backends.py", "--check", *reports)
 
 
 @nox.session

@@ -1,7 +1,7 @@
 """Make the table of backends from test results: `python docs/backends.py REPORT...`.
 
-A report is JUnit XML, named after its backend, such as `build/backends/jax.xml`, which
-`nox -s jax torch` and `pytest --junitxml=build/backends/tensorflow.xml` write. A backend may have
+A report is JUnit XML, named after its backend, such as `build/backends/fast/jax.xml`, which
+`nox -s jax torch` and `pytest --junitxml=build/backends/fast/tensorflow.xml` write. A backend may have
 several reports. The columns of these backends are written into `backends.md`. With `--check`, they
 are compared with it instead.
 """
@@ -66,14 +66,8 @@ CAPABILITIES = (
         ),
     ),
     Capability("threads", ("verification.test_verifier_threads::",)),
-    Capability(
-        "mixed precision in towers and heads",
-        (
-            "layers.heads.test_every_head::test_a_head_keeps_the_rules",
-            "layers.test_tower::test_a_tower_keeps_the_rules",
-        ),
-    ),
-    Capability("several devices"),
+    Capability("mixed precision", ("training.test_every_precision::",)),
+    Capability("several devices", ("training.test_devices::",)),
     Capability("several processes"),
     exported("ONNX", "faces.onnx"),
     exported("LiteRT", "faces.tflite"),
