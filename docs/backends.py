@@ -1,9 +1,9 @@
 """Make the table of backends from test results: `python docs/backends.py REPORT...`.
 
-A report is JUnit XML, named after its backend, such as `build/backends/fast/jax.xml`, which
-`nox -s jax torch` and `pytest --junitxml=build/backends/fast/tensorflow.xml` write. A backend may have
-several reports. The columns of these backends are written into `backends.md`. With `--check`, they
-are compared with it instead.
+A report is JUnit XML, named after its backend, such as `build/backends/fast/jax.xml`. Reports are
+written by `nox -s jax torch`, and by `pytest --junitxml=build/backends/fast/tensorflow.xml`. A
+backend may have several. The columns of these backends are written into `backends.md`. With
+`--check`, they are compared with it instead.
 """
 
 from __future__ import annotations
