@@ -19,7 +19,7 @@ import siamese_verify
 # A busy machine, or a first compilation, exceeds any deadline.
 settings.register_profile("no_deadline", deadline=None)
 # For tests that have run once already, on another backend or version.
-settings.register_profile("again", settings.get_profile("no_deadline"), max_examples=20)
+settings.register_profile("again", settings.get_profile("no_deadline"), max_examples=8)
 settings.load_profile("no_deadline")
 
 # The first needs the extra `docs`. The second starts TensorFlow with two devices, in a process of

@@ -60,7 +60,6 @@ CAPABILITIES = (
     Capability(
         "gallery",
         (
-            "verification.test_enroller::",
             "verification.test_identifier::",
             "test_backends::test_a_gallery_is_searched_as_on_the_backend_that_wrote_it",
         ),
