@@ -133,8 +133,9 @@ def _in_inference(model: SiameseModel, part: str, kind: Format) -> keras.Model:
         embeddings = in_inference(model.tower)(images, training=False)
         outputs = keras.ops.cast(embeddings, "float32")
     if part == "pair" and kind.with_embeddings:
-        left_and_right = keras.ops.split(outputs, 2, axis=0)
-        outputs = [model.head(tuple(left_and_right)), *left_and_right]
+        # An exporter may take the lengths of a split for constants.
+        both = keras.ops.reshape(outputs, (2, -1, outputs.shape[-1]))
+        outputs = [model.head((both[0], both[1])), both[0], both[1]]
     whole = keras.Model(inputs, outputs)
     whole(inputs)  # Keras exports only a model that was called.
     return whole

@@ -104,7 +104,7 @@ def test_every_kernel_and_nothing_else_has_the_penalty(koch):
     kernels = [layer.kernel for layer in koch.layers if hasattr(layer, "kernel")]
     assert len(kernels) == len(koch.losses) == 5
     squares = sum(np.square(ops.convert_to_numpy(k), dtype=np.float64).sum() for k in kernels)
-    assert float(sum(koch.losses)) == pytest.approx(0.001 * squares, rel=1e-4)
+    assert float(ops.convert_to_numpy(sum(koch.losses))) == pytest.approx(0.001 * squares, rel=1e-4)
 
 
 def test_weights_start_from_the_defaults_of_tensorflow(base):
