@@ -87,26 +87,25 @@ def measured(jobs: list[Row], small: bool, limit: float) -> Iterator[Row]:
     if small:  # Compilation would need most of the time.
         environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     command = [sys.executable, str(WORKER), json.dumps(jobs), "small" if small else "full"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    missing = {(index, size) for index, job in enumerate(jobs) for size in job["sizes"]}
     expired = threading.Event()
 
     def end() -> None:
         expired.set()
         process.kill()
 
-    timer = threading.Timer(limit, end)
-    timer.start()
-    missing = {(index, size) for index, job in enumerate(jobs) for size in job["sizes"]}
-    try:
-        for line in process.stdout or ():
-            if line.startswith("{"):
-                row = json.loads(line)
-                missing.remove(min(missing))
-                yield row
-        status = process.wait()
-    finally:
-        timer.cancel()
-        process.kill()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        timer = threading.Timer(limit, end)
+        timer.start()
+        try:
+            for line in process.stdout or ():
+                if line.startswith("{"):
+                    missing.remove(min(missing))
+                    yield json.loads(line)
+            status = process.wait()
+        finally:
+            timer.cancel()
+            process.kill()
     why = "out of time" if expired.is_set() else f"the process ended with {status}"
     for index, size in sorted(missing):
         names = {name: value for name, value in jobs[index].items() if name != "sizes"}
