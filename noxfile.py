@@ -90,13 +90,14 @@ def test_on(session: nox.Session, backend: str) -> None:
 
 @nox.session
 def without_tensorflow(session: nox.Session) -> None:
-    """Import each module, train and decide where TensorFlow is not installed."""
+    """Import each module, train, decide and measure where TensorFlow is not installed."""
     needed = [name for name in PROJECT["dependencies"] if not name.startswith("tensorflow")]
     extras = PROJECT["optional-dependencies"]
     session.install("--no-deps", "-e", ".")
     session.install(*needed, *extras["test"], "jax[cpu]")
     tests = "tests/test_lazy_tensorflow.py", "tests/layers/heads", "tests/training/losses"
     session.run("pytest", *AGAIN, *tests, env={"KERAS_BACKEND": "jax"})
+    session.run("python", "benchmarks/gpu.py", "--small", env={"KERAS_BACKEND": "jax"})
 
 
 @nox.session(venv_backend="none")
