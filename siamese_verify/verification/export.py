@@ -133,7 +133,7 @@ def _in_inference(model: SiameseModel, part: str, kind: Format) -> keras.Model:
         embeddings = in_inference(model.tower)(images, training=False)
         outputs = keras.ops.cast(embeddings, "float32")
     if part == "pair" and kind.with_embeddings:
-        # An exporter may take the lengths of a split for constants.
+        # Some exporters fix the lengths of a split.
         both = keras.ops.reshape(outputs, (2, -1, outputs.shape[-1]))
         outputs = [model.head((both[0], both[1])), both[0], both[1]]
     whole = keras.Model(inputs, outputs)
