@@ -36,7 +36,13 @@ SAME_ON_EVERY_BACKEND = [
     )
 ] + ["tests/training/resuming"]
 # Tests of sizes, counts and long lists, which take long to compile.
-FEWER = "not mixed_float16 and not million and not many_pairs and not residual_"
+FEWER = " and ".join(
+    f"not {name}"
+    for name in (
+        *("mixed_float16", "million", "many_pairs", "beyond_capacity", "residual_"),
+        *("channels_are_last", "mixed_blocks", "without_weights"),
+    )
+)
 # Tests of the bytes of files and of indexes with extras, on which no release has an influence.
 SAME_ON_EVERY_RELEASE = [
     *("tests/verification/test_archive.py", "tests/verification/indexes"),
