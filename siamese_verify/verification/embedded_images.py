@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import NamedTuple, TypeAlias
 
@@ -15,6 +14,7 @@ from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image
 from siamese_verify.data.threads import in_threads
 from siamese_verify.files import PathLike
+from siamese_verify.lazy_tensorflow import is_imported
 from siamese_verify.messages import shown
 from siamese_verify.verification.image_measures import Floats
 from siamese_verify.verification.looks import Reasons
@@ -96,7 +96,7 @@ def read_block(
         Pixels of the images that can be used, and the error of each other, by its place.
     """
     paths = [image for image in images if isinstance(image, _PATHS)]
-    if "tensorflow" in sys.modules and len(paths) == len(images) >= _FEWEST_FOR_GRAPH:
+    if is_imported() and len(paths) == len(images) >= _FEWEST_FOR_GRAPH:
         return _read_files(paths, preprocessing)
 
     def read(image: ImageLike) -> Pixels | Exception:

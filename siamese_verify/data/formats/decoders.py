@@ -10,6 +10,8 @@ import importlib.util
 import sys
 from types import ModuleType
 
+from siamese_verify.lazy_tensorflow import is_imported
+
 
 def decoder() -> ModuleType:
     """Return the module `by_tensorflow` or `by_pillow`.
@@ -17,7 +19,7 @@ def decoder() -> ModuleType:
     Raises:
         ImportError: If neither TensorFlow nor Pillow is installed.
     """
-    if sys.modules.get("tensorflow") or not _is_installed("PIL"):
+    if is_imported() or not _is_installed("PIL"):
         if not _is_installed("tensorflow"):
             raise ImportError(
                 "Images are decoded by TensorFlow or Pillow, and neither is installed. Install "
