@@ -90,8 +90,11 @@ class CalibratedModel:
     def calibration(self, calibration: Calibration | None) -> None:
         fingerprint = self.fingerprint
         decoding = self._bound.decoding if self._bound else DECODING
-        bound_to = fingerprint, None, decoding, self._looks(fingerprint)
-        self._bound = None if calibration is None else BoundCalibration(calibration, *bound_to)
+        self._bound = (
+            BoundCalibration(calibration, fingerprint, None, decoding, self._looks(fingerprint))
+            if calibration
+            else None
+        )
 
     @property
     def threshold(self) -> float:
