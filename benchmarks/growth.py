@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tensorflow as tf
+from timing import median_seconds
 
 from siamese_verify import SpectralConv2D
 
@@ -36,13 +35,7 @@ def seconds(layer: SpectralConv2D, images: tf.Tensor) -> float:
         gradients = tape.gradient(value, [images, layer.kernel.value])
         return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
 
-    step()
-    taken = []
-    for _ in range(5):
-        start = time.perf_counter()
-        step().numpy()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+    return median_seconds(lambda: step().numpy(), 5)
 
 
 def main() -> None:

@@ -7,31 +7,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import tensorflow as tf
+from timing import median_seconds
 
 import siamese_verify as sv
 
 SIZE = (105, 105)
-
-
-def seconds(work: Callable[[], Any], rounds: int = 3) -> float:
-    """Median over the rounds, after one that does not count."""
-    taken = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:])
 
 
 def drain(batches: tf.data.Dataset) -> None:
@@ -59,9 +46,9 @@ def main() -> None:
         return taken
 
     files = [str(root / sample.path) for sample in pairs.samples]
-    bare = seconds(lambda: drain(bare_decoding(files)))
+    bare = median_seconds(lambda: drain(bare_decoding(files)))
     show(f"decoding {len(files):,} images: bare `tf.io.decode_image` and resize", bare)
-    ours = seconds(lambda: sv.PairDataset(pairs, root, verbose=False))
+    ours = median_seconds(lambda: sv.PairDataset(pairs, root, verbose=False))
     show(f"the same by `PairDataset`: {bare / ours:.0%} of that rate", ours)
     train = sv.PairDataset(pairs, root, verbose=False)
     for augment in (False, True):
@@ -69,25 +56,27 @@ def main() -> None:
         show(
             f"an epoch of batches of {len(train):,} pairs, {'with' if augment else 'without'} "
             "augmentation",
-            seconds(lambda batches=batches: drain(batches)),
+            median_seconds(lambda batches=batches: drain(batches)),
         )
 
     rng = np.random.default_rng(0)
     for count, size in ((8192, 128), (4096, 4096)):
         probes, gallery = rng.normal(size=(2, count, size)).astype(np.float32)
-        bare = seconds(lambda p=probes, g=gallery: p @ g.T)
+        bare = median_seconds(lambda p=probes, g=gallery: p @ g.T)
         show(f"matrix product, {count:,} x {size} by {size} x {count:,}", bare)
         head = sv.CosineHead()
-        ours = seconds(lambda p=probes, g=gallery, h=head: sv.score_matrix(h, p, g))
+        ours = median_seconds(lambda p=probes, g=gallery, h=head: sv.score_matrix(h, p, g))
         show(f"`score_matrix` of as many cosines: {bare / ours:.0%} of that rate", ours)
-        ours = seconds(lambda p=probes, g=gallery, h=head: [0 for _ in sv.score_blocks(h, p, g)])
+        ours = median_seconds(
+            lambda p=probes, g=gallery, h=head: [0 for _ in sv.score_blocks(h, p, g)]
+        )
         show(f"`score_blocks`: {bare / ours:.0%} of that rate", ours)
     embeddings = rng.random((1549, 4096), np.float32)
     listed = rng.integers(0, len(embeddings), (100_000, 2))
     head = sv.WeightedL1Head()
     show(
         "`score_pairs` of 100,000 pairs of 4,096 values by `WeightedL1Head`",
-        seconds(lambda: sv.score_pairs(head, embeddings, listed), 1),
+        median_seconds(lambda: sv.score_pairs(head, embeddings, listed), 1),
     )
 
 

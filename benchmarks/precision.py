@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -20,6 +17,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import numpy as np
+from timing import median_seconds
 
 import siamese_verify as sv
 from siamese_verify.evaluation.calibration import calibrate
@@ -59,23 +57,13 @@ def data_set(data: Path, name: str) -> sv.PairDataset:
     return sv.PairDataset.from_lfw(data / name, data / "lfw2", SIZE, verbose=False)
 
 
-def median(work: Callable[[], object], rounds: int = 5) -> float:
-    """Measure the median seconds of some work, after a first time."""
-    seconds = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
-
-
 def speed(tower: keras.Model, images: np.ndarray) -> tuple[float, float]:
     """Measure the milliseconds of a training step, and the images embedded in a second."""
     model = sv.SiameseModel(tower, sv.SigmoidCosineHead())
-    rate = len(images) / median(lambda: model.embed(images))
+    rate = len(images) / median_seconds(lambda: model.embed(images), 5)
     model.compile(sv.FusedAdam(), "binary_crossentropy")
     sides, labels = (images[::2], images[1::2]), np.arange(PAIRS) % 2
-    return 1000 * median(lambda: model.train_on_batch(sides, labels)), rate
+    return 1000 * median_seconds(lambda: model.train_on_batch(sides, labels), 5), rate
 
 
 def main() -> None:
