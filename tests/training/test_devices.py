@@ -1,13 +1,9 @@
 """Tests of training on two logical devices, against one device."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+from told_cases import told_by
 
 BACKEND = keras.backend.backend()
 pytestmark = [
@@ -18,11 +14,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def told():
-    script = Path(__file__).parents[1] / "on_two_devices.py"
-    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-3000:]
-    lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    return {line["case"]: line for line in lines}
+    return told_by("on_two_devices.py")
 
 
 def difference(case):

@@ -1,14 +1,10 @@
 """Tests of the metrics on two replicas of `tf.distribute.MirroredStrategy`."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from test_metrics import best_accuracy, equal_error_rate, rounded, true_accept_rate
+from told_cases import told_by
 
 from siamese_verify import BestThresholdAccuracy, EqualErrorRate, TrueAcceptRate
 
@@ -37,11 +33,7 @@ def truth(scores, labels, weights=None):
 
 @pytest.fixture(scope="module")
 def told():
-    script = Path(__file__).parents[2] / "on_two_replicas.py"
-    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-3000:]
-    lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    return {line["case"]: line for line in lines}
+    return told_by("on_two_replicas.py")
 
 
 @pytest.mark.parametrize(
