@@ -1,4 +1,4 @@
-"""Time that work takes, for the benchmarks."""
+"""Seconds of repeated work, for the benchmarks."""
 
 from __future__ import annotations
 
