@@ -7,15 +7,9 @@ what `tf.data` feeds, and what TensorFlow reads or writes, needs it.
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["is_imported", "tf"]
-
-
-def is_imported() -> bool:
-    """Tell whether the process has imported TensorFlow, which takes seconds."""
-    return sys.modules.get("tensorflow") is not None
+__all__ = ["tf"]
 
 
 class _LazyTensorFlow:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from siamese_verify.checks import is_missing
 from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.formats.decoders import tensorflow_is_imported
 from siamese_verify.data.linking import lowest_linked
 from siamese_verify.data.preprocessing import Pixels, Preprocessing, check_pixels
 from siamese_verify.data.reading import read_image
-from siamese_verify.lazy_tensorflow import is_imported, tf
+from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import listed, shown
 
 Indices = npt.NDArray[np.int64]
@@ -140,7 +141,7 @@ def _both_sides(images: Any, identities: Any) -> tuple[Any, Indices, Any]:
 
 def _is_dataset(images: Any) -> bool:
     """Tell whether images are a `tf.data.Dataset`, which exists only where TensorFlow does."""
-    return is_imported() and isinstance(images, tf.data.Dataset)
+    return tensorflow_is_imported() and isinstance(images, tf.data.Dataset)
 
 
 def _read_to_end(dataset: tf.data.Dataset) -> tuple[tuple[Any, Any], npt.NDArray[Any]]:

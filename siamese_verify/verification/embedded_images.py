@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from siamese_verify.data.decoding import ImageError
+from siamese_verify.data.formats.decoders import tensorflow_is_imported
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image
 from siamese_verify.data.threads import in_threads
 from siamese_verify.files import PathLike
-from siamese_verify.lazy_tensorflow import is_imported
 from siamese_verify.messages import shown
 from siamese_verify.verification.image_measures import Floats
 from siamese_verify.verification.looks import Reasons
@@ -96,7 +96,7 @@ def read_block(
         Pixels of the images that can be used, and the error of each other, by its place.
     """
     paths = [image for image in images if isinstance(image, _PATHS)]
-    if is_imported() and len(paths) == len(images) >= _FEWEST_FOR_GRAPH:
+    if tensorflow_is_imported() and len(paths) == len(images) >= _FEWEST_FOR_GRAPH:
         return _read_files(paths, preprocessing)
 
     def read(image: ImageLike) -> Pixels | Exception:

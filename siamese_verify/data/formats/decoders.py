@@ -10,7 +10,10 @@ import importlib.util
 import sys
 from types import ModuleType
 
-from siamese_verify.lazy_tensorflow import is_imported
+
+def tensorflow_is_imported() -> bool:
+    """Tell whether the process has imported TensorFlow."""
+    return sys.modules.get("tensorflow") is not None
 
 
 def decoder() -> ModuleType:
@@ -19,7 +22,7 @@ def decoder() -> ModuleType:
     Raises:
         ImportError: If neither TensorFlow nor Pillow is installed.
     """
-    if is_imported() or not _is_installed("PIL"):
+    if tensorflow_is_imported() or not _is_installed("PIL"):
         if not _is_installed("tensorflow"):
             raise ImportError(
                 "Images are decoded by TensorFlow or Pillow, and neither is installed. Install "
