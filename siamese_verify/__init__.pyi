@@ -56,6 +56,8 @@ from siamese_verify.training.metrics.best_threshold_accuracy import (
 )
 from siamese_verify.training.metrics.equal_error_rate import EqualErrorRate as EqualErrorRate
 from siamese_verify.training.metrics.true_accept_rate import TrueAcceptRate as TrueAcceptRate
+from siamese_verify.training.process_group import ProcessGroup as ProcessGroup
+from siamese_verify.training.process_group import ProcessGroupError as ProcessGroupError
 from siamese_verify.training.resuming.resumable import Resumable as Resumable
 from siamese_verify.training.resuming.run_folder import RunFolderError as RunFolderError
 from siamese_verify.training.resuming.run_folder import RunLock as RunLock

@@ -9,6 +9,8 @@ from typing import Any
 
 from recipes import RECIPES, Recipe
 
+import siamese_verify as sv
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -21,6 +23,8 @@ class Options:
         download: Whether LFW is fetched into `data` first.
         limit: Number of training and of test pairs. None for all.
         seed: Seed of weights, order, split and dropout.
+        hosts: Address of each process that trains.
+        process: Number of this process.
     """
 
     recipe: Recipe
@@ -29,6 +33,8 @@ class Options:
     download: bool = False
     limit: int | None = None
     seed: int = 0
+    hosts: tuple[str, ...] = ("localhost:0",)
+    process: int = 0
 
 
 def parse_options(description: str | None, arguments: list[str] | None = None) -> Options:
@@ -47,6 +53,10 @@ def parse_options(description: str | None, arguments: list[str] | None = None) -
     add("--batch-norm", action="store_true", help="batch norm in the towers of report and drawn")
     add("--dropout", type=float, metavar="RATE", help=f"default: {_per_recipe('dropout')}")
     add("--seed", type=int, default=0, metavar="N", help="weights, order and split (default: 0)")
+
+    add = parser.add_argument_group("several processes, with KERAS_BACKEND=jax").add_argument
+    add("--hosts", default="localhost:0", metavar="HOST:PORT,HOST,...", help="one for each process")
+    add("--process", type=int, default=0, metavar="N", help="place of this process in --hosts")
 
     add = parser.add_argument_group("output").add_argument
     add("--run", type=Path, metavar="DIR", help="default: runs/lfw or runs/drawn, plus -RECIPE")
@@ -75,6 +85,11 @@ def _options(given: argparse.Namespace) -> Options:
         value = getattr(given, field)
         if value is not None and value < lowest:
             raise ValueError(f"--{field} must be at least {lowest}. Received: --{field} {value}")
+    hosts = tuple(given.hosts.split(","))
+    try:
+        sv.ProcessGroup(hosts, given.process)
+    except ValueError as error:
+        raise ValueError(f"--hosts and --process cannot be used: {error}") from error
     suffix = "" if name == default else f"-{name}"
     return Options(
         recipe=replace(RECIPES[name], **changes),
@@ -83,4 +98,6 @@ def _options(given: argparse.Namespace) -> Options:
         download=given.download,
         limit=given.limit,
         seed=given.seed,
+        hosts=hosts,
+        process=given.process,
     )

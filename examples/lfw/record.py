@@ -40,7 +40,8 @@ def begin(options: Options, data: Path) -> None:
     finished = _finished_epochs(run)
     if finished is not None and (problem := _difference(_read_config(path), config, finished)):
         raise sv.RunFolderError(f"{shown(run)} holds a run {problem}. Choose {_ANOTHER}")
-    write_json(path, config)
+    if sv.ProcessGroup.current().is_main_process:
+        write_json(path, config)
 
 
 def _finished_epochs(run: Path) -> int | None:

@@ -31,21 +31,29 @@ class RunRecord(keras.callbacks.Callback):
         self.folder = folder
         self.verification_model = model
         self.last_is_best = last_is_best
+        # In a group of processes, one writes and all remember.
+        self.group = sv.ProcessGroup.current()
         self.rows: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write down an epoch."""
         self.rows.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
-        write_history(self.folder, self.rows)
+        self._write_history()
         *earlier, error = (row["val_equal_error_rate"] for row in self.rows)
         lowest = min((e for e in earlier if not math.isnan(e)), default=math.inf)
         if self.last_is_best or not earlier or error <= lowest:
             self.best = self.verification_model.get_weights()
             self._write_best()
 
+    def _write_history(self) -> None:
+        if self.rows and self.group.is_main_process:
+            write_history(self.folder, self.rows)
+
     def _write_best(self) -> None:
-        with replacing(self.folder / "best.keras") as unfinished:
+        if not self.group.is_main_process:
+            return
+        with self.group.alone(), replacing(self.folder / "best.keras") as unfinished:
             self.verification_model.save(unfinished, include_optimizer=False)
 
     def get_state(self) -> dict[str, Any]:
@@ -58,8 +66,8 @@ class RunRecord(keras.callbacks.Callback):
         A file can be lost or damaged since then, or be ahead by the epoch that was interrupted.
         """
         self.rows, self.best = state["rows"], state["best"]
+        self._write_history()
         if self.rows:
-            write_history(self.folder, self.rows)
             weights = self.verification_model.get_weights()
             self.verification_model.set_weights(self.best)
             self._write_best()

@@ -3,6 +3,7 @@
     python train.py                                   # drawn faces, about 2 minutes
     python train.py --download --data lfw             # LFW, fetched once (243 MB)
     python train.py --data lfw --recipe unrestricted  # the best recipe for LFW
+    KERAS_BACKEND=jax python train.py --hosts host1:9876,host2 --process 0  # and 1 on host2
 
 A run leaves its settings, history, figures, plots, best model, verifier and model card in a folder.
 After an interruption, the same command continues from the last finished epoch.
@@ -10,9 +11,12 @@ After an interruption, the same command continues from the last finished epoch.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from siamese_verify.terminal import quiet
@@ -48,25 +52,33 @@ from siamese_verify.plots import plot_history, plot_outcomes, plot_roc
 def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
     """Train from pair list to verifier. Exit with a line if data, recipe or folder are unusable."""
     try:
-        # Until this block ends, no other command uses the folder.
-        with sv.RunLock(options.run):
-            data, networks = prepare(options)
+        # One process trains, or several in step. Until the inner block ends, no other command uses
+        # the folder.
+        with (
+            sv.ProcessGroup(options.hosts, options.process) as group,
+            sv.RunLock(options.run),
+            contextlib.nullcontext() if group.is_main_process else redirect_stdout(StringIO()),
+        ):
+            data, networks = prepare(options, group)
             fit(networks, data, options, callbacks)
+            group.wait_for_everyone()  # until the best model is written
             best = evaluate(networks, data, options)
-    except (OSError, sv.RunFolderError) as error:
+            print(in_words(best, options))
+    except (OSError, sv.RunFolderError, sv.ProcessGroupError) as error:
         sys.exit(shown(f"{type(error).__name__}: {error}", longest=1_000))
-    print(in_words(best, options))
 
 
-def prepare(options: Options) -> tuple[Data, Networks]:
+def prepare(options: Options, group: sv.ProcessGroup) -> tuple[Data, Networks]:
     """Load the data and build the networks. Exit if either cannot be done."""
     recipe = options.recipe
     keras.utils.set_random_seed(options.seed)
     try:
-        # There are pairs for training, for the choice of a threshold, and for the test.
-        folder = find_data(options)
-        begin(options, folder)
-        data = load_data(folder, recipe, options.limit, options.seed)
+        # The other processes find what the main process has drawn, fetched or decoded.
+        with group.main_process_first():
+            folder = find_data(options)
+            begin(options, folder)
+            # There are pairs for training, for the choice of a threshold, and for the test.
+            data = load_data(folder, recipe, options.limit, options.seed)
         # A tower makes an embedding of each image, a head makes a score of two embeddings.
         networks = build_networks(recipe, data.n_identities)
     except ValueError as error:  # The data or the recipe cannot be used.
@@ -117,9 +129,11 @@ def evaluate(networks: Networks, data: Data, options: Options) -> Measured:
         sv.recompute_batch_norm(networks.tower, batches)
         measured["recomputed"] = measure(networks.verification, data, recipe)
     measured["best"] = measure(load_best(options.run), data, recipe)
-    show(measured, len(data.test))
-    save(measured, data, options)
-    plot(measured["best"], data.test, options.run)
+    if (group := sv.ProcessGroup.current()).is_main_process:
+        with group.alone():
+            show(measured, len(data.test))
+            save(measured, data, options)
+            plot(measured["best"], data.test, options.run)
     return measured["best"]
 
 

@@ -89,10 +89,24 @@ class Augmentation:
         Returns:
             float32 tensor of the same shape.
         """
+        n = tf.shape(images)[0]
+        return self.change(images, seed, n, tf.range(n))
+
+    def change(
+        self, images: tf.Tensor, seed: tf.Tensor, n: tf.Tensor, places: tf.Tensor
+    ) -> tf.Tensor:
+        """Change some images of a batch as a call with the whole batch would.
+
+        Args:
+            images: float32 `(m, height, width, channels)`.
+            seed: Two integers.
+            n: Number of images in the whole batch.
+            places: int32 `(m,)`, the places of these images in it.
+        """
         amount_seed, choice_seed = tf.unstack(tf.random.split(seed, 2))
-        shape = (tf.shape(images)[0], 8)
-        happens = tf.random.stateless_uniform(shape, choice_seed) < self.probability
-        amount = tf.random.stateless_uniform(shape, amount_seed, -1.0, 1.0)
+        happens = tf.random.stateless_uniform((n, 8), choice_seed) < self.probability
+        amount = tf.random.stateless_uniform((n, 8), amount_seed, -1.0, 1.0)
+        happens, amount = tf.gather(happens, places), tf.gather(amount, places)
         angle, *shears_and_scales, shift_x, shift_y, _ = tf.unstack(
             tf.where(happens, amount, 0.0), axis=1
         )
@@ -102,21 +116,23 @@ class Augmentation:
         images = _transform(images, linear, self.shift * tf.stack([shift_x, shift_y], axis=1))
         if self.brightness or self.contrast or self.erasing:
             # These random numbers come from a seed of their own, so the distortions stay the same.
-            images = self._change_pixels(images, tf.random.fold_in(seed, 1))
+            images = self._change_pixels(images, tf.random.fold_in(seed, 1), n, places)
         return images
 
-    def _change_pixels(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _change_pixels(
+        self, images: tf.Tensor, seed: tf.Tensor, n: tf.Tensor, places: tf.Tensor
+    ) -> tf.Tensor:
         amount_seed, choice_seed, noise_seed = tf.unstack(tf.random.split(seed, 3))
-        n = tf.shape(images)[0]
         happens = tf.random.stateless_uniform((n, 3), choice_seed) < self.probability
         amount = tf.random.stateless_uniform((n, 6), amount_seed)
         if self.brightness or self.contrast:
             light = tf.where(happens[:, :2], 2 * amount[:, :2] - 1, 0.0)
+            light = tf.gather(light, places)
             images = self._relight(images, *tf.unstack(light[:, :, None, None, None], axis=1))
         if self.erasing:
             side = tf.where(happens[:, 2:], self.erasing * (0.25 + 0.75 * amount[:, 2:4]), 0.0)
             centre = side / 2 + amount[:, 4:] * (1 - side)
-            images = _erase(images, side, centre, noise_seed)
+            images = _erase(images, side, centre, noise_seed, places)
         return images
 
     def _relight(self, images: tf.Tensor, brightness: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
@@ -166,8 +182,13 @@ def _transform(images: tf.Tensor, linear: tf.Tensor, shift: tf.Tensor) -> tf.Ten
     )
 
 
-def _erase(images: tf.Tensor, side: tf.Tensor, centre: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Fill a rectangle with noise. Side and centre are on (y, x), as shares of the image."""
+def _erase(
+    images: tf.Tensor, side: tf.Tensor, centre: tf.Tensor, seed: tf.Tensor, places: tf.Tensor
+) -> tf.Tensor:
+    """Fill a rectangle with noise.
+
+    Side and centre are on (y, x), as shares of the image, of all images of the whole batch.
+    """
     rows, columns = (
         tf.abs((tf.range(size, dtype=tf.float32) + 0.5) / size - centre[:, axis, None])
         < side[:, axis, None] / 2
@@ -176,4 +197,11 @@ def _erase(images: tf.Tensor, side: tf.Tensor, centre: tf.Tensor, seed: tf.Tenso
     # Noise is drawn for these pixels only, since drawing it would cost most of the time.
     pixels = tf.where(rows[:, :, None] & columns[:, None, :])
     noise = tf.random.stateless_uniform((tf.shape(pixels)[0], tf.shape(images)[3]), seed)
-    return tf.tensor_scatter_nd_update(images, pixels, noise)
+    # The row of each image of the batch among `images`, -1 if it is not among them.
+    row = tf.tensor_scatter_nd_update(
+        tf.fill([tf.shape(side)[0]], -1), places[:, None], tf.range(tf.shape(places)[0])
+    )
+    row = tf.cast(tf.gather(row, pixels[:, 0]), pixels.dtype)
+    own = row >= 0
+    pixels = tf.boolean_mask(tf.concat([row[:, None], pixels[:, 1:]], axis=1), own)
+    return tf.tensor_scatter_nd_update(images, pixels, tf.boolean_mask(noise, own))

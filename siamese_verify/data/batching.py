@@ -17,7 +17,7 @@ from siamese_verify.checks import is_whole_number, whole_number
 from siamese_verify.data.augmentation import Augmentation
 from siamese_verify.data.file_decoding import without_autotuning
 from siamese_verify.data.own_augmentation import Augment, OwnAugmentation, as_augmentation
-from siamese_verify.data.preprocessing import Pixels
+from siamese_verify.data.shares import WHOLE, Share
 from siamese_verify.data.stored_images import Images
 from siamese_verify.lazy_tensorflow import tf
 from siamese_verify.messages import shown
@@ -28,8 +28,9 @@ Labels = npt.NDArray[np.int32]
 Order = Callable[[np.random.Generator], Indices]
 # Function from a batch of that order to the rows of its images, and to their labels.
 Choose = Callable[[Indices], tuple[Indices, Labels]]
-# Function that draws the batches of an epoch from a random generator.
-Draw = Callable[[np.random.Generator], Iterator[tuple[Pixels, Labels]]]
+# Function that draws the batches of an epoch from a random generator: images, the rows of them that
+# the batch shows, and labels.
+Draw = Callable[[np.random.Generator], Iterator[tuple[Images, Indices, Labels]]]
 # Function from a batch's float32 images and its labels to an element of the dataset.
 Arrange: TypeAlias = "Callable[[tf.Tensor, tf.Tensor], Any]"
 
@@ -44,7 +45,10 @@ class Stream:
     """Source of the epochs of a `tf.data.Dataset`, which lives at least as long as the dataset."""
 
     draw: Draw
-    n_batches: int
+    length: int
+    """Number of entries in an epoch: pairs, or images."""
+    batch_size: int
+    """Number of entries in a batch. The last batch may be smaller."""
     describe: Callable[[], Iterable[bytes]]
     """Function that describes the data and the settings, to tell them from others."""
     seed: int
@@ -53,23 +57,42 @@ class Stream:
     """Number of the epoch that the next iteration draws."""
     is_complete: bool = True
     """Whether the latest iteration has drawn its last batch."""
+    share: Share = WHOLE
+    """Part of each batch that the next iteration reads."""
     serial_number: int = dataclasses.field(default_factory=lambda: next(_serial_numbers))
 
     def __post_init__(self) -> None:
         _live.add(self)
 
+    @property
+    def n_batches(self) -> int:
+        """Number of batches in an epoch."""
+        return -(-self.length // self.batch_size)
+
+    def entries(self, number: int) -> int:
+        """Return the number of entries of a batch, which is counted from 0 over all epochs."""
+        return min(self.batch_size, self.length - number % self.n_batches * self.batch_size)
+
     def draw_epoch(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the batches of the next epoch: pixels, labels, and a seed for the augmentation."""
-        rng = np.random.default_rng((self.seed, self.next_epoch))
+        """Yield the share of each batch of the next epoch.
+
+        It has pixels, labels, a seed for the augmentation, the number of images in the whole batch,
+        and the places of these images among them.
+        """
+        rng, share = np.random.default_rng((self.seed, self.next_epoch)), self.share
         self.next_epoch += 1
         self.is_complete = False
-        for number, (pixels, labels) in enumerate(self.draw(rng), start=1):
+        for number, (images, rows, labels) in enumerate(self.draw(rng)):
             seed = rng.integers(2**31, size=2, dtype=np.int32)
-            self.is_complete = number == self.n_batches
+            n = self.entries(number)
+            self.is_complete = number + 1 == self.n_batches
+            places, own_labels = share.rows(len(rows), n), share.rows(len(labels), n)
+            pixels: Any = images[rows[places]]
             if isinstance(self.augmentation, OwnAugmentation):
-                yield self.augmentation(pixels, seed), labels, seed
-            else:
-                yield pixels, labels, seed
+                # Each share has random numbers of its own.
+                number_of_share = share.number if share.divides(n) else 0
+                pixels = self.augmentation(pixels, seed ^ np.array([0, number_of_share], np.int32))
+            yield pixels, labels[own_labels], seed, len(rows), places
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -149,11 +172,10 @@ def stream(
     batch_size = whole_number("batch_size", batch_size)
     augmentation = as_augmentation(augment)
 
-    def draw(rng: np.random.Generator) -> Iterator[tuple[Pixels, Labels]]:
+    def draw(rng: np.random.Generator) -> Iterator[tuple[Images, Indices, Labels]]:
         epoch = order(rng)
         for start in range(0, length, batch_size):
-            rows, labels = choose(epoch[start : start + batch_size])
-            yield images[rows], labels
+            yield images, *choose(epoch[start : start + batch_size])
 
     def describe() -> Iterator[bytes]:
         yield repr((images.shape, batch_size, int(seed), augmentation)).encode()
@@ -164,7 +186,8 @@ def stream(
 
     return dataset_of(
         draw,
-        -(-length // batch_size),
+        length,
+        batch_size,
         images.shape[1:],
         describe,
         seed=seed,
@@ -176,7 +199,8 @@ def stream(
 
 def dataset_of(
     draw: Draw,
-    n_batches: int,
+    length: int,
+    batch_size: int,
     shape: tuple[int, ...],
     describe: Callable[[], Iterable[bytes]],
     *,
@@ -188,9 +212,10 @@ def dataset_of(
     """Return the batches that a function draws as `stream` does.
 
     Args:
-        draw: Function that draws the uint8 images and the labels of each batch of an epoch from a
-            random generator.
-        n_batches: Number of batches in an epoch.
+        draw: Function that draws the batches of an epoch from a random generator. A batch has uint8
+            images, the rows of those that it shows, and labels.
+        length: Number of entries in an epoch.
+        batch_size: Number of entries in a batch.
         shape: Shape of an image.
         describe: Function that describes the data and the settings, to tell them from others.
         seed: As for `stream`.
@@ -203,26 +228,39 @@ def dataset_of(
     """
     seed = whole_number("seed", seed, 0)
     initial_epoch = whole_number("initial_epoch", initial_epoch, 0)
-    source = Stream(draw, n_batches, describe, seed, augmentation, initial_epoch)
+    source = Stream(draw, length, batch_size, describe, seed, augmentation, initial_epoch)
     dtype = tf.float32 if isinstance(augmentation, OwnAugmentation) else tf.uint8
     signature = (
         tf.TensorSpec((None, *shape), dtype),
         tf.TensorSpec((None,), tf.int32),
         tf.TensorSpec((2,), tf.int32),
+        tf.TensorSpec((), tf.int32),
+        tf.TensorSpec((None,), tf.int32),
     )
     prepare = functools.partial(_prepare, augmentation=augmentation, arrange=arrange)
+    drawn = tf.data.Dataset.from_generator(source.draw_epoch, output_signature=signature)
+    drawn.siamese_verify_stream = source  # `streams_of` finds it.
     return without_autotuning(
-        tf.data.Dataset.from_generator(source.draw_epoch, output_signature=signature)
-        .map(prepare, 2)
-        .apply(tf.data.experimental.assert_cardinality(n_batches))
+        drawn.map(prepare, 2)
+        .apply(tf.data.experimental.assert_cardinality(source.n_batches))
         .prefetch(1)
     )
+
+
+def streams_of(dataset: tf.data.Dataset) -> list[Stream]:
+    """Return the streams from which a dataset is made."""
+    own = getattr(dataset, "siamese_verify_stream", None)
+    if own is not None:
+        return [own]
+    return [stream for source in dataset._inputs() for stream in streams_of(source)]
 
 
 def _prepare(
     pixels: tf.Tensor,
     labels: tf.Tensor,
     seed: tf.Tensor,
+    n: tf.Tensor,
+    places: tf.Tensor,
     augmentation: Augmentation | OwnAugmentation | None,
     arrange: Arrange,
 ) -> Any:
@@ -230,5 +268,5 @@ def _prepare(
         return arrange(pixels, labels)
     images = tf.cast(pixels, tf.float32) / 255
     if augmentation is not None:
-        images = tf.ensure_shape(augmentation(images, seed), pixels.shape)
+        images = tf.ensure_shape(augmentation.change(images, seed, n, places), pixels.shape)
     return arrange(images, labels)

@@ -13,7 +13,13 @@ from typing import Self
 import numpy as np
 
 from siamese_verify.checks import is_whole_number, whole_number
-from siamese_verify.data.batching import Labels, check_buffer, check_per_identity, dataset_of
+from siamese_verify.data.batching import (
+    Indices,
+    Labels,
+    check_buffer,
+    check_per_identity,
+    dataset_of,
+)
 from siamese_verify.data.own_augmentation import Augment, as_augmentation
 from siamese_verify.data.preprocessing import Pixels
 from siamese_verify.data.shard_buffer import ShuffleBuffer, Units, chosen_rows
@@ -180,12 +186,12 @@ class ShardedImages:
         per_batch = batch_size // together
         augmentation = as_augmentation(augment)
 
-        def draw(rng: np.random.Generator) -> Iterator[tuple[Pixels, Labels]]:
+        def draw(rng: np.random.Generator) -> Iterator[tuple[Pixels, Indices, Labels]]:
             order = rng.permutation(len(units)) if shuffle else np.arange(len(units))
             blocks = self._read([self._shards[i] for i in order], per_identity, rng)
             mixed = ShuffleBuffer(kept + max(units) + per_batch, (together, *shape))
             for pixels, labels in mixed.batches(blocks, per_batch, kept, rng if shuffle else None):
-                yield pixels.reshape(-1, *shape), labels.ravel()
+                yield pixels.reshape(-1, *shape), np.arange(labels.size), labels.ravel()
 
         def describe() -> Iterator[bytes]:
             settings = (shape, batch_size, int(seed), augmentation, shuffle, buffer, per_identity)
@@ -193,7 +199,8 @@ class ShardedImages:
 
         return dataset_of(
             draw,
-            -(-sum(units) // per_batch),
+            sum(units) * together,
+            batch_size,
             shape,
             describe,
             seed=seed,

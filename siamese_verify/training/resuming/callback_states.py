@@ -39,6 +39,13 @@ _ATTRIBUTES: dict[type, tuple[str, ...]] = {
     OneShotAccuracy: (),
     PairEvaluation: (),
 }
+# Callbacks that write files and change nothing else.
+_WRITERS = (keras.callbacks.CSVLogger, keras.callbacks.ModelCheckpoint, keras.callbacks.TensorBoard)
+
+
+def only_writes(callback: keras.callbacks.Callback) -> bool:
+    """Tell whether one process of a group suffices to call a callback."""
+    return isinstance(callback, _WRITERS)
 
 
 def check_can_be_kept(callback: Any) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 import keras
 from typing_extensions import override
 
+from siamese_verify.training.process_group import ProcessGroup
+from siamese_verify.training.resuming.callback_states import only_writes
+
 _OF_BATCHES = [
     f"on_{phase}_batch_{moment}"
     for phase in ("train", "test", "predict")
@@ -18,13 +21,15 @@ _OF_BATCHES = [
 def _forwarded(hook: str) -> Callable[..., None]:
     def forward(self: Composite, *args: Any, **kwargs: Any) -> None:
         for callback in self.callbacks:
-            getattr(callback, hook)(*args, **kwargs)
+            self._call(callback, hook, *args, **kwargs)
 
     return forward
 
 
 class Composite(keras.callbacks.Callback):
     """Callback that calls other callbacks, in their order.
+
+    In a `ProcessGroup`, the main process alone calls those that only write files.
 
     `keras.callbacks.CallbackList` copies the logs, so that a value which one of its callbacks adds
     would not reach the callbacks outside of it.
@@ -33,6 +38,7 @@ class Composite(keras.callbacks.Callback):
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback]):
         super().__init__()
         self.callbacks = list(callbacks)
+        self.group = ProcessGroup.current()
         # Otherwise, Keras waits after each batch until its logs are computed.
         self.async_safe = not any(
             getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
@@ -50,7 +56,16 @@ class Composite(keras.callbacks.Callback):
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         for callback in self.callbacks:
-            callback.set_model(model)
+            self._call(callback, "set_model", model)
+
+    def _call(
+        self, callback: keras.callbacks.Callback, hook: str, *args: Any, **kwargs: Any
+    ) -> None:
+        if not only_writes(callback):
+            getattr(callback, hook)(*args, **kwargs)
+        elif self.group.is_main_process:
+            with self.group.alone():
+                getattr(callback, hook)(*args, **kwargs)
 
     on_epoch_begin = _forwarded("on_epoch_begin")
     on_epoch_end = _forwarded("on_epoch_end")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from typing import Any
 
@@ -29,6 +30,14 @@ def signature(model: keras.Model) -> list[list[Any]]:
     for variable in variables[len(model.variables) :]:
         variable[0] = "optimizer"
     return [["optimizer", [], type(model.optimizer).__name__], *variables]
+
+
+def weights_digest(model: keras.Model) -> bytes:
+    """Return the SHA-256 of the weights and the optimizer's variables."""
+    digest = hashlib.sha256()
+    for variable in _variables(model):
+        digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable)).tobytes())
+    return digest.digest()
 
 
 def get_model_state(model: keras.Model) -> dict[str, Any]:

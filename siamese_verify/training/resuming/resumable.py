@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from siamese_verify.training.logs import Logs
 from siamese_verify.training.resuming.callback_states import (
     check_can_be_kept,
     get_callback_state,
+    only_writes,
     set_callback_state,
 )
 from siamese_verify.training.resuming.checkpoint_files import CheckpointFiles
@@ -25,6 +27,7 @@ from siamese_verify.training.resuming.model_state import (
     get_model_state,
     set_model_state,
     signature,
+    weights_digest,
 )
 from siamese_verify.training.resuming.run_folder import RunFolderError, lock_for_fit
 from siamese_verify.training.resuming.state_file import damaged, read_state, write_state
@@ -64,6 +67,10 @@ class Resumable(Composite):
     The arguments of `fit`, `compile` and the callbacks may change between the runs. Yet the
     learning rate is part of the state.
 
+    In a `ProcessGroup`, all processes read the state, and the main process writes it. There alone,
+    Keras's `CSVLogger`, `ModelCheckpoint` and `TensorBoard` are called. A run may go on with
+    another number of processes.
+
     Args:
         folder: Folder of the run, created if it does not exist. Use one folder for each run.
         callbacks: All other callbacks of the run, in their order.
@@ -74,6 +81,8 @@ class Resumable(Composite):
         RunFolderError: If another `fit` uses the folder, or if it cannot be written. If `state.npz`
             or a file of a `ModelCheckpoint` is damaged, changed or lost. If model, optimizer, data
             set or callbacks differ from the run in the folder. It is a `ValueError`.
+        ProcessGroupError: If the processes of a group find different runs in their folders, or if
+            their weights differ after an epoch.
 
     Examples:
         >>> train = PairDataset.from_lfw(
@@ -112,16 +121,18 @@ class Resumable(Composite):
         self._logs: list[dict[str, Any]] = []
         self._files = CheckpointFiles(self.callbacks)
         self._data = DataPlace()
-        if not self.path.exists():
+        state = read_state(self.path) if self.path.exists() else None
+        self.group.agree("the run in their folder", self._digest)
+        if state is None:
             super().on_train_begin(logs)
             self._files.begin(None, has_epochs_left=True)
             # With the weights before the first step, a run without a seed can be repeated too.
             self._save()
             return
-        state = read_state(self.path)
         try:
             self._check_fits(state)
-            self._files.begin(state["files"], self._first_epoch(state) < self.params["epochs"])
+            if self.group.is_main_process:
+                self._files.begin(state["files"], self._first_epoch(state) < self.params["epochs"])
             # Callbacks empty their files here.
             super().on_train_begin(logs)
             self._restore(state)
@@ -163,6 +174,9 @@ class Resumable(Composite):
         self._lock.end_fit()
 
     def _save(self) -> None:
+        self.group.agree("their weights", lambda: weights_digest(self.model))
+        if not self.group.is_main_process:
+            return
         state = {
             "signature": signature(self.model),
             "classes": self._classes(),
@@ -177,11 +191,15 @@ class Resumable(Composite):
         }
         write_state(self.path, state)
 
+    def _digest(self) -> bytes:
+        return hashlib.sha256(self.path.read_bytes()).digest() if self.path.exists() else b""
+
     def _restore(self, state: dict[str, Any]) -> None:
         self._data.restore(state["data"])
         set_model_state(self.model, state["model"])
         for callback, callback_state in zip(self.callbacks, state["callbacks"], strict=True):
-            set_callback_state(callback, callback_state)
+            if self.group.is_main_process or not only_writes(callback):
+                set_callback_state(callback, callback_state)
         self._epochs, self._logs = state["epochs"], state["logs"]
         for _, row in zip(self._epochs, self._logs, strict=True):
             for name, value in row.items():

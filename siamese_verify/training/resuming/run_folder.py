@@ -14,6 +14,7 @@ from typing import Self
 
 from siamese_verify.files import PathLike, lock
 from siamese_verify.messages import shown
+from siamese_verify.training.process_group import ProcessGroup
 from siamese_verify.user_warnings import warn_user
 
 
@@ -28,7 +29,8 @@ class RunLock:
     files of the folder before or after `fit` too. A `Resumable` within the block shares its lock.
 
     The operating system holds the lock, on the file `run.lock`. It ends with its process, even if
-    that is killed. The file stays, and names the latest process.
+    that is killed. The file stays, and names the latest process. In a `ProcessGroup`, the main
+    process locks the folder for all.
 
     Args:
         folder: Folder of the run, created if it does not exist.
@@ -65,6 +67,9 @@ class RunLock:
             self._release()
 
     def _take(self) -> None:
+        if not ProcessGroup.current().is_main_process:
+            _held[os.path.realpath(self.folder)] = self
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.folder / "run.lock", os.O_CREAT | os.O_RDWR, 0o666)
