@@ -24,7 +24,12 @@ settings.load_profile("no_deadline")
 
 # The first needs the extra `docs`. The second starts TensorFlow with two devices, in a process of
 # its own.
-collect_ignore = ["docs/sections.py", "tests/on_two_devices.py", "tests/on_two_replicas.py"]
+collect_ignore = [
+    "docs/sections.py",
+    "tests/in_a_group.py",
+    "tests/on_two_devices.py",
+    "tests/on_two_replicas.py",
+]
 
 
 @pytest.fixture(scope="session")
