@@ -29,6 +29,7 @@ PAIRS = DATA.pairs(42)
 UNEVEN = sv.PairDataset.from_arrays(
     (IMAGES[PAIRS.indices[:37, 0]], IMAGES[PAIRS.indices[:37, 1]]), PAIRS.labels[:37]
 )
+SIGNALS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP}
 STRONG = sv.Augmentation(probability=0.8, brightness=0.3, erasing=0.5)
 
 
@@ -88,9 +89,8 @@ class Signalled(keras.callbacks.Callback):
     """Callback by which a process ends itself in its third epoch."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 2 and len(HOSTS) - 1 == PROCESS:
-            if WHAT in ("killed", "frozen"):
-                os.kill(os.getpid(), signal.SIGKILL if WHAT == "killed" else signal.SIGSTOP)
+        if epoch == 2 and len(HOSTS) - 1 == PROCESS and WHAT in SIGNALS:
+            os.kill(os.getpid(), SIGNALS[WHAT])
 
     def get_state(self):
         return {}
@@ -129,6 +129,7 @@ def told_errors():
 def main():
     keras.utils.set_random_seed(1)
     with sv.ProcessGroup(HOSTS, PROCESS) as group:
+        group.wait_for_everyone()
         if WHAT == "failing" and PROCESS == 1:
             raise ValueError("a defect of one process")
         group.wait_for_everyone()

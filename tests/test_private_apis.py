@@ -237,7 +237,36 @@ def _(_: Path) -> None:
     assert again.get_config() == config["config"]
 
 
+@check("keras.distribution.TensorLayout.backend_layout")
+def _(_: Path) -> None:
+    if keras.backend.backend() == "torch":
+        pytest.skip("Keras has no distribution with torch.")
+    distribute = pytest.importorskip("keras.src.backend.jax.distribution_lib").distribute_data_input
+    import jax
+
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))
+    asked = []
+
+    class Layout(keras.distribution.TensorLayout):
+        @property
+        def backend_layout(self) -> object:
+            asked.append(1)
+            return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+    layout = Layout(("batch", None))
+    for number in (1, 2):
+        distribute(np.ones((4, 2)), layout, "batch")
+        assert len(asked) == number
+
+
 # --- TensorFlow
+
+
+@check("tf.data.Dataset._inputs")
+def _(_: Path) -> None:
+    source = tf.data.Dataset.range(4)
+    (mapped,) = source.map(lambda row: row + 1).prefetch(1)._inputs()
+    assert mapped._inputs() == [source]
 
 
 @check("tensorflow.python.util._pywrap_util_port.IsMklEnabled")
@@ -272,7 +301,7 @@ def address(tensor: tf.Tensor) -> int:
 
 # Names of the standard library, of named tuples, `argparse` and `sys`, and parts of our own names.
 PYTHONS_OWN = {
-    "_current_frames",
+    *("_current_frames", "_exit"),
     *("_asdict", "_fields", "_replace"),
     *("_ArgumentGroup", "_SubParsersAction", "_getframe"),
     *("_actions", "_batch_", "_p_value"),

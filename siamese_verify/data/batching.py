@@ -28,8 +28,8 @@ Labels = npt.NDArray[np.int32]
 Order = Callable[[np.random.Generator], Indices]
 # Function from a batch of that order to the rows of its images, and to their labels.
 Choose = Callable[[Indices], tuple[Indices, Labels]]
-# Function that draws the batches of an epoch from a random generator: images, the rows of them that
-# the batch shows, and labels.
+# Function that draws the batches of an epoch from a random generator: images, the rows that the
+# batch shows of them, and labels.
 Draw = Callable[[np.random.Generator], Iterator[tuple[Images, Indices, Labels]]]
 # Function from a batch's float32 images and its labels to an element of the dataset.
 Arrange: TypeAlias = "Callable[[tf.Tensor, tf.Tensor], Any]"
@@ -213,7 +213,7 @@ def dataset_of(
 
     Args:
         draw: Function that draws the batches of an epoch from a random generator. A batch has uint8
-            images, the rows of those that it shows, and labels.
+            images, the rows that it shows of them, and labels.
         length: Number of entries in an epoch.
         batch_size: Number of entries in a batch.
         shape: Shape of an image.

@@ -23,7 +23,7 @@ _HEARTBEAT_SECONDS = 30
 _START_SECONDS = 300
 _END_SECONDS = 7 * 24 * 3600
 """Time for which a process that has ended waits for the others."""
-# What JAX's messages name when a process is lost while others compute with it.
+# Words in JAX's messages that a process was lost while others computed with it.
 _SIGNS_OF_LOSS = ("Gloo", "NCCL", "heartbeat", "coordination service", "Connection")
 
 
@@ -35,11 +35,11 @@ class ProcessGroup:
     """Processes that train one model in step, each with its share of every batch.
 
     All processes run the same script, within a `with` block of this class. Build and compile the
-    model within the block. `fit` then divides each batch among the processes: the loss, its
-    gradient, batch norm and the metrics are those of the whole batch, in the order of one process.
-    It needs Keras's JAX backend, and a `tf.data.Dataset` such as `batches` makes.
+    model within the block. `fit` then divides each batch among the processes. Loss, gradient, batch
+    norm and metrics are of the whole batch, and the order is as in one process. This needs Keras's
+    JAX backend, and a `tf.data.Dataset` such as `batches` makes.
 
-    The main process, number 0, is the one that writes. `Resumable` and `RunLock` know this. If a
+    The main process has number 0, and writes all files. `Resumable` and `RunLock` know this. If a
     process is lost, the others end with an error within a minute. Start all of them again, and
     `Resumable` continues. All of them must see its folder.
 
@@ -52,7 +52,7 @@ class ProcessGroup:
         process: Number of this process, its place in `hosts`.
 
     Attributes:
-        is_main_process: Whether this process is the one that writes.
+        is_main_process: Whether this process has number 0, and writes.
 
     Raises:
         ValueError: If an argument is wrong, or the backend is not JAX.
@@ -143,7 +143,7 @@ class ProcessGroup:
         """Check that something has the same digest in every process.
 
         Args:
-            what: What it is, for the message.
+            what: Its name in the message.
             digest: Function that computes 32 bytes or none.
 
         Raises:

@@ -66,8 +66,8 @@ class _LayoutOfEachBatch(_LayoutOfBatch):
 class OwnBatches:
     """The share of one process of a dataset's batches, in place of a `tf.data.Dataset`.
 
-    Batches of this library's data sets are read by share. Of other batches, each process reads all
-    and keeps its share.
+    Batches of this library's data sets are read by share. Each process reads all other batches
+    whole, and keeps its share.
 
     Raises:
         ValueError: If full batches cannot be divided, or if the batches were divided again.

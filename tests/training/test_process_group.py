@@ -127,7 +127,7 @@ class TestTwoProcesses:
         killed = Ended(2, tmp_path, "killed")
         assert killed.codes == [1, -9]
         assert killed.errors[0].rstrip().endswith("Received: the loss in process 0")
-        assert killed.seconds < 120  # With their start, which takes most of it.
+        assert killed.seconds < 120  # Most of it is their start.
         again = Ended(2, tmp_path, "resumed")
         assert again.codes == [0, 0], again.errors
         assert again.told[0]["resumable"] == group.told[0]["resumable"]

@@ -29,7 +29,7 @@ def _forwarded(hook: str) -> Callable[..., None]:
 class Composite(keras.callbacks.Callback):
     """Callback that calls other callbacks, in their order.
 
-    In a `ProcessGroup`, the main process alone calls those that only write files.
+    In a `ProcessGroup`, only the main process calls callbacks that do nothing but write files.
 
     `keras.callbacks.CallbackList` copies the logs, so that a value which one of its callbacks adds
     would not reach the callbacks outside of it.
