@@ -23,7 +23,7 @@ OTHER_BACKENDS = [
     *("tests/layers", "tests/training", "tests/verification", "tests/test_model.py"),
     *(f"tests/test_{name}.py" for name in ("backends", "batch_sizes", "scoring")),
 ]
-# Among them, tests of files, states, indexes, decoding and texts, which are the same on each.
+# Among them, tests of files, states, indexes, decoding, fetching and texts, the same on each.
 SAME_ON_EVERY_BACKEND = [
     f"tests/verification/{name}"
     for name in (
@@ -34,7 +34,7 @@ SAME_ON_EVERY_BACKEND = [
         *("test_looks.py", "test_model_parts.py", "test_one_answer.py", "test_seen.py"),
         *("test_suspects.py", "test_verifier_state.py", "test_weights.py"),
     )
-] + ["tests/training/resuming"]
+] + ["tests/layers/test_pretrained.py", "tests/training/resuming"]
 # Tests of sizes, counts and long lists, which take long to compile.
 FEWER = " and ".join(
     f"not {name}"
