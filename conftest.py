@@ -22,6 +22,12 @@ settings.register_profile("no_deadline", deadline=None)
 settings.register_profile("again", settings.get_profile("no_deadline"), max_examples=8)
 settings.load_profile("no_deadline")
 
+if keras.backend.backend() == "torch":
+    import torch
+
+    # Else torch gives each warning once per process, behind which all other places hide.
+    torch.set_warn_always(True)
+
 # The first needs the extra `docs`. The second starts TensorFlow with two devices, in a process of
 # its own.
 collect_ignore = [

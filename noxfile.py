@@ -23,7 +23,7 @@ OTHER_BACKENDS = [
     *("tests/layers", "tests/training", "tests/verification", "tests/test_model.py"),
     *(f"tests/test_{name}.py" for name in ("backends", "batch_sizes", "scoring")),
 ]
-# Among them, tests of files, states, indexes, decoding and texts, which are the same on each.
+# Among them, tests of files, states, indexes, decoding, fetching and texts, the same on each.
 SAME_ON_EVERY_BACKEND = [
     f"tests/verification/{name}"
     for name in (
@@ -34,7 +34,7 @@ SAME_ON_EVERY_BACKEND = [
         *("test_looks.py", "test_model_parts.py", "test_one_answer.py", "test_seen.py"),
         *("test_suspects.py", "test_verifier_state.py", "test_weights.py"),
     )
-] + ["tests/training/resuming"]
+] + ["tests/layers/test_pretrained.py", "tests/training/resuming"]
 # Tests of sizes, counts and long lists, which take long to compile.
 FEWER = " and ".join(
     f"not {name}"
@@ -49,6 +49,8 @@ SAME_ON_EVERY_RELEASE = [
     "tests/training/resuming/test_run_folder.py",
 ]
 AGAIN = ("--hypothesis-profile", "again")
+# JAX compiles a program for each shape. Tests run it once or twice, which no optimization repays.
+QUICKLY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 # Reports of which `docs/backends.py` makes its table.
 REPORTS = Path("build/backends")
 LFW = Path("../shared/lfw").resolve()
@@ -88,7 +90,7 @@ def test_on(session: nox.Session, backend: str) -> None:
     ignored = [f"--ignore={path}" for path in SAME_ON_EVERY_BACKEND]
     reports = [f"{REPORTS / kind / backend}.xml" for kind in ("fast", "slow")]
     chosen = *OTHER_BACKENDS, *ignored, "-k", FEWER, f"--junitxml={reports[0]}"
-    session.run("pytest", *AGAIN, *chosen, *session.posargs, env=environment)
+    session.run("pytest", *AGAIN, *chosen, *session.posargs, env={**environment, **QUICKLY})
     processes = "tests/training/resuming/test_resumable.py", "tests/training/test_devices.py"
     chosen = *processes, "-k", "(killed and not written) or devices", f"--junitxml={reports[1]}"
     session.run("pytest", "-m", "slow", *chosen, env=environment)
@@ -102,7 +104,7 @@ def without_tensorflow(session: nox.Session) -> None:
     session.install("--no-deps", "-e", ".")
     session.install(*needed, *extras["test"], "jax[cpu]")
     tests = "tests/test_lazy_tensorflow.py", "tests/layers/heads", "tests/training/losses"
-    session.run("pytest", *AGAIN, *tests, env={"KERAS_BACKEND": "jax"})
+    session.run("pytest", *AGAIN, *tests, env={"KERAS_BACKEND": "jax", **QUICKLY})
     session.run("python", "benchmarks/gpu.py", "--small", env={"KERAS_BACKEND": "jax"})
 
 

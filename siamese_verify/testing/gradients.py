@@ -23,7 +23,8 @@ def gradients(function: Callable[..., Tensor], *inputs: Array) -> list[Array]:
     if keras.backend.backend() == "jax":
         import jax
 
-        return [np.asarray(x) for x in jax.grad(total, tuple(range(len(inputs))))(*inputs)]
+        slopes = jax.jit(jax.grad(total, tuple(range(len(inputs)))))
+        return [np.asarray(slope) for slope in slopes(*inputs)]
     tensors = [ops.convert_to_tensor(x) for x in inputs]
     return _derived(lambda: total(*tensors), tensors)
 
@@ -52,7 +53,7 @@ def value_and_gradients(
             return ops.sum(ops.multiply(output, direction)), output
 
         weights = [variable.value for variable in layer.trainable_variables]
-        slopes, output = jax.grad(function, (0, 1), has_aux=True)(x, weights)
+        slopes, output = jax.jit(jax.grad(function, (0, 1), has_aux=True))(x, weights)
         return [to_numpy(value) for value in (output, slopes[0], *slopes[1])]
     tensor, outputs = ops.convert_to_tensor(x), []
 

@@ -533,13 +533,18 @@ def test_no_batch_of_images_is_empty(pairs: PairDataset):
 # --- In Keras
 
 
-def tiny_model() -> keras.Model:
+def tiny_model(run_eagerly: bool = False) -> keras.Model:
     """Scores minus the mean absolute difference, scaled: one weight and one bias."""
     left, right = keras.Input((*SIZE, 1)), keras.Input((*SIZE, 1))
     distance = keras.ops.mean(keras.ops.abs(left - right), axis=(1, 2, 3), keepdims=False)
     score = keras.layers.Dense(1, "sigmoid")(keras.ops.expand_dims(distance, -1))
     model = keras.Model((left, right), score)
-    model.compile(keras.optimizers.SGD(1.0), loss="binary_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.SGD(1.0),
+        "binary_crossentropy",
+        metrics=["accuracy"],
+        run_eagerly=run_eagerly,
+    )
     return model
 
 
@@ -576,11 +581,11 @@ def test_keras_resumes_as_if_it_had_not_been_interrupted(pairs: PairDataset):
         model.fit(batches, initial_epoch=start, epochs=end, shuffle=False, verbose=0)
 
     keras.utils.set_random_seed(0)
-    whole, parted = tiny_model(), tiny_model()
+    # The batches are the same to a graph, which takes longer to build than all epochs to run.
+    whole, parted, resumed = (tiny_model(run_eagerly=True) for _ in range(3))
     parted.set_weights(whole.get_weights())
     fit(whole, 0, 4)
     fit(parted, 0, 2)
-    resumed = tiny_model()
     resumed.set_weights(parted.get_weights())
     fit(resumed, 2, 4)
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):

@@ -74,13 +74,13 @@ LOSSES = {
 }
 
 
-def check_training(model, inputs, labels, optimizer, loss, metrics=()):
+def check_training(model, inputs, labels, optimizer, loss, metrics=(), run_eagerly=False):
     """Train for a few steps: the loss stays finite, and the weights move.
 
     The first steps in float16 may only halve the scale of the loss.
     """
     keras.utils.set_random_seed(0)
-    model.compile(optimizer, loss, metrics=list(metrics))
+    model.compile(optimizer, loss, metrics=list(metrics), run_eagerly=run_eagerly)
     before = model.get_weights()
     history = model.fit(inputs, labels, batch_size=8, epochs=8, verbose=0).history
     assert all(np.isfinite(values).all() for values in history.values())
@@ -104,7 +104,11 @@ def test_every_tower_and_head_trains_and_scores_alike_by_every_route(tower, poli
         images = np.random.default_rng(0).integers(0, 256, (8, *model.image_shape), np.uint8)
         sides = images[:4] / np.float32(255), images[4:] / np.float32(255)
         metrics = [sv.EqualErrorRate(capacity=16)]
-        check_training(model, sides, LABELS[:4], optimizer, loss, metrics)
+        eager = (policy, keras.backend.backend()) == ("mixed_bfloat16", "tensorflow")
+        # Graphs take long to build. One in bfloat16 is enough, beside those that scale the loss.
+        check_training(
+            model, sides, LABELS[:4], optimizer, loss, metrics, eager and tower != "direct"
+        )
     assert is_scaled(model) == (policy == "mixed_float16")
     scores = model.score(images, [[i, 4 + i] for i in range(4)])
     predicted = model.predict_on_batch(sides)

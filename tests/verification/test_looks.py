@@ -81,7 +81,7 @@ def test_embeddings_of_new_identities_are_not_unusual(identities):
         return (vectors / np.linalg.norm(vectors, axis=1)[:, None]).astype(np.float32)
 
     found = []
-    for _ in range(20):
+    for _ in range(8):
         validation = draw_embeddings(np.repeat(np.arange(identities), 600 // identities))
         looks = Looks.of(measure(VALIDATION[:1]).repeat(600, axis=0), validation)
         unseen = draw_embeddings(np.arange(200))

@@ -63,7 +63,7 @@ def check(index, truth, probes, k):
         np.testing.assert_allclose(found.scores[row], own, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_changes_in_any_order_are_found(index_type, data):
     index, truth, next_id = index_type(sv.CosineHead(), 4), {}, 0
