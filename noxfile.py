@@ -91,8 +91,10 @@ def test_on(session: nox.Session, backend: str) -> None:
     reports = [f"{REPORTS / kind / backend}.xml" for kind in ("fast", "slow")]
     chosen = *OTHER_BACKENDS, *ignored, "-k", FEWER, f"--junitxml={reports[0]}"
     session.run("pytest", *AGAIN, *chosen, *session.posargs, env={**environment, **QUICKLY})
-    processes = "tests/training/resuming/test_resumable.py", "tests/training/test_devices.py"
-    chosen = *processes, "-k", "(killed and not written) or devices", f"--junitxml={reports[1]}"
+    processes = ("resuming/test_resumable", "test_devices", "test_process_group")
+    processes = [f"tests/training/{name}.py" for name in processes]
+    names = "(killed and not written) or devices or TwoProcesses"
+    chosen = *processes, "-k", names, f"--junitxml={reports[1]}"
     session.run("pytest", "-m", "slow", *chosen, env=environment)
 
 
