@@ -59,6 +59,11 @@ class EnrolledImages:
         """Number of templates: of images, or of identities for the template "mean"."""
         return self._n if self.frame.template == "each" else len(self._codes_by_name)
 
+    def reserve(self, n: int) -> None:
+        """Make room for `n` more images. Where memory is short, this raises."""
+        for column in (self._codes, self._ids, self._embeddings, self._digests):
+            column.reserve(n)
+
     def to_gallery(self) -> Gallery:
         """Make an immutable gallery of the present images."""
         codes = self._codes.rows
@@ -100,8 +105,7 @@ class EnrolledImages:
         new = self._are_new(batch.names, batch.image_digests, known)
         batch = batch.selected(np.flatnonzero(new))
         n, first = len(batch), self.frame.next_id
-        for column in (self._codes, self._ids, self._embeddings, self._digests):
-            column.reserve(n)  # Where memory is short, this raises before anything has changed.
+        self.reserve(n)  # Before anything has changed.
         if replacing or self.frame.template == "mean":
             self._retire(self._rows_of(batch.names))
         self._codes.append(self._encode(batch.names))
