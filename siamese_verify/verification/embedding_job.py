@@ -107,6 +107,12 @@ def _completed(folder: Path, own: Gallery, plan: _Plan) -> EmbeddingShards:
         if shard is None or shard.rows != digest:
             raise _of_other_table(folder, number)
     shards = EmbeddingShards(folder, own, tuple(filter(None, found)))
+    if not len(shards):
+        raise ValueError(
+            "No image can be used. Check `images_root`, the folder that the paths start from. "
+            f"Received: {plan.n_rows:,} images, the first with the reason: "
+            f"{shown(shards.skipped[0].path)}: {shown(shards.skipped[0].reason)}"
+        )
     warn_of_skipped(shards.skipped, plan.n_rows)
     if shards.skipped:
         write_skipped(shards.skipped, folder / SKIPPED)
