@@ -15,13 +15,14 @@ import pytest
 from embedding_tables import read, states, table_of, write
 
 import siamese_verify as sv
+from siamese_verify.data.sample_blocks import SampleBlock
 
 ROWS = 3  # Few, so that there are many shards, and a process is killed between them.
 
 pytestmark = [
     pytest.mark.slow,
-    # Ray's own.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+    # Ray Data sets it by itself.
+    pytest.mark.filterwarnings("ignore:`use_push_based_shuffle` is deprecated:DeprecationWarning"),
 ]
 
 
@@ -63,7 +64,9 @@ def children(name: str) -> list[int]:
     parents, names = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[int(folder.name)] = int(
+                (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            )
             names[int(folder.name)] = (folder / "cmdline").read_bytes().decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -125,7 +128,22 @@ def test_after_the_driver_was_killed_another_call_writes_only_what_is_missing(
     check_equal(folder, alone)
 
 
-def test_images_that_kill_every_process_end_the_job_and_are_named(
-    verifier: sv.Verifier, table: dict[str, list[str]], tmp_path: Path
-) -> None:
-    ...
+def test_images_that_kill_every_process_end_the_job_and_are_named(tmp_path: Path) -> None:
+    from siamese_verify.verification import embedding_actors
+
+    class Dying:
+        folder = tmp_path
+
+        def check_same_model(self) -> None:
+            pass
+
+        def write(self, block: SampleBlock) -> None:
+            raise SystemExit  # As Ray sees a process that dies.
+
+    table = embedding_actors._as_table(SampleBlock(7, ["a.png", "b.png"], None))
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            embedding_actors._Actor(Dying(), "run")(table)
+    with pytest.raises(RuntimeError, match=r"3 processes have died.*'a\.png' to 'b\.png'"):
+        embedding_actors._Actor(Dying(), "run")(table)
+    assert not list(tmp_path.iterdir())
