@@ -1,7 +1,8 @@
-"""`Column`: an array that grows in amortized constant time."""
+"""`Column` and `TextColumn`: arrays and texts that grow in amortized constant time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -40,3 +41,28 @@ class Column(Generic[Kind]):
         self.reserve(len(rows))
         self._buffer[self._n : self._n + len(rows)] = rows
         self._n += len(rows)
+
+
+class TextColumn:
+    """Texts without an object of Python for each, which would need 50 bytes more.
+
+    Args:
+        texts: First texts.
+    """
+
+    def __init__(self, texts: Sequence[str]):
+        self._bytes = Column(np.empty(0, np.uint8))
+        self._ends = Column(np.empty(0, np.int64))
+        self.extend(texts)
+
+    def __getitem__(self, row: int) -> str:
+        start = self._ends.rows[row - 1] if row else 0
+        contents = self._bytes.rows[start : self._ends.rows[row]].tobytes()
+        return contents.decode(errors="surrogateescape")
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """Add texts."""
+        contents = [text.encode(errors="surrogateescape") for text in texts]
+        start = len(self._bytes.rows)
+        self._ends.append(start + np.cumsum([*map(len, contents)], dtype=np.int64))
+        self._bytes.append(np.frombuffer(b"".join(contents), np.uint8))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats, unit_rows
-from siamese_verify.verification.column import Column
+from siamese_verify.verification.column import Column, TextColumn
 from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.identification import IdentificationCalibration
 
@@ -48,7 +48,7 @@ class EnrolledImages:
         self._names: list[str] = []
         self._codes = Column(self._encode(gallery.names))
         self._ids, self._embeddings = Column(gallery.ids), Column(gallery.embeddings)
-        self._digests, self._images = Column(gallery.image_digests), list(gallery.images)
+        self._digests, self._images = Column(gallery.image_digests), TextColumn(gallery.images)
         self._n = len(gallery)
 
     def __len__(self) -> int:
@@ -70,12 +70,11 @@ class EnrolledImages:
         kept: Any = slice(None) if self._n == len(codes) else codes != _REMOVED
         embeddings = self._embeddings.rows[kept]
         embeddings.flags.writeable = False
-        images: Any = zip(self._images, codes.tolist(), strict=True)
         return dataclasses.replace(
             self.frame,
             names=tuple([self._names[code] for code in codes[kept].tolist()]),
             embeddings=embeddings,
-            images=tuple([image for image, code in images if code != _REMOVED]),
+            images=tuple([self._images[row] for row in np.arange(len(codes))[kept].tolist()]),
             image_digests=self._digests.rows[kept].copy(),
             ids=self._ids.rows[kept].copy(),
             metadata=copy.deepcopy(self._metadata),
@@ -112,7 +111,7 @@ class EnrolledImages:
         self._ids.append(np.arange(first, first + n, dtype=np.int64))
         self._embeddings.append(batch.embeddings)
         self._digests.append(batch.image_digests)
-        self._images += batch.images
+        self._images.extend(batch.images)
         self._n += n
         decoding = min(self.frame.decoding, batch.decoding)
         self.frame = dataclasses.replace(self.frame, next_id=first + n, decoding=decoding)
@@ -164,7 +163,7 @@ class EnrolledImages:
             RuntimeError: If no template has this id.
         """
         row = int(np.searchsorted(self._ids.rows, template_id))
-        is_known = row < len(self._images) and self._ids.rows[row] == template_id
+        is_known = row < len(self._ids.rows) and self._ids.rows[row] == template_id
         code = self._codes.rows[row] if is_known else _REMOVED
         if code == _REMOVED:
             raise RuntimeError(
@@ -186,7 +185,9 @@ class EnrolledImages:
         start, codes = np.searchsorted(self._ids.rows, last, side="right"), self._codes.rows
         rows = start + np.flatnonzero(codes[start:] != _REMOVED)
         if self.frame.template == "each" or not len(rows):
-            return self._ids.rows[rows], self._embeddings.rows[rows]
+            # A slice is not copied.
+            kept: Any = slice(start, None) if len(rows) == len(codes) - start else rows
+            return self._ids.rows[kept], self._embeddings.rows[kept]
         rows, starts, ends = self._by_identity(self._rows_with(codes[rows]))
         embeddings = self._embeddings.rows[rows]
         sums = np.add.reduceat(unit_rows(embeddings) if unit else embeddings, starts, axis=0)
@@ -247,8 +248,6 @@ class EnrolledImages:
     def _drop(self, rows: Rows) -> None:
         """Empty rows."""
         self._codes.rows[rows] = _REMOVED
-        for row in rows.tolist():
-            self._images[row] = ""
         self._n -= len(rows)
-        if self._n < len(self._images) // 2:
+        if self._n < len(self._codes.rows) // 2:
             self._set_rows(self.to_gallery())
