@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from siamese_verify.files import PathLike
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -16,10 +19,12 @@ class Column(Generic[Kind]):
 
     Args:
         rows: First rows, which are copied before the first append.
+        folder: Folder for a file without a name that holds the rows, which the system then moves
+            between memory and disk. It ends with the process. None for rows in memory.
     """
 
-    def __init__(self, rows: npt.NDArray[Kind]):
-        self._buffer, self._n = rows, len(rows)
+    def __init__(self, rows: npt.NDArray[Kind], folder: PathLike | None = None):
+        self._buffer, self._n, self._folder = rows, len(rows), folder
 
     @property
     def rows(self) -> npt.NDArray[Kind]:
@@ -30,9 +35,15 @@ class Column(Generic[Kind]):
         """Make room for `n` more rows."""
         n += self._n
         if n > len(self._buffer):
-            buffer = np.empty((max(n, 2 * self._n), *self._buffer.shape[1:]), self._buffer.dtype)
+            buffer = self._empty((max(n, 2 * self._n), *self._buffer.shape[1:]))
             buffer[: self._n] = self.rows
             self._buffer = buffer
+
+    def _empty(self, shape: tuple[int, ...]) -> npt.NDArray[Kind]:
+        if self._folder is None:
+            return np.empty(shape, self._buffer.dtype)
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            return np.memmap(file, self._buffer.dtype, "w+", shape=shape)
 
     def append(self, rows: npt.NDArray[Kind]) -> None:
         """Add rows."""

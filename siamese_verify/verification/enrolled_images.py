@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.files import PathLike
 from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats, unit_rows
@@ -31,24 +32,27 @@ class EnrolledImages:
 
     Args:
         gallery: Gallery to start from, which is not changed.
+        folder: Folder for a file of the embeddings (see `Column`), or None.
 
     Attributes:
         frame: The gallery without its images: model, template, metadata and next id.
         stale: Ids of templates that no longer hold. An index has to remove them.
     """
 
-    def __init__(self, gallery: Gallery):
+    def __init__(self, gallery: Gallery, folder: PathLike | None = None):
         self.frame = gallery.selected(np.arange(0))
         self._metadata = {name: dict(gallery.metadata[name]) for name in gallery.metadata}
         self.stale: list[int] = []
+        self._folder = folder
         self._set_rows(gallery)
 
     def _set_rows(self, gallery: Gallery) -> None:
         self._codes_by_name: dict[str, int] = {}
         self._names: list[str] = []
         self._codes = Column(self._encode(gallery.names))
-        self._ids, self._embeddings = Column(gallery.ids), Column(gallery.embeddings)
-        self._digests, self._images = Column(gallery.image_digests), TextColumn(gallery.images)
+        self._embeddings = Column(gallery.embeddings, self._folder)
+        self._ids, self._digests = Column(gallery.ids), Column(gallery.image_digests)
+        self._images = TextColumn(gallery.images)
         self._n = len(gallery)
 
     def __len__(self) -> int:

@@ -17,6 +17,9 @@ from siamese_verify.verification.enroller import Enroller
 from siamese_verify.verification.gallery import GalleryError, Template, check_template
 from siamese_verify.verification.looks import Reasons, Unlike, check_unlike, report_unlike
 
+_LARGE = 2**30
+"""Bytes of embeddings from which a file holds them, in place of memory."""
+
 
 class ShardedEnroller(Enroller):
     """Enroller that embeds millions of images into files, and enrolls from them."""
@@ -88,7 +91,8 @@ class ShardedEnroller(Enroller):
         """Add the images of `write_embeddings` to the gallery: all of them or, if it raises, none.
 
         The gallery is as if `enroll` had embedded the images. The same call again adds nothing.
-        The files are read one by one.
+        The files are read one by one. Embeddings beyond 1 GiB are not in memory, but in a file in
+        the same folder, which has no name and ends with this process.
 
         Args:
             folder: Folder that `write_embeddings` has written.
@@ -124,7 +128,9 @@ class ShardedEnroller(Enroller):
                 f"{shown(folder)} was embedded from images that this version decodes differently. "
                 "Write the embeddings again."
             )
-        images = EnrolledImages(dataclasses.replace(shards.frame, template=template or "each"))
+        is_large = len(shards) * own.reference.nbytes > _LARGE
+        empty = dataclasses.replace(shards.frame, template=template or "each")
+        images = EnrolledImages(empty, folder if is_large else None)
         images.reserve(len(shards))
         found: list[tuple[str, Reasons]] = []
         for batch, unlike_of in shards.read():

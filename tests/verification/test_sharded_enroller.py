@@ -12,6 +12,7 @@ import pytest
 from embedding_tables import table_of, write
 
 import siamese_verify as sv
+from siamese_verify.verification import sharded_enroller
 from siamese_verify.verification.gallery import TEMPLATES, GalleryError, Template
 from siamese_verify.verification.indexes.exact import ExactIndex
 from siamese_verify.verification.indexes.faiss import FaissIndex
@@ -47,11 +48,13 @@ def fresh(saved: Path) -> sv.Verifier:
     return sv.Verifier.load(saved)
 
 
+@pytest.mark.parametrize("large", [0, 2**30])
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_the_gallery_is_as_if_the_images_had_been_enrolled(
-    template: Template, saved: Path, fresh: sv.Verifier, shards: Path,
-    identities: dict[str, list[str]],
+    template: Template, large: int, saved: Path, fresh: sv.Verifier, shards: Path,
+    identities: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(sharded_enroller, "_LARGE", large)
     direct = sv.Verifier.load(saved)
     n = direct.enroll(identities, template=template, unlike="ignore")
     assert fresh.enroll_embeddings(shards, template=template, unlike="ignore") == n
@@ -67,6 +70,7 @@ def test_the_gallery_is_as_if_the_images_had_been_enrolled(
         fresh.identify_many(probes, 3), direct.identify_many(probes, 3), strict=True
     ):
         assert [(one.name, bool(one)) for one in found] == [(o.name, bool(o)) for o in expected]
+    assert isinstance(fresh._enrolled._images._embeddings.rows, np.memmap) == (not large)
 
 
 def test_the_same_call_again_adds_nothing_and_more_images_can_follow(

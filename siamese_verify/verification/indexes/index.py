@@ -151,7 +151,7 @@ def checked_addition(
         raise ValueError(
             f"Ids must be new, different, and not negative. Received: ids={listed(wrong.tolist())}"
         )
-    good = _by_blocks(lambda block: np.isfinite(block).all(axis=1), embeddings)
+    good = _by_blocks(_are_finite, embeddings)
     if not good.all():  # One NaN, which compares with nothing, would hide all others.
         raise ValueError(
             "Embeddings must be finite. "
@@ -162,6 +162,10 @@ def checked_addition(
         if np.array_equal(unique, ids)
         else (unique, embeddings[np.argsort(ids)])
     )
+
+
+def _are_finite(embeddings: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isfinite(embeddings).all(axis=1))
 
 
 def checked_removal(ids: Ids, present: Callable[[Ids], npt.NDArray[np.bool_]]) -> Ids:
