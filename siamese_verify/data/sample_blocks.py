@@ -36,8 +36,8 @@ def read_sample_blocks(
 ) -> Iterator[SampleBlock]:
     """Read the images of a table, and their identities if it has them, block by block.
 
-    Unlike `read_samples`, it holds one block and a chunk of the table, keeps the order of the rows,
-    and does not tell whether an image is listed twice.
+    One block and a chunk of the table are in memory. The rows keep their order, and an image may be
+    listed twice.
 
     Args:
         source: Table, as for `read_samples`.

@@ -35,7 +35,7 @@ def write_by_actors(
         workers: Number of actors.
 
     Yields:
-        Number of rows of each block, as it is finished.
+        Number of rows of each block, once it is finished.
 
     Raises:
         RuntimeError: If actors have died of the same block again and again.

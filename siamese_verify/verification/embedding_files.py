@@ -26,7 +26,7 @@ class Shard(NamedTuple):
     """Facts about a file of embeddings, which its footer holds."""
 
     number: int
-    """Number of the file, counted from 0. Its rows follow those of the file before."""
+    """Number of the file, counted from 0, in the order of the table."""
     rows: str
     """Digest of the table's rows."""
     images: int

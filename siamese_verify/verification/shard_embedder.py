@@ -86,7 +86,7 @@ class ShardEmbedder:
         return shard
 
     def _read_part(self, block: SampleBlock, start: int, skipped: list[Skipped]) -> ReadImages:
-        """Read some images on all cores, and note those that cannot be used."""
+        """Read some images on all cores, and note which cannot be used."""
         paths = block.paths[start : start + BLOCK]
         names = (block.identities or [""] * len(block.paths))[start : start + BLOCK]
         found = list(in_threads(self._read, paths))

@@ -1,4 +1,4 @@
-"""Tests of `siamese-verify embed`, and of `enroll` from what it writes."""
+"""Tests of `siamese-verify embed`, and of `enroll` from its files."""
 
 import json
 from pathlib import Path
