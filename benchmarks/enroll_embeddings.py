@@ -4,8 +4,8 @@
 
 Random embeddings of 128 values are written as `Verifier.write_embeddings` writes them, four images
 of each identity, with paths of 40 characters. A process of its own enrolls them and identifies 10
-probes. Its memory is the most that it allocates beyond an empty gallery. The system can free pages of
-mapped files, so these do not count.
+probes. Its memory is the most that it allocates beyond an empty gallery. The system can free
+pages of mapped files, so these do not count.
 """
 
 from __future__ import annotations

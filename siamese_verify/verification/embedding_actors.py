@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import pickle
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ import ray.data
 
 from siamese_verify.data.sample_blocks import SampleBlock
 from siamese_verify.messages import shown
-from siamese_verify.verification.embedding_files import file_of
+from siamese_verify.verification.embedding_files import TRIES, file_of
 from siamese_verify.verification.shard_embedder import ShardEmbedder
 
 _MOST_TRIES = 3
@@ -38,7 +40,8 @@ def write_by_actors(
         Number of rows of each block, once it is finished.
 
     Raises:
-        RuntimeError: If actors have died of the same block again and again.
+        RuntimeError: If actors have died of the same block again and again, or Ray has ended.
+        Exception: The error of an actor.
     """
     with _started():
         cpus = ray.cluster_resources().get("CPU", 1)
@@ -47,31 +50,47 @@ def write_by_actors(
         written = ray.data.from_arrow_refs(waiting).map_batches(
             _Actor,
             batch_format="pyarrow",
-            fn_constructor_args=(embed, uuid.uuid4().hex),
+            fn_constructor_args=(embed, os.getcwd(), uuid.uuid4().hex),
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=min(1, cpus / workers),
             num_gpus=min(1, gpus / workers) or None,
         )
-        for row in written.iter_rows():
-            yield row["rows"]
+        try:
+            for row in written.iter_rows():
+                if row["error"]:
+                    raise pickle.loads(row["error"])
+                yield row["rows"]
+        except ray.exceptions.RayError as error:
+            raise RuntimeError(
+                "Ray has ended the job. Finished shards are kept, and the same call goes on. "
+                f"Received: {shown(str(error).strip().splitlines()[-1])}"
+            ) from error
 
 
 class _Actor:
     """Process that has loaded the model once, and writes one block after another."""
 
-    def __init__(self, embed: ShardEmbedder, run: str):
-        embed.check_same_model()
-        self._embed, self._run = embed, run
+    def __init__(self, embed: ShardEmbedder, cwd: str, run: str):
+        self._embed, self._cwd, self._run = embed, cwd, run
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
-        """Write the shard of a block."""
+        """Write the shard of a block. Return its number of rows, or an error."""
         (row,) = table.to_pylist()
         block = SampleBlock(**row)
-        tries = file_of(self._embed.folder, block.number).with_suffix(f".{self._run}")
+        try:
+            self._write(block)
+            error = b""
+        except Exception as raised:  # Ray would wrap it, and hide its type and text.
+            error = pickle.dumps(raised)
+        return pyarrow.table({"rows": [len(block.paths)], "error": [error]})
+
+    def _write(self, block: SampleBlock) -> None:
+        os.chdir(self._cwd)  # The paths of a table may start from there.
+        tries = file_of(self._embed.folder, block.number).with_suffix(f"{TRIES}{self._run}")
         _note(tries, block)
+        self._embed.check_same_model()
         self._embed.write(block)
         tries.unlink(missing_ok=True)
-        return pyarrow.table({"rows": [len(block.paths)]})
 
 
 def _note(tries: Path, block: SampleBlock) -> None:
@@ -107,15 +126,13 @@ _SCHEMA = pyarrow.schema(
 @contextlib.contextmanager
 def _started() -> Iterator[None]:
     """Connect to the cluster that Ray finds or start one here, unless Ray is in use already."""
-    context = ray.data.DataContext.get_current()
-    had_bars, context.enable_progress_bars = context.enable_progress_bars, False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    if ray.is_initialized():
+        yield
+        return
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # It logs errors that are raised too.
+    ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield
     finally:
-        context.enable_progress_bars = had_bars
-        if is_ours:
-            ray.shutdown()
+        ray.shutdown()

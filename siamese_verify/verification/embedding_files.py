@@ -19,6 +19,10 @@ from siamese_verify.verification.archive import explaining
 from siamese_verify.verification.gallery import DIGEST_SIZE, Gallery
 
 FORMAT = 1
+PATTERN = "embeddings-*.parquet"
+"""Names of all shards."""
+TRIES = ".try-"
+"""Begin of the ending of notes that a process has begun with a shard."""
 _KEY = b"siamese_verify"
 
 
@@ -66,7 +70,7 @@ def file_of(folder: PathLike, number: int) -> Path:
 
 def holds_embeddings(folder: PathLike) -> bool:
     """Tell a folder of shards, which may be unfinished, from a folder of images."""
-    return any(Path(folder).glob("embeddings-*.parquet"))
+    return any(Path(folder).glob(PATTERN))
 
 
 def write_shard(folder: PathLike, shard: Shard, embedded: Embedded) -> None:

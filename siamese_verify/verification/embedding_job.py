@@ -19,7 +19,13 @@ from siamese_verify.data.tables import is_table
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 from siamese_verify.verification.embedder import Embedder
-from siamese_verify.verification.embedding_files import file_of, need_pyarrow, read_facts
+from siamese_verify.verification.embedding_files import (
+    PATTERN,
+    TRIES,
+    file_of,
+    need_pyarrow,
+    read_facts,
+)
 from siamese_verify.verification.embedding_shards import EmbeddingShards
 from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.looks import Looks
@@ -54,8 +60,9 @@ def write_embeddings(
         return read_sample_blocks(source, size, **columns)
 
     own = embedder.empty_gallery()
+    folder = Path(folder)
     embed = ShardEmbedder(embedder, own, looks, folder, images_root)
-    plan = _plan(blocks(), Path(folder), own)
+    plan = _plan(blocks(), folder, own)
     progress = keras.utils.Progbar(plan.n_rows, unit_name="image") if verbose else None
     done = plan.n_rows - plan.n_pending
     waiting = (block for block in blocks() if block.number in plan.pending)
@@ -70,7 +77,7 @@ def write_embeddings(
         done += n_rows
         if progress:
             progress.update(done)
-    return _completed(Path(folder), own, plan)
+    return _completed(folder, own, plan)
 
 
 class _Plan(NamedTuple):
@@ -91,12 +98,13 @@ def _plan(blocks: Iterable[SampleBlock], folder: Path, own: Gallery) -> _Plan:
         n_rows += len(block.paths)
         shard = read_facts(file_of(folder, block.number), own)
         if shard and shard.rows != digests[-1]:
-            raise _of_other_table(folder, block.number)
+            raise _of_other_table(file_of(folder, block.number))
         if shard is None or shard.skipped:
             pending.add(block.number)
             n_pending += len(block.paths)
-    if file_of(folder, len(digests)).exists():
-        raise _of_other_table(folder, len(digests))
+    own_files = {file_of(folder, number) for number in range(len(digests))}
+    if others := sorted({*folder.glob(PATTERN)} - own_files):
+        raise _of_other_table(others[0])
     return _Plan(digests, n_rows, frozenset(pending), n_pending)
 
 
@@ -105,7 +113,7 @@ def _completed(folder: Path, own: Gallery, plan: _Plan) -> EmbeddingShards:
     found = [read_facts(file_of(folder, number), own) for number in range(len(plan.digests))]
     for number, (shard, digest) in enumerate(zip(found, plan.digests, strict=True)):
         if shard is None or shard.rows != digest:
-            raise _of_other_table(folder, number)
+            raise _of_other_table(file_of(folder, number))
     shards = EmbeddingShards(folder, own, tuple(filter(None, found)))
     if not len(shards):
         raise ValueError(
@@ -113,6 +121,8 @@ def _completed(folder: Path, own: Gallery, plan: _Plan) -> EmbeddingShards:
             f"Received: {plan.n_rows:,} images, the first with the reason: "
             f"{shown(shards.skipped[0].path)}: {shown(shards.skipped[0].reason)}"
         )
+    for note in folder.glob(f"*{TRIES}*"):  # Of a job that was killed.
+        note.unlink(missing_ok=True)
     warn_of_skipped(shards.skipped, plan.n_rows)
     if shards.skipped:
         write_skipped(shards.skipped, folder / SKIPPED)
@@ -122,11 +132,11 @@ def _completed(folder: Path, own: Gallery, plan: _Plan) -> EmbeddingShards:
     return shards
 
 
-def _of_other_table(folder: Path, number: int) -> ShardError:
+def _of_other_table(file: Path) -> ShardError:
     return ShardError(
-        f"{shown(file_of(folder, number))} does not hold the rows that the table has there. The "
+        f"{shown(file)} does not hold the rows that the table has there. The "
         "table or the number of images per shard has changed. Use the same table and number, "
-        f"choose another folder, or remove this one. Received: folder={shown(folder)}"
+        f"choose another folder, or remove this one. Received: folder={shown(file.parent)}"
     )
 
 

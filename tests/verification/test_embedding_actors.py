@@ -1,6 +1,7 @@
 """Tests of embeddings in files that actors of a local Ray write."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -135,15 +136,14 @@ def test_images_that_kill_every_process_end_the_job_and_are_named(tmp_path: Path
         folder = tmp_path
 
         def check_same_model(self) -> None:
-            pass
-
-        def write(self, block: SampleBlock) -> None:
             raise SystemExit  # As Ray sees a process that dies.
 
     table = embedding_actors._as_table(SampleBlock(7, ["a.png", "b.png"], None))
+    actor = embedding_actors._Actor(Dying(), os.getcwd(), "run")
     for _ in range(3):
         with pytest.raises(SystemExit):
-            embedding_actors._Actor(Dying(), "run")(table)
-    with pytest.raises(RuntimeError, match=r"3 processes have died.*'a\.png' to 'b\.png'"):
-        embedding_actors._Actor(Dying(), "run")(table)
+            actor(table)
+    error = pickle.loads(actor(table)["error"][0].as_py())
+    assert "3 processes have died" in str(error)
+    assert str(error).endswith("Received: images from 'a.png' to 'b.png'")
     assert not list(tmp_path.iterdir())
