@@ -29,7 +29,7 @@ EXIT_CODES = "0 written"
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
     add_model(inputs)
-    add_images(inputs)
+    add_images(inputs, ", or a folder of embeddings that embed has written")
     inputs.add_argument(
         "--metadata",
         metavar="COLUMN,...",
@@ -101,12 +101,10 @@ def run(settings: Namespace) -> int:
     """Put identities into a gallery for identify, replace or remove them."""
     _check(settings)
     metadata = read_metadata(settings) if settings.metadata else None
-    is_embedded = settings.source is not None and holds_embeddings(settings.source)
-    images = (
-        read_images(settings.source, settings.images_root, settings.columns)
-        if settings.source and not is_embedded
-        else None
-    )
+    is_embedded = bool(settings.source) and holds_embeddings(settings.source)
+    images = None
+    if settings.source and not is_embedded:
+        images = read_images(settings.source, settings.images_root, settings.columns)
     verifier = load_verifier(settings.model)
     version = _version_of(settings.gallery)
     if version:

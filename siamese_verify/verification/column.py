@@ -69,11 +69,11 @@ class TextColumn:
     def __getitem__(self, row: int) -> str:
         start = self._ends.rows[row - 1] if row else 0
         contents = self._bytes.rows[start : self._ends.rows[row]].tobytes()
-        return contents.decode(errors="surrogateescape")
+        return contents.decode(errors="surrogatepass")
 
     def extend(self, texts: Sequence[str]) -> None:
         """Add texts."""
-        contents = [text.encode(errors="surrogateescape") for text in texts]
+        contents = [text.encode(errors="surrogatepass") for text in texts]
         start = len(self._bytes.rows)
         self._ends.append(start + np.cumsum([*map(len, contents)], dtype=np.int64))
         self._bytes.append(np.frombuffer(b"".join(contents), np.uint8))

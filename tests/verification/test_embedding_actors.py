@@ -22,8 +22,8 @@ ROWS = 3  # Few, so that there are many shards, and a process is killed between 
 
 pytestmark = [
     pytest.mark.slow,
-    # Ray Data sets it by itself.
-    pytest.mark.filterwarnings("ignore:`use_push_based_shuffle` is deprecated:DeprecationWarning"),
+    # Settings that Ray Data makes by itself.
+    pytest.mark.filterwarnings("ignore:`use_.*` is deprecated:DeprecationWarning"),
 ]
 
 

@@ -1,0 +1,33 @@
+"""Tests of columns that grow."""
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siamese_verify.verification.column import Column, TextColumn
+
+# A file's name that is not UTF-8 has surrogates.
+TEXTS = st.lists(st.text(st.characters(exclude_categories=()), max_size=5))
+
+
+@given(parts=st.lists(TEXTS, max_size=5))
+def test_texts_come_back_as_they_were(parts: list[list[str]]) -> None:
+    column = TextColumn(parts[0] if parts else [])
+    for part in parts[1:]:
+        column.extend(part)
+    texts = [text for part in parts for text in part]
+    assert [column[row] for row in range(len(texts))] == texts
+
+
+def test_rows_in_a_file_are_those_in_memory_and_leave_no_file(tmp_path: Path) -> None:
+    start = np.zeros((0, 3), np.float32)
+    mapped, plain = Column(start, tmp_path), Column(start)
+    for n in (1, 5, 0, 40):
+        rows = np.random.default_rng(n).normal(size=(n, 3)).astype(np.float32)
+        mapped.append(rows)
+        plain.append(rows)
+    assert isinstance(mapped.rows, np.memmap)
+    np.testing.assert_array_equal(mapped.rows, plain.rows)
+    assert not list(tmp_path.iterdir())
