@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -43,6 +46,8 @@ class Column(Generic[Kind]):
         if self._folder is None:
             return np.empty(shape, self._buffer.dtype)
         with tempfile.TemporaryFile(dir=self._folder) as file:
+            if sys.platform == "linux":  # Where the disk is full, a write to memory ends Python.
+                _allocate(file.fileno(), math.prod(shape) * self._buffer.itemsize, self._folder)
             return np.memmap(file, self._buffer.dtype, "w+", shape=shape)
 
     def append(self, rows: npt.NDArray[Kind]) -> None:
@@ -52,6 +57,13 @@ class Column(Generic[Kind]):
         self.reserve(len(rows))
         self._buffer[self._n : self._n + len(rows)] = rows
         self._n += len(rows)
+
+
+def _allocate(descriptor: int, size: int, folder: PathLike) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(folder)) from error
 
 
 class TextColumn:

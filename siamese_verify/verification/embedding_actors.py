@@ -129,6 +129,7 @@ def _started() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use.
     ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # It logs errors that are raised too.
     ray.data.DataContext.get_current().enable_progress_bars = False
