@@ -1,7 +1,7 @@
 """Measure embedding as a job: in one process, and by one and two actors of Ray. Print a table.
 
     pip install "siamese-verify[scale]" pillow
-    python benchmarks/embed.py      # about 3 minutes on two cores
+    python benchmarks/embed.py      # about 2 minutes on two cores
 
 A network of 2.1 million parameters embeds drawn faces of 80 x 80 pixels from JPEG files. The
 seconds to the first shard hold the start of Ray and of its actors.
@@ -52,7 +52,7 @@ def run(verifier: sv.Verifier, table: dict, workers: int | None) -> tuple[float,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--shards", type=int, default=16)
     n = parser.parse_args().shards * PER_SHARD
     warnings.simplefilter("ignore", DeprecationWarning)  # Ray's own.
     tower = sv.ConvTower.residual((SIDE, SIDE, 1))

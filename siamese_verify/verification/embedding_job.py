@@ -121,7 +121,7 @@ def _completed(folder: Path, own: Gallery, plan: _Plan) -> EmbeddingShards:
             f"Received: {plan.n_rows:,} images, the first with the reason: "
             f"{shown(shards.skipped[0].path)}: {shown(shards.skipped[0].reason)}"
         )
-    for note in folder.glob(f"*{TRIES}*"):  # Of a job that was killed.
+    for note in folder.glob(f"*{TRIES}*"):  # A killed job left it.
         note.unlink(missing_ok=True)
     warn_of_skipped(shards.skipped, plan.n_rows)
     if shards.skipped:
