@@ -13,10 +13,7 @@ import pickle
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import pyarrow
-import ray
-import ray.data
+from typing import Any
 
 from siamese_verify.data.sample_blocks import SampleBlock
 from siamese_verify.messages import shown
@@ -43,6 +40,8 @@ def write_by_actors(
         RuntimeError: If actors have died of the same block again and again, or Ray has ended.
         Exception: The error of an actor.
     """
+    import ray.data
+
     with _started():
         cpus = ray.cluster_resources().get("CPU", 1)
         gpus = ray.cluster_resources().get("GPU", 0)
@@ -73,8 +72,10 @@ class _Actor:
     def __init__(self, embed: ShardEmbedder, cwd: str, run: str):
         self._embed, self._cwd, self._run = embed, cwd, run
 
-    def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
+    def __call__(self, table: Any) -> Any:
         """Write the shard of a block. Return its number of rows, or an error."""
+        import pyarrow
+
         (row,) = table.to_pylist()
         block = SampleBlock(**row)
         try:
@@ -109,23 +110,20 @@ def _note(tries: Path, block: SampleBlock) -> None:
         )
 
 
-def _as_table(block: SampleBlock) -> pyarrow.Table:
+def _as_table(block: SampleBlock) -> Any:
     """Put a block into one row, which Ray never divides."""
-    return pyarrow.Table.from_pylist([block._asdict()], _SCHEMA)
+    import pyarrow
 
-
-_SCHEMA = pyarrow.schema(
-    [
-        ("number", pyarrow.int64()),
-        ("paths", pyarrow.list_(pyarrow.string())),
-        ("identities", pyarrow.list_(pyarrow.string())),
-    ]
-)
+    names = pyarrow.list_(pyarrow.string())
+    columns = [("number", pyarrow.int64()), ("paths", names), ("identities", names)]
+    return pyarrow.Table.from_pylist([block._asdict()], pyarrow.schema(columns))
 
 
 @contextlib.contextmanager
 def _started() -> Iterator[None]:
     """Connect to the cluster that Ray finds or start one here, unless Ray is in use already."""
+    import ray.data
+
     if ray.is_initialized():
         yield
         return

@@ -19,6 +19,7 @@ from siamese_verify.data.tables import is_table
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 from siamese_verify.verification.embedder import Embedder
+from siamese_verify.verification.embedding_actors import write_by_actors
 from siamese_verify.verification.embedding_files import (
     PATTERN,
     TRIES,
@@ -70,8 +71,6 @@ def write_embeddings(
     if workers is None or not plan.pending:
         written = (len(block.paths) for block in waiting if embed.write(block))
     else:
-        from siamese_verify.verification.embedding_actors import write_by_actors
-
         written = write_by_actors(embed, waiting, min(workers, len(plan.pending)))
     for n_rows in written:
         done += n_rows
