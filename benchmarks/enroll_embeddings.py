@@ -26,8 +26,12 @@ from pathlib import Path
 import numpy as np
 
 import siamese_verify as sv
-from siamese_verify.verification.embedding_files import Embedded, Shard, write_shard
-from siamese_verify.verification.embedding_job import IMAGES_PER_SHARD
+from siamese_verify.verification.embedding_files import (
+    IMAGES_PER_SHARD,
+    Embedded,
+    Shard,
+    write_shard,
+)
 from siamese_verify.verification.embedding_shards import EmbeddingShards
 
 SIZE, PER_IDENTITY, PROBES = 128, 4, 10

@@ -13,6 +13,7 @@ from siamese_verify.commands.outputs import print_json
 from siamese_verify.commands.values import folder_to_make, whole_number
 from siamese_verify.data.skipping import SKIPPED
 from siamese_verify.messages import shown
+from siamese_verify.verification.embedding_files import IMAGES_PER_SHARD
 
 EXAMPLE = "siamese-verify embed faces.keras images.csv -o embeddings"
 EXIT_CODES = "0 written"
@@ -41,7 +42,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         "--images-per-shard",
         metavar="N",
         type=whole_number(1),
-        default=16_384,
+        default=IMAGES_PER_SHARD,
         help="number of rows of the table in a file (default: %(default)s)",
     )
     add_json(output)

@@ -19,6 +19,8 @@ from siamese_verify.verification.archive import explaining
 from siamese_verify.verification.gallery import DIGEST_SIZE, Gallery
 
 FORMAT = 1
+IMAGES_PER_SHARD = 16_384
+"""Default number of rows of a shard: little is lost when a process is killed, and files are few."""
 PATTERN = "embeddings-*.parquet"
 """Names of all shards."""
 TRIES = ".try-"
@@ -135,9 +137,9 @@ def read_facts(path: Path, own: Gallery) -> Shard | None:
         return None
     with explaining(ShardError, damaged(path)):
         record = json.loads(parquet.read_metadata(path).metadata[_KEY])
+        check_format(path, record)
         shard = Shard(**{field: record[field] for field in Shard._fields})
         frame = frame_of(record)
-        check_format(path, record)
     if not frame.is_of_same_model(own) or frame.decoding != own.decoding:
         raise ShardError(
             f"{shown(path)} holds embeddings of another model, other preprocessing or another "
@@ -151,13 +153,13 @@ def read_embedded(path: Path, frame: Gallery) -> Embedded:
     """Read a shard.
 
     Args:
-    path: Path of the file.
-    frame: Empty gallery of the model that made the embeddings.
+        path: Path of the file.
+        frame: Empty gallery of the model that made the embeddings.
     """
     from pyarrow import parquet
 
-    table = parquet.read_table(path, memory_map=True, page_checksum_verification=True)
-    table = table.combine_chunks()
+    file = parquet.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+    table = file.read()
     table.validate(full=True)
     columns = {name: table[name].combine_chunks() for name in table.column_names}
     size = len(frame.reference)

@@ -32,9 +32,6 @@ from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.looks import Looks
 from siamese_verify.verification.shard_embedder import ShardEmbedder
 
-IMAGES_PER_SHARD = 16_384
-"""Default number of rows of a shard: little is lost when a process is killed, and files are few."""
-
 
 def write_embeddings(
     embedder: Embedder,
@@ -120,7 +117,7 @@ def _completed(folder: Path, own: Gallery, plan: _Plan) -> EmbeddingShards:
             f"Received: {plan.n_rows:,} images, the first with the reason: "
             f"{shown(shards.skipped[0].path)}: {shown(shards.skipped[0].reason)}"
         )
-    for note in folder.glob(f"*{TRIES}*"):  # A killed job left it.
+    for note in folder.glob(f"embeddings-*{TRIES}*"):  # A killed job left it.
         note.unlink(missing_ok=True)
     warn_of_skipped(shards.skipped, plan.n_rows)
     if shards.skipped:

@@ -24,7 +24,7 @@ from siamese_verify.verification.embedding_files import (
 )
 from siamese_verify.verification.gallery import Gallery
 
-INDEX = "index.json"
+INDEX = "embeddings.json"
 _MOST_BYTES = 2**30
 
 

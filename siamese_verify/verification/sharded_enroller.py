@@ -10,7 +10,8 @@ import numpy as np
 from siamese_verify.files import PathLike
 from siamese_verify.messages import shown
 from siamese_verify.user_warnings import warn_user
-from siamese_verify.verification.embedding_job import IMAGES_PER_SHARD, write_embeddings
+from siamese_verify.verification.embedding_files import IMAGES_PER_SHARD
+from siamese_verify.verification.embedding_job import write_embeddings
 from siamese_verify.verification.embedding_shards import EmbeddingShards
 from siamese_verify.verification.enrolled_images import EnrolledImages
 from siamese_verify.verification.enroller import Enroller

@@ -74,6 +74,6 @@ def test_enroll_names_embeddings_that_it_cannot_use(
     assert "--replace needs images" in capsys.readouterr().err
     assert cli.main([*arguments, "--metadata", "room"]) == 2
     assert "--metadata needs a table" in capsys.readouterr().err
-    (out / "index.json").unlink()
+    (out / "embeddings.json").unlink()
     assert cli.main(arguments) == 2
     assert "no complete embeddings are here" in capsys.readouterr().err

@@ -53,7 +53,7 @@ def alone(
 
 def check_equal(folder: Path, alone: Path) -> None:
     assert {file.name for file in folder.iterdir()} == {file.name for file in alone.iterdir()}
-    for name in ("index.json", "skipped.csv"):
+    for name in ("embeddings.json", "skipped.csv"):
         assert (folder / name).read_bytes() == (alone / name).read_bytes()
     (paths, embeddings), (expected, by_one) = read(folder), read(alone)
     assert paths == expected

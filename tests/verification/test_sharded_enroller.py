@@ -168,11 +168,11 @@ def test_a_damaged_missing_or_foreign_file_raises_and_nothing_is_enrolled(
     write(verifier, swapped, tmp_path / "other")
     shutil.copy(tmp_path / "other" / file.name, copy)
     check_nothing_is_enrolled(fresh, copy, "0000002.parquet is of another folder")
-    (copy / "index.json").write_text("{}")
-    check_nothing_is_enrolled(fresh, copy, "index.json is damaged")
-    record = json.loads((shards / "index.json").read_text())
-    (copy / "index.json").write_text(json.dumps({**record, "format": 2}))
-    check_nothing_is_enrolled(fresh, copy, "index.json was written by another version")
+    (copy / "embeddings.json").write_text("{}")
+    check_nothing_is_enrolled(fresh, copy, "embeddings.json is damaged")
+    record = json.loads((shards / "embeddings.json").read_text())
+    (copy / "embeddings.json").write_text(json.dumps({**record, "format": 2}))
+    check_nothing_is_enrolled(fresh, copy, "embeddings.json was written by another version")
 
 
 def check_nothing_is_enrolled(verifier: sv.Verifier, folder: Path, message: str) -> None:
