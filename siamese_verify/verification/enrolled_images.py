@@ -85,12 +85,7 @@ class EnrolledImages:
         )
 
     def are_new(self, names: Sequence[str], digests: npt.NDArray[np.uint8]) -> list[bool]:
-        """Tell for each image whether its pixels are not enrolled under its name.
-
-        Args:
-            names: Name of the identity on each image.
-            digests: Digests of the images, as a `Gallery` holds them.
-        """
+        """Tell for each image whether its pixels are not enrolled under its name."""
         return self._are_new(names, digests, self._rows_of(names))
 
     def add(self, batch: Gallery, *, replacing: bool = False) -> int:
@@ -125,11 +120,7 @@ class EnrolledImages:
         return n
 
     def remove(self, names: Collection[str]) -> int:
-        """Remove all images of identities, and their metadata.
-
-        Returns:
-            Number of images that were removed.
-        """
+        """Remove all images of identities, and their metadata. Return the number of images."""
         self._retire(rows := self._rows_of(names))
         for name in {normalized(name) for name in names}:
             self._names[self._codes_by_name.pop(name)] = ""
