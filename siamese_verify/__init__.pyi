@@ -64,6 +64,7 @@ from siamese_verify.training.resuming.run_folder import RunLock as RunLock
 from siamese_verify.verification.card import model_card as model_card
 from siamese_verify.verification.decision import Decision as Decision
 from siamese_verify.verification.decision import Match as Match
+from siamese_verify.verification.embedding_shards import EmbeddingShards as EmbeddingShards
 from siamese_verify.verification.suspects import mislabelled_images as mislabelled_images
 from siamese_verify.verification.suspects import near_duplicates as near_duplicates
 from siamese_verify.verification.suspects import thumbnails as thumbnails

@@ -18,7 +18,7 @@ from siamese_verify.terminal import named_as_typed, one_line, one_line_each, qui
 
 COMMANDS = (
     *("demo", "train", "inspect", "shard", "pairs", "score", "calibrate", "evaluate"),
-    *("verify", "enroll", "identify", "export", "card"),
+    *("verify", "embed", "enroll", "identify", "export", "card"),
 )
 """Names of the commands, which are the names of their modules."""
 _INTERRUPTED = 130

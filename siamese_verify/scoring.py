@@ -135,7 +135,8 @@ class GalleryScorer:
         Extend only the newest of such scorers: they all write behind the gallery of the last.
         """
         larger = copy.copy(self)
-        larger._gallery = appended(self._gallery, self._prepared(more))
+        prepared = self._prepared(more)  # It is not copied once more if it is all.
+        larger._gallery = appended(self._gallery, prepared) if len(self._gallery) else prepared
         larger._zero_columns = appended(self._zero_columns, self._zeros(more))
         return larger
 

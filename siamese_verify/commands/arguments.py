@@ -49,13 +49,14 @@ def add_pairs(inputs: _ArgumentGroup) -> None:
     add_root(inputs, *PAIR_COLUMNS)
 
 
-def add_images(inputs: _ArgumentGroup) -> None:
+def add_images(inputs: _ArgumentGroup, or_else: str = "") -> None:
     """Add the argument IMAGES, and the folder that the paths of a table start from."""
     inputs.add_argument(
         "source",
         metavar="IMAGES",
         type=existing,
-        help="folder with a folder of images for each identity, or a table of path and identity",
+        help="folder with a folder of images for each identity, or a table of path and identity"
+        + or_else,
     )
     add_root(inputs, "path", "identity")
 

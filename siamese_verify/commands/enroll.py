@@ -20,6 +20,7 @@ from siamese_verify.commands.inputs import (
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.commands.values import names_of_columns, output_file
 from siamese_verify.messages import images_of, shown
+from siamese_verify.verification.embedding_files import holds_embeddings
 
 EXAMPLE = "siamese-verify enroll faces.keras staff --gallery staff.npz"
 EXIT_CODES = "0 written"
@@ -28,7 +29,7 @@ EXIT_CODES = "0 written"
 def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     """Add the arguments of the command."""
     add_model(inputs)
-    add_images(inputs)
+    add_images(inputs, ", or a folder of embeddings that embed has written")
     inputs.add_argument(
         "--metadata",
         metavar="COLUMN,...",
@@ -100,16 +101,21 @@ def run(settings: Namespace) -> int:
     """Put identities into a gallery for identify, replace or remove them."""
     _check(settings)
     metadata = read_metadata(settings) if settings.metadata else None
-    images = settings.source and read_images(
-        settings.source, settings.images_root, settings.columns
-    )
+    is_embedded = bool(settings.source) and holds_embeddings(settings.source)
+    images = None
+    if settings.source and not is_embedded:
+        images = read_images(settings.source, settings.images_root, settings.columns)
     verifier = load_verifier(settings.model)
     version = _version_of(settings.gallery)
     if version:
         load_gallery(verifier, settings.gallery, settings.reembed, settings.images_root)
     removed = verifier.remove(settings.names) if settings.names else 0
     before = len(verifier.gallery)
-    if images and settings.replace:
+    if is_embedded:
+        verifier.enroll_embeddings(
+            settings.source, template=settings.template, unlike=settings.unlike
+        )
+    elif images and settings.replace:
         verifier.replace(images_by_identity(images), metadata=metadata, unlike=settings.unlike)
     elif images:
         verifier.enroll(
@@ -147,6 +153,10 @@ def _check(settings: Namespace) -> None:
         )
     if settings.source is None and (settings.replace or settings.metadata or settings.template):
         raise ValueError("--replace, --metadata and --template need IMAGES.")
+    if settings.replace and holds_embeddings(settings.source):
+        raise ValueError(
+            "--replace needs images in place of embeddings. Name their folder or table."
+        )
     if settings.replace and settings.template:
         raise ValueError("--template is for images that are added. Leave out --replace.")
 

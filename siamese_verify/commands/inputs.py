@@ -64,7 +64,7 @@ def is_table(path: str) -> bool:
 
 def read_pairs(path: str, columns: Mapping[str, str]) -> PairList:
     """Read a pair list: a table whose columns may have other names, or LFW's format."""
-    with _naming_the_flag(columns):
+    with naming_the_flag(columns):
         return PairList.from_table(path, **columns) if is_table(path) else PairList.from_lfw(path)
 
 
@@ -76,7 +76,7 @@ def read_images(
         grouped = samples_by_identity(source)
         return Images([sample for samples in grouped.values() for sample in samples], source)
     if is_table(source):
-        with _naming_the_flag(columns or {}):
+        with naming_the_flag(columns or {}):
             return Images(read_samples(source, **(columns or {})), root)
     raise ValueError(
         f"{shown(source)} must be a folder with a folder of images for each identity, or a table "
@@ -85,7 +85,7 @@ def read_images(
 
 
 @contextlib.contextmanager
-def _naming_the_flag(columns: Mapping[str, str]) -> Iterator[None]:
+def naming_the_flag(columns: Mapping[str, str]) -> Iterator[None]:
     """Let the error for a column that is lacking say what to type."""
     try:
         yield
@@ -120,7 +120,7 @@ def read_columns(
         return {"left": left, "right": right, "label": pairs.labels.tolist()}, ("left", "right")
     table = open_table(path)
     sides = names.get("left", "left"), names.get("right", "right")
-    with _naming_the_flag(names):
+    with naming_the_flag(names):
         check_present(table, sides)
     check_distinct(table, sides)
     if table.columns.count("") > 1:

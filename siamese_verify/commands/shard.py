@@ -12,6 +12,7 @@ from siamese_verify.commands.inputs import read_images
 from siamese_verify.commands.outputs import print_json
 from siamese_verify.commands.values import folder_to_make, whole_number
 from siamese_verify.data.sample_list import SampleList
+from siamese_verify.data.skipping import SKIPPED
 from siamese_verify.messages import images_of, shown
 
 EXAMPLE = "siamese-verify shard images -o shards"
@@ -44,7 +45,7 @@ def run(settings: Namespace) -> int:
     """Decode images of identities into files that ShardedImages streams, for any number of them."""
     images = read_images(settings.source, settings.images_root, settings.columns)
     from siamese_verify.data.preprocessing import Preprocessing
-    from siamese_verify.data.shard_writing import SKIPPED, write_shards
+    from siamese_verify.data.shard_writing import write_shards
 
     size = settings.image_size or 48
     with contextlib.redirect_stdout(settings.terminal):

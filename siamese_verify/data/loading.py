@@ -11,13 +11,10 @@ import numpy.typing as npt
 from siamese_verify.data.folders import find_files, locate_files
 from siamese_verify.data.preprocessing import Preprocessing
 from siamese_verify.data.samples import Sample
-from siamese_verify.data.skipping import OnError, Skipped, check_on_error
+from siamese_verify.data.skipping import MISSING, OnError, Skipped, check_on_error, reason_of
 from siamese_verify.data.store import Cache, load_images
 from siamese_verify.data.stored_images import Images
 from siamese_verify.files import PathLike
-from siamese_verify.messages import shown
-
-_UNREADABLE = "cannot be read as an image"
 
 
 class LoadedSamples(NamedTuple):
@@ -66,7 +63,7 @@ def load_samples(
     rows = np.where(is_good, np.cumsum(is_good) - 1, -1)
     place = {file: i for i, file in enumerate(files)}
     of_sample = [-1 if file is None else place[file] for file in located]
-    reasons = {-1: "the file is missing", **{i: _reason(e) for i, e in failures.items()}}
+    reasons = {-1: MISSING, **{i: reason_of(error) for i, error in failures.items()}}
     skipped = tuple(
         Skipped(sample.path, reasons[i])
         for sample, i in zip(samples, of_sample, strict=True)
@@ -83,11 +80,3 @@ def check_distinct_files(n_samples: int, n_files: int) -> None:
             "The samples must hold each image once, or an image would be compared with itself. "
             f"Received: {repeated:,} other spellings of paths that lead to the same files"
         )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or shown(error)
-    # The path has a column of its own.
-    _, _, reason = str(error).partition(_UNREADABLE)
-    return reason.lstrip(":. ") or str(error)

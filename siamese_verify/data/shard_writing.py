@@ -24,6 +24,7 @@ from siamese_verify.data.shard_plan import PREFIX, Plan, divide, plan_files
 from siamese_verify.data.shard_records import sha256_of, write_records
 from siamese_verify.data.sharded_images import ShardedImages
 from siamese_verify.data.skipping import (
+    SKIPPED,
     OnError,
     Skipped,
     check_on_error,
@@ -34,7 +35,6 @@ from siamese_verify.data.tables import is_table, read_samples
 from siamese_verify.files import PathLike, read_regular_file, replacing
 from siamese_verify.messages import images_of, shown
 
-SKIPPED = "skipped.csv"
 _SHARD_BYTES = 2**25
 """Pixels in a file by default: large enough to be read at full speed, small enough to mix many."""
 _ENDING, _NOTE_ENDING = ".tfrecord", ".json"

@@ -15,6 +15,10 @@ from siamese_verify.messages import listed_in_lines, shown
 from siamese_verify.user_warnings import warn_user
 
 OnError: TypeAlias = Literal["raise", "skip"]
+SKIPPED = "skipped.csv"
+"""Name of the table of images that were left out, in a folder of shards."""
+MISSING = "the file is missing"
+_UNREADABLE = "cannot be read as an image"
 
 
 class Skipped(NamedTuple):
@@ -24,6 +28,16 @@ class Skipped(NamedTuple):
     """Path of the sample, as it was received."""
     reason: str
     """Reason, such as a missing file."""
+
+
+def reason_of(error: Exception) -> str:
+    """Say why an image cannot be used, without its path, which has a column of its own."""
+    if isinstance(error, FileNotFoundError):
+        return MISSING
+    if isinstance(error, OSError):
+        return error.strerror or shown(error)
+    _, _, reason = str(error).partition(_UNREADABLE)
+    return reason.lstrip(":. ") or str(error)
 
 
 def check_on_error(on_error: object) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siamese_verify.files import PathLike
 from siamese_verify.messages import listed, shown
 from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats, unit_rows
-from siamese_verify.verification.column import Column
+from siamese_verify.verification.column import Column, TextColumn
 from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.identification import IdentificationCalibration
 
@@ -31,24 +32,27 @@ class EnrolledImages:
 
     Args:
         gallery: Gallery to start from, which is not changed.
+        folder: Folder for a file of the embeddings (see `Column`), or None.
 
     Attributes:
         frame: The gallery without its images: model, template, metadata and next id.
         stale: Ids of templates that no longer hold. An index has to remove them.
     """
 
-    def __init__(self, gallery: Gallery):
+    def __init__(self, gallery: Gallery, folder: PathLike | None = None):
         self.frame = gallery.selected(np.arange(0))
         self._metadata = {name: dict(gallery.metadata[name]) for name in gallery.metadata}
         self.stale: list[int] = []
+        self._folder = folder
         self._set_rows(gallery)
 
     def _set_rows(self, gallery: Gallery) -> None:
         self._codes_by_name: dict[str, int] = {}
         self._names: list[str] = []
         self._codes = Column(self._encode(gallery.names))
-        self._ids, self._embeddings = Column(gallery.ids), Column(gallery.embeddings)
-        self._digests, self._images = Column(gallery.image_digests), list(gallery.images)
+        self._embeddings = Column(gallery.embeddings, self._folder)
+        self._ids, self._digests = Column(gallery.ids), Column(gallery.image_digests)
+        self._images = TextColumn(gallery.images)
         self._n = len(gallery)
 
     def __len__(self) -> int:
@@ -59,30 +63,29 @@ class EnrolledImages:
         """Number of templates: of images, or of identities for the template "mean"."""
         return self._n if self.frame.template == "each" else len(self._codes_by_name)
 
+    def reserve(self, n: int) -> None:
+        """Make room for `n` more images. Where memory is short, this raises."""
+        for column in (self._codes, self._ids, self._embeddings, self._digests):
+            column.reserve(n)
+
     def to_gallery(self) -> Gallery:
         """Make an immutable gallery of the present images."""
         codes = self._codes.rows
         kept: Any = slice(None) if self._n == len(codes) else codes != _REMOVED
         embeddings = self._embeddings.rows[kept]
         embeddings.flags.writeable = False
-        images: Any = zip(self._images, codes.tolist(), strict=True)
         return dataclasses.replace(
             self.frame,
             names=tuple([self._names[code] for code in codes[kept].tolist()]),
             embeddings=embeddings,
-            images=tuple([image for image, code in images if code != _REMOVED]),
+            images=tuple([self._images[row] for row in np.arange(len(codes))[kept].tolist()]),
             image_digests=self._digests.rows[kept].copy(),
             ids=self._ids.rows[kept].copy(),
             metadata=copy.deepcopy(self._metadata),
         )
 
     def are_new(self, names: Sequence[str], digests: npt.NDArray[np.uint8]) -> list[bool]:
-        """Tell for each image whether its pixels are not enrolled under its name.
-
-        Args:
-            names: Name of the identity on each image.
-            digests: Digests of the images, as a `Gallery` holds them.
-        """
+        """Tell for each image whether its pixels are not enrolled under its name."""
         return self._are_new(names, digests, self._rows_of(names))
 
     def add(self, batch: Gallery, *, replacing: bool = False) -> int:
@@ -100,15 +103,14 @@ class EnrolledImages:
         new = self._are_new(batch.names, batch.image_digests, known)
         batch = batch.selected(np.flatnonzero(new))
         n, first = len(batch), self.frame.next_id
-        for column in (self._codes, self._ids, self._embeddings, self._digests):
-            column.reserve(n)  # Where memory is short, this raises before anything has changed.
+        self.reserve(n)  # Before anything has changed.
         if replacing or self.frame.template == "mean":
             self._retire(self._rows_of(batch.names))
         self._codes.append(self._encode(batch.names))
         self._ids.append(np.arange(first, first + n, dtype=np.int64))
         self._embeddings.append(batch.embeddings)
         self._digests.append(batch.image_digests)
-        self._images += batch.images
+        self._images.extend(batch.images)
         self._n += n
         decoding = min(self.frame.decoding, batch.decoding)
         self.frame = dataclasses.replace(self.frame, next_id=first + n, decoding=decoding)
@@ -118,11 +120,7 @@ class EnrolledImages:
         return n
 
     def remove(self, names: Collection[str]) -> int:
-        """Remove all images of identities, and their metadata.
-
-        Returns:
-            Number of images that were removed.
-        """
+        """Remove all images of identities, and their metadata. Return the number of images."""
         self._retire(rows := self._rows_of(names))
         for name in {normalized(name) for name in names}:
             self._names[self._codes_by_name.pop(name)] = ""
@@ -160,7 +158,7 @@ class EnrolledImages:
             RuntimeError: If no template has this id.
         """
         row = int(np.searchsorted(self._ids.rows, template_id))
-        is_known = row < len(self._images) and self._ids.rows[row] == template_id
+        is_known = row < len(self._ids.rows) and self._ids.rows[row] == template_id
         code = self._codes.rows[row] if is_known else _REMOVED
         if code == _REMOVED:
             raise RuntimeError(
@@ -182,7 +180,9 @@ class EnrolledImages:
         start, codes = np.searchsorted(self._ids.rows, last, side="right"), self._codes.rows
         rows = start + np.flatnonzero(codes[start:] != _REMOVED)
         if self.frame.template == "each" or not len(rows):
-            return self._ids.rows[rows], self._embeddings.rows[rows]
+            # A slice is not copied.
+            kept: Any = slice(start, None) if len(rows) == len(codes) - start else rows
+            return self._ids.rows[kept], self._embeddings.rows[kept]
         rows, starts, ends = self._by_identity(self._rows_with(codes[rows]))
         embeddings = self._embeddings.rows[rows]
         sums = np.add.reduceat(unit_rows(embeddings) if unit else embeddings, starts, axis=0)
@@ -243,8 +243,6 @@ class EnrolledImages:
     def _drop(self, rows: Rows) -> None:
         """Empty rows."""
         self._codes.rows[rows] = _REMOVED
-        for row in rows.tolist():
-            self._images[row] = ""
         self._n -= len(rows)
-        if self._n < len(self._images) // 2:
+        if self._n < len(self._codes.rows) // 2:
             self._set_rows(self.to_gallery())

@@ -232,7 +232,7 @@ class Enroller(CalibratedModel):
         if skip_known:
             blocks = (b.selected(self._enrolled.are_new(b.names, b.digests)) for b in blocks)
         batch = embed_blocks(own, blocks, embed)
-        report_unlike(found, unlike)
+        report_unlike(found, len(found), unlike)
         return batch
 
     def _check_unchanged(self, batch: Gallery) -> Callable[[], None]:

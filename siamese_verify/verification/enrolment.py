@@ -15,13 +15,15 @@ import numpy.typing as npt
 from siamese_verify.data.preprocessing import Pixels, Preprocessing
 from siamese_verify.data.reading import ImageLike, image_list, read_image, read_image_file
 from siamese_verify.data.threads import in_threads
+from siamese_verify.files import PathLike
 from siamese_verify.messages import shown, shown_repr
 from siamese_verify.names import normalized
 from siamese_verify.scoring import Floats
 from siamese_verify.verification.gallery import DIGEST_SIZE, Gallery
 
 Identities = Mapping[str, Iterable[ImageLike]]
-_BLOCK = 1024  # Number of images that are in memory at once.
+BLOCK = 1024
+"""Number of images that are in memory at once."""
 
 
 class ReadImages(NamedTuple):
@@ -87,27 +89,33 @@ def read_blocks(
         ImageError: If an image cannot be used.
     """
 
-    def read(image: ImageLike) -> tuple[str, Pixels, bytes]:
-        if not isinstance(image, (str, os.PathLike)):
-            return "", read_image(image, preprocessing), bytes(DIGEST_SIZE)
-        path = os.fspath(image)
-        contents = read_image_file(path, preprocessing)
-        return path, preprocessing.decode(contents, path), digest(contents)
+    def read(image: ImageLike) -> tuple[Pixels, bytes]:
+        if isinstance(image, (str, os.PathLike)):
+            return read_with_digests(image, preprocessing)
+        pixels = read_image(image, preprocessing)
+        return pixels, digest(np.ascontiguousarray(pixels)) + bytes(DIGEST_SIZE)
 
-    for start in range(0, len(images), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        paths, pixels, files = zip(*in_threads(read, images[block]), strict=True)
-        digests = b"".join(
-            digest(np.ascontiguousarray(image)) + file
-            for image, file in zip(pixels, files, strict=True)
-        )
+    for start in range(0, len(images), BLOCK):
+        block = images[start : start + BLOCK]
+        pixels, digests = zip(*in_threads(read, block), strict=True)
         yield ReadImages(
-            list(names[block]),
-            list(paths),
-            list(range(start + 1, start + 1 + len(paths))),
+            list(names[start : start + BLOCK]),
+            [os.fspath(x) if isinstance(x, (str, os.PathLike)) else "" for x in block],
+            list(range(start + 1, start + 1 + len(block))),
             np.array(pixels),
-            np.frombuffer(digests, np.uint8).reshape(-1, 2, DIGEST_SIZE),
+            np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 2, DIGEST_SIZE),
         )
+
+
+def read_with_digests(path: PathLike, preprocessing: Preprocessing) -> tuple[Pixels, bytes]:
+    """Read an image file, and compute the digests of its pixels and of the file.
+
+    Raises:
+        ImageError, OSError: If the image cannot be used.
+    """
+    contents = read_image_file(path, preprocessing)
+    pixels = preprocessing.decode(contents, os.fspath(path))
+    return pixels, digest(np.ascontiguousarray(pixels)) + digest(contents)
 
 
 def embed_blocks(

@@ -16,7 +16,6 @@ from siamese_verify.messages import listed, shown
 from siamese_verify.scoring import Floats
 from siamese_verify.user_warnings import warn_user
 from siamese_verify.verification.decision import Match
-from siamese_verify.verification.enroller import Enroller
 from siamese_verify.verification.enrolment import Identities
 from siamese_verify.verification.gallery import Gallery
 from siamese_verify.verification.identification import (
@@ -27,9 +26,10 @@ from siamese_verify.verification.identification import (
 )
 from siamese_verify.verification.indexes.exact import ExactIndex
 from siamese_verify.verification.indexes.index import IndexType
+from siamese_verify.verification.sharded_enroller import ShardedEnroller
 
 
-class Identifier(Enroller):
+class Identifier(ShardedEnroller):
     """Calibrated model with a gallery, which finds enrolled identities on images."""
 
     index_type: IndexType = ExactIndex

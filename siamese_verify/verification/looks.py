@@ -161,11 +161,12 @@ def check_unlike(unlike: Any) -> None:
         )
 
 
-def report_unlike(found: Sequence[tuple[str, Reasons]], unlike: Unlike) -> None:
+def report_unlike(found: Sequence[tuple[str, Reasons]], n_images: int, unlike: Unlike) -> None:
     """Warn of images that are unlike all validation images, or raise.
 
     Args:
-        found: Name and reasons of each image. Most images have no reason.
+        found: Name and reasons of images, which may have no reason.
+        n_images: Number of all images.
         unlike: `"warn"`, `"raise"` or `"ignore"`.
 
     Raises:
@@ -178,7 +179,7 @@ def report_unlike(found: Sequence[tuple[str, Reasons]], unlike: Unlike) -> None:
     if not images or unlike == "ignore":
         return
     text = (
-        f"{len(images):,} of {len(found):,} images are unlike all validation images, so they may "
+        f"{len(images):,} of {n_images:,} images are unlike all validation images, so they may "
         "match anybody. Use other images, or set `unlike` to 'ignore' to accept them:"
         f"{listed_in_lines(images, lambda image: shown(image, 500))}"
     )

@@ -126,6 +126,17 @@ class SharedGallery:
             self._gallery = None
             return images.add(batch)
 
+    def add_all(
+        self, images: EnrolledImages, template: Template | None, check: Callable[[], None]
+    ) -> int:
+        """Add many images as `add` does. Before the first enrolment, they are not copied."""
+        with self._lock:
+            if self._images is not None:
+                return self.add(images.to_gallery(), template, check)
+            check()
+            self._start(images)
+            return len(images)
+
     def replace(self, batch: Gallery, check: Callable[[], None]) -> None:
         """Put the images of a gallery in the place of all images of the same identities.
 

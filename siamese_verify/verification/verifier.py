@@ -1,7 +1,8 @@
 """`Verifier`: decides whether two images show the same identity, and identifies one image.
 
-`Verifier` is made of four classes. `CalibratedModel` holds the model and its threshold, and
-`Enroller` the gallery. `Identifier` searches it, and `Verifier` decides on pairs and has a file.
+`Verifier` is made of five classes. `CalibratedModel` holds the model and its threshold, and
+`Enroller` the gallery, which `ShardedEnroller` fills from files. `Identifier` searches it, and
+`Verifier` decides on pairs and has a file.
 """
 
 from __future__ import annotations

@@ -272,7 +272,7 @@ def test_every_unlike_image_is_named_by_its_path_or_its_place(
         return [() if image.any() else ("black",) for image in pixels]
 
     monkeypatch.setattr(enroller, "find_unlike", find_black)
-    monkeypatch.setattr(enrolment, "_BLOCK", 2)
+    monkeypatch.setattr(enrolment, "BLOCK", 2)
     verifier, (one, _), black = sv.Verifier(build(), PREPROCESSING), files["Ada"], 0 * IMAGES[0]
     # One path shows three identities, so paths are fewer than images.
     identities = {"Ada": [one], "Bob": [one], "Cid": [one], "Dan": [black, IMAGES[9]]}

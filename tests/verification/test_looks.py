@@ -128,10 +128,10 @@ def test_every_setting_is_checked(change):
 def test_unlike_images_warn_raise_or_pass():
     found = [("a\nb.jpg", ("blurred", "turned")), ("good.jpg", ())]
     with pytest.warns(UnlikeValidationWarning, match=r"1 of 2 images .*\n  a\\nb.jpg: blurred, t"):
-        report_unlike(found, "warn")
+        report_unlike(found, 2, "warn")
     with pytest.raises(UnlikeValidationError, match="Received: unlike='raise'"):
-        report_unlike(found, "raise")
-    report_unlike(found, "ignore")
-    report_unlike([("good.jpg", ())], "raise")
+        report_unlike(found, 2, "raise")
+    report_unlike(found, 2, "ignore")
+    report_unlike([("good.jpg", ())], 1, "raise")
     with pytest.raises(ValueError, match=r"`unlike` must be .* Received: unlike='maybe'"):
         check_unlike("maybe")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -14,6 +14,7 @@ from siamese_verify.messages import listed, shown
 from siamese_verify.scoring import Floats
 
 Ids = npt.NDArray[np.int64]
+_BLOCK = 2**14
 
 
 class Neighbors(NamedTuple):
@@ -98,14 +99,26 @@ def digests(embeddings: Floats) -> Ids:
 
     It finds changes by accident. Nobody is kept from finding two embeddings with one digest.
     """
-    bits = np.ascontiguousarray(embeddings, np.float32).view(np.uint32)
     rng = np.random.default_rng(0)
-    factors = np.asarray(rng.integers(2**62, size=bits.shape[1]), np.int64) * 2 + 1
-    total = np.zeros(len(bits), np.uint64)
-    for i, factor in enumerate(factors.tolist()):
-        product = (bits[:, i] + np.uint64(1)) * np.uint64(factor)
-        total += product ^ (product >> np.uint64(29))
-    return total.view(np.int64)
+    factors = np.asarray(rng.integers(2**62, size=embeddings.shape[1]), np.int64) * 2 + 1
+
+    def digests_of(block: Floats) -> Ids:
+        bits = np.ascontiguousarray(block, np.float32).view(np.uint32)
+        total = np.zeros(len(bits), np.uint64)
+        for i, factor in enumerate(factors.tolist()):
+            product = (bits[:, i] + np.uint64(1)) * np.uint64(factor)
+            total += product ^ (product >> np.uint64(29))
+        return total.view(np.int64)
+
+    return _by_blocks(digests_of, embeddings)
+
+
+def _by_blocks(
+    function: Callable[[Floats], npt.NDArray[Any]], embeddings: Floats
+) -> npt.NDArray[Any]:
+    """Apply a function to embeddings, whose temporary arrays stay small."""
+    starts = range(0, max(len(embeddings), 1), _BLOCK)
+    return np.concatenate([function(embeddings[i : i + _BLOCK]) for i in starts])
 
 
 def checked_addition(
@@ -138,7 +151,7 @@ def checked_addition(
         raise ValueError(
             f"Ids must be new, different, and not negative. Received: ids={listed(wrong.tolist())}"
         )
-    good = np.isfinite(embeddings).all(axis=1)
+    good = _by_blocks(_are_finite, embeddings)
     if not good.all():  # One NaN, which compares with nothing, would hide all others.
         raise ValueError(
             "Embeddings must be finite. "
@@ -149,6 +162,10 @@ def checked_addition(
         if np.array_equal(unique, ids)
         else (unique, embeddings[np.argsort(ids)])
     )
+
+
+def _are_finite(embeddings: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isfinite(embeddings).all(axis=1))
 
 
 def checked_removal(ids: Ids, present: Callable[[Ids], npt.NDArray[np.bool_]]) -> Ids:

@@ -97,15 +97,15 @@ class MilvusIndex:
 
     def contents(self) -> Contents:
         """Tell what the database holds (see `StoredIndex`)."""
-        rows: list[Mapping[str, int]] = []
+        found = [np.empty((0, 2), np.int64)]
         with self._naming():
             batches = self._client.query_iterator(
                 self._collection, batch_size=_BATCH, output_fields=["id", "digest"]
             )
             while batch := batches.next():
-                rows += batch
+                found.append(np.array([[row["id"], row["digest"]] for row in batch], np.int64))
             batches.close()
-        ids, own = (np.array([row[name] for row in rows], np.int64) for name in ("id", "digest"))
+        ids, own = np.concatenate(found).T
         order = np.argsort(ids)
         self._known = Contents(ids[order], own[order])
         return self._known
@@ -114,14 +114,15 @@ class MilvusIndex:
         """Add embeddings, as `ExactIndex.add` does."""
         ids, embeddings = checked_addition(self._size, ids, embeddings, self._present)
         known, own = self._known, digests(embeddings)
-        columns = ids.tolist(), own.tolist(), _with_zeros_marked(embeddings)
-        rows = [
-            {"id": id_, "digest": own, "vector": vector}
-            for id_, own, vector in zip(*columns, strict=True)
-        ]
-        for start in range(0, len(rows), _BATCH):
+        for start in range(0, len(ids), _BATCH):
+            some = slice(start, start + _BATCH)
+            columns = ids[some].tolist(), own[some].tolist(), _with_zeros_marked(embeddings[some])
+            rows = [
+                {"id": id_, "digest": digest, "vector": vector}
+                for id_, digest, vector in zip(*columns, strict=True)
+            ]
             with self._naming():
-                self._client.insert(self._collection, rows[start : start + _BATCH])
+                self._client.insert(self._collection, rows)
         at = np.searchsorted(known.ids, ids)
         self._known = Contents(np.insert(known.ids, at, ids), np.insert(known.digests, at, own))
 
