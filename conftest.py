@@ -25,7 +25,7 @@ settings.load_profile("no_deadline")
 if keras.backend.backend() == "torch":
     import torch
 
-    # Else torch gives each warning once per process, behind which all other places hide.
+    # Otherwise, torch warns of the first place in a process, and of no other.
     torch.set_warn_always(True)
 
 # The first needs the extra `docs`. The second starts TensorFlow with two devices, in a process of
