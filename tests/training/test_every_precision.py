@@ -105,7 +105,7 @@ def test_every_tower_and_head_trains_and_scores_alike_by_every_route(tower, poli
         sides = images[:4] / np.float32(255), images[4:] / np.float32(255)
         metrics = [sv.EqualErrorRate(capacity=16)]
         eager = (policy, keras.backend.backend()) == ("mixed_bfloat16", "tensorflow")
-        # A graph needs long to build. In bfloat16 one suffices, since float16 has one for each tower.
+        # A graph needs long to build. In bfloat16 one suffices, since float16 has one per tower.
         check_training(
             model, sides, LABELS[:4], optimizer, loss, metrics, eager and tower != "direct"
         )
