@@ -113,11 +113,11 @@ def told_errors():
     errors = {}
     for case, batches in {
         "indivisible": lambda: PAIRS.batches(9),
-        "batched again": lambda: PAIRS.batches(4).unbatch().batch(8),
+        "differing data": lambda: PAIRS.batches(8, seed=PROCESS),
     }.items():
         try:
             on_pairs(batches())
-        except ValueError as error:
+        except (ValueError, sv.ProcessGroupError) as error:
             errors[case] = str(error)
     try:
         sv.ProcessGroup.current().agree("their data", lambda: bytes([PROCESS]))

@@ -180,8 +180,21 @@ class ProcessGroup:
             raise _not_started(self.hosts, error) from error
         # JAX's own end would wait for a process that is lost, and then abort.
         atexit.register(self._end)
-        keras.distribution.set_distribution(SharedBatches(self.process, len(self.hosts)))
-        _share_seed()
+        keras.distribution.set_distribution(
+            SharedBatches(self.process, len(self.hosts), self.agree)
+        )
+        self._share_seed()
+
+    def _share_seed(self) -> None:
+        """Give all processes the same random numbers, unless the scripts have set a seed."""
+        from jax.experimental import multihost_utils
+        from keras.src.backend.common import global_state
+
+        seed = global_state.get_global_attribute("global_random_seed")
+        self.agree("their random seed", lambda: str(seed).encode())
+        if seed is None:
+            seed = multihost_utils.broadcast_one_to_all(np.uint32(random.getrandbits(31)))
+            keras.utils.set_random_seed(int(seed))
 
     def _end(self) -> None:
         if self._has_failed:
@@ -197,7 +210,8 @@ def _checked(hosts: Sequence[str], process: int) -> tuple[list[str], int]:
             f"Received: hosts={shown(repr(hosts))}"
         )
     _, _, port = hosts[0].rpartition(":")
-    if not hosts[0].rpartition(":")[0] or not port.isdecimal() or int(port) > 65_535:
+    lowest = 1 if len(hosts) > 1 else 0
+    if not hosts[0].rpartition(":")[0] or not (port.isdecimal() and lowest <= int(port) <= 65_535):
         raise ValueError(
             "The first of `hosts` must be the address of the main process with a free port, such "
             f"as '10.0.0.1:9876'. Received: hosts[0]={shown(repr(hosts[0]))}"
@@ -216,18 +230,9 @@ def _checked(hosts: Sequence[str], process: int) -> tuple[list[str], int]:
     return list(hosts), int(process)
 
 
-def _share_seed() -> None:
-    """Give all processes the same random numbers, unless the script has set a seed."""
-    from jax.experimental import multihost_utils
-    from keras.src.backend.common import global_state
-
-    if global_state.get_global_attribute("global_random_seed") is None:
-        seed = multihost_utils.broadcast_one_to_all(np.uint32(random.getrandbits(31)))
-        keras.utils.set_random_seed(int(seed))
-
-
 def _tells_of_loss(error: Exception) -> bool:
-    return any(sign in str(error) for sign in _SIGNS_OF_LOSS)
+    # An `OSError` tells of another connection, such as of a download.
+    return not isinstance(error, OSError) and any(sign in str(error) for sign in _SIGNS_OF_LOSS)
 
 
 def _lost(process: int) -> ProcessGroupError:
