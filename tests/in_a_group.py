@@ -29,7 +29,7 @@ PAIRS = DATA.pairs(42)
 UNEVEN = sv.PairDataset.from_arrays(
     (IMAGES[PAIRS.indices[:37, 0]], IMAGES[PAIRS.indices[:37, 1]]), PAIRS.labels[:37]
 )
-SIGNALS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP}
+SIGNALS = {"killed": signal.SIGTERM, "frozen": signal.SIGSTOP}
 STRONG = sv.Augmentation(probability=0.8, brightness=0.3, erasing=0.5)
 
 

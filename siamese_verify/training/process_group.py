@@ -166,6 +166,8 @@ class ProcessGroup:
     def _start(self) -> None:
         import jax
 
+        # JAX's service would keep a process alive that is told to end by `kill`, Slurm or Kubernetes.
+        jax.config.update("jax_enable_preemption_service", False)
         try:
             jax.distributed.initialize(
                 self.hosts[0],
