@@ -155,6 +155,12 @@ def test_a_group_of_one_process_changes_nothing():
     assert sv.ProcessGroup.current() is not group
 
 
+def test_a_callback_that_was_made_before_a_group_belongs_to_it(tmp_path):
+    callback = sv.Resumable(tmp_path)
+    with sv.ProcessGroup(["localhost:9876"], 0) as group:
+        assert callback.group is group
+
+
 def test_an_error_in_a_group_of_one_process_stays_as_it_is():
     with pytest.raises(KeyError), sv.ProcessGroup(["localhost:9876"], 0):
         raise KeyError("mine")
