@@ -167,7 +167,7 @@ class ProcessGroup:
         import jax
 
         # JAX's service would keep a process alive that is told to end by `kill`, Slurm or Kubernetes.
-        jax.config.update("jax_enable_preemption_service", False)
+        jax.config.update("jax_enable_preemption_service", False)  # type: ignore[no-untyped-call]
         try:
             jax.distributed.initialize(
                 self.hosts[0],
