@@ -71,6 +71,8 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
 def prepare(options: Options, group: sv.ProcessGroup) -> tuple[Data, Networks]:
     """Load the data and build the networks. Exit if either cannot be done."""
     recipe = options.recipe
+    settings = (recipe, options.limit, options.seed)
+    group.agree("the options of their commands", lambda: repr(settings).encode())
     keras.utils.set_random_seed(options.seed)
     try:
         # The other processes find what the main process has drawn, fetched or decoded.

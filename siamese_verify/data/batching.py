@@ -36,6 +36,16 @@ Arrange: TypeAlias = "Callable[[tf.Tensor, tf.Tensor], Any]"
 
 # Number of images that are hashed to tell one set of pixels from another.
 _IMAGES_IN_FINGERPRINT = 64
+# TensorFlow's names of the transformations after which each batch stands in its place of the epoch.
+_IN_PLACE = {
+    "_AssertCardinalityDataset",
+    "_MapDataset",
+    "_OptionsDataset",
+    "_ParallelMapDataset",
+    "_PrefetchDataset",
+    "_TakeDataset",
+    "_ZipDataset",
+}
 _serial_numbers = itertools.count()
 _live: weakref.WeakSet[Stream] = weakref.WeakSet()
 
@@ -70,8 +80,8 @@ class Stream:
         return -(-self.length // self.batch_size)
 
     def entries(self, number: int) -> int:
-        """Return the number of entries of a batch, which is counted from 0 over all epochs."""
-        return min(self.batch_size, self.length - number % self.n_batches * self.batch_size)
+        """Return the number of entries of a batch, which is counted from 0."""
+        return min(self.batch_size, self.length - number * self.batch_size)
 
     def draw_epoch(self) -> Iterator[tuple[Any, ...]]:
         """Yield the share of each batch of the next epoch.
@@ -248,11 +258,17 @@ def dataset_of(
 
 
 def streams_of(dataset: tf.data.Dataset) -> list[Stream]:
-    """Return the streams from which a dataset is made."""
+    """Return the streams whose batches a dataset has, each in its place of the epoch.
+
+    There are none if batches are made, left out or moved in another way, such as by `.shuffle()`.
+    """
     own = getattr(dataset, "siamese_verify_stream", None)
     if own is not None:
         return [own]
-    return [stream for source in dataset._inputs() for stream in streams_of(source)]
+    sources = [streams_of(source) for source in dataset._inputs()]
+    if type(dataset).__name__ not in _IN_PLACE or not all(sources):
+        return []
+    return list(itertools.chain(*sources))
 
 
 def _prepare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import os
 import random
 import sys
@@ -95,10 +96,9 @@ class ProcessGroup:
         if len(self.hosts) == 1:
             return
         keras.distribution.set_distribution(None)
-        if error is not None:
-            self._has_failed = True
-            if isinstance(error, Exception) and _tells_of_loss(error):
-                raise _lost(self.process) from error
+        self._has_failed = error is not None
+        if _tells_of_loss(error):
+            raise _lost(self.process) from error
 
     def wait_for_everyone(self) -> None:
         """Wait until every process has come here."""
@@ -139,12 +139,12 @@ class ProcessGroup:
         finally:
             keras.distribution.set_distribution(distribution)
 
-    def agree(self, what: str, digest: Callable[[], bytes]) -> None:
-        """Check that something has the same digest in every process.
+    def agree(self, what: str, content: Callable[[], bytes]) -> None:
+        """Check that something is the same in every process.
 
         Args:
             what: Its name in the message.
-            digest: Function that computes 32 bytes or none.
+            content: Function that computes it.
 
         Raises:
             ProcessGroupError: If it differs.
@@ -153,7 +153,7 @@ class ProcessGroup:
             return
         from jax.experimental import multihost_utils
 
-        sent = np.frombuffer(digest().ljust(32, b"\0"), np.uint8)
+        sent = np.frombuffer(hashlib.sha256(content()).digest(), np.uint8)
         received = np.asarray(multihost_utils.process_allgather(sent))
         differing = np.flatnonzero((received != received[0]).any(axis=1))
         if len(differing):
@@ -166,6 +166,8 @@ class ProcessGroup:
     def _start(self) -> None:
         import jax
 
+        # JAX's service would keep a process alive that `kill`, Slurm or Kubernetes tells to end.
+        jax.config.update("jax_enable_preemption_service", False)  # type: ignore[no-untyped-call]
         try:
             jax.distributed.initialize(
                 self.hosts[0],
@@ -177,11 +179,28 @@ class ProcessGroup:
                 shutdown_timeout_seconds=_END_SECONDS,
             )
         except RuntimeError as error:
-            raise _not_started(self.hosts, error) from error
+            raise ProcessGroupError(
+                f"The processes could not form a group ({shown(error)}). Start each process once "
+                "within five minutes, with the same `hosts`, a free port that the others can "
+                "reach, and nothing computed before the block. "
+                f"Received: hosts={shown(self.hosts)}"
+            ) from error
         # JAX's own end would wait for a process that is lost, and then abort.
         atexit.register(self._end)
-        keras.distribution.set_distribution(SharedBatches(self.process, len(self.hosts)))
-        _share_seed()
+        shared = SharedBatches(self.process, len(self.hosts), self.agree)
+        keras.distribution.set_distribution(shared)
+        self._share_seed()
+
+    def _share_seed(self) -> None:
+        """Give all processes the same random numbers, unless the scripts have set a seed."""
+        from jax.experimental import multihost_utils
+        from keras.src.backend.common import global_state
+
+        seed = global_state.get_global_attribute("global_random_seed")
+        self.agree("their random seed", lambda: str(seed).encode())
+        if seed is None:
+            seed = multihost_utils.broadcast_one_to_all(np.uint32(random.getrandbits(31)))
+            keras.utils.set_random_seed(int(seed))
 
     def _end(self) -> None:
         if self._has_failed:
@@ -196,8 +215,8 @@ def _checked(hosts: Sequence[str], process: int) -> tuple[list[str], int]:
             "`hosts` must be a list of addresses, one for each process. "
             f"Received: hosts={shown(repr(hosts))}"
         )
-    _, _, port = hosts[0].rpartition(":")
-    if not hosts[0].rpartition(":")[0] or not port.isdecimal() or int(port) > 65_535:
+    host, _, port = hosts[0].rpartition(":")
+    if not host or not port.isdecimal() or int(port) not in range(len(hosts) > 1, 65_536):
         raise ValueError(
             "The first of `hosts` must be the address of the main process with a free port, such "
             f"as '10.0.0.1:9876'. Received: hosts[0]={shown(repr(hosts[0]))}"
@@ -216,18 +235,10 @@ def _checked(hosts: Sequence[str], process: int) -> tuple[list[str], int]:
     return list(hosts), int(process)
 
 
-def _share_seed() -> None:
-    """Give all processes the same random numbers, unless the script has set a seed."""
-    from jax.experimental import multihost_utils
-    from keras.src.backend.common import global_state
-
-    if global_state.get_global_attribute("global_random_seed") is None:
-        seed = multihost_utils.broadcast_one_to_all(np.uint32(random.getrandbits(31)))
-        keras.utils.set_random_seed(int(seed))
-
-
-def _tells_of_loss(error: Exception) -> bool:
-    return any(sign in str(error) for sign in _SIGNS_OF_LOSS)
+def _tells_of_loss(error: BaseException | None) -> bool:
+    # An `OSError` tells of another connection, such as of a download.
+    is_of_jax = isinstance(error, Exception) and not isinstance(error, OSError)
+    return is_of_jax and any(sign in str(error) for sign in _SIGNS_OF_LOSS)
 
 
 def _lost(process: int) -> ProcessGroupError:
@@ -236,12 +247,4 @@ def _lost(process: int) -> ProcessGroupError:
         "the last lines of the others, then start all of them again with the same commands. With "
         f"Resumable, they continue from the last finished epoch. Received: the loss in process "
         f"{process}"
-    )
-
-
-def _not_started(hosts: list[str], error: RuntimeError) -> ProcessGroupError:
-    return ProcessGroupError(
-        f"The processes could not form a group ({shown(error)}). Start each process once within "
-        "five minutes, with the same `hosts`, a free port that the others can reach, and nothing "
-        f"computed before the block. Received: hosts={shown(hosts)}"
     )

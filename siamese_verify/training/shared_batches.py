@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -22,10 +23,14 @@ class SharedBatches(keras.distribution.DataParallel):
     Args:
         process: Number of this process, from 0.
         n_processes: Number of processes.
+        agree: `ProcessGroup.agree`.
     """
 
-    def __init__(self, process: int, n_processes: int):
+    def __init__(
+        self, process: int, n_processes: int, agree: Callable[[str, Callable[[], bytes]], None]
+    ):
         super().__init__()
+        self.agree = agree
         self.share = Share(process, n_processes, self.num_model_replicas)
         self.is_divided = True
         """Whether the batch that Keras has got last is divided."""
@@ -66,16 +71,18 @@ class _LayoutOfEachBatch(_LayoutOfBatch):
 class OwnBatches:
     """The share of one process of a dataset's batches, in place of a `tf.data.Dataset`.
 
-    Batches of this library's data sets are read by share. Each process reads all other batches
-    whole, and keeps its share.
+    Batches of this library's data sets are read by share, also after `.map`, `.prefetch`, `.take`
+    and `.zip`. Each process reads all other batches whole, and keeps its share.
 
     Raises:
-        ValueError: If full batches cannot be divided, or if the batches were divided again.
+        ValueError: If full batches cannot be divided, or if `.map` changes their number of rows.
+        ProcessGroupError: If the processes read different data.
     """
 
     def __init__(self, dataset: tf.data.Dataset, batches: SharedBatches):
         self._dataset, self._batches, self._share = dataset, batches, batches.share
         self._streams = streams_of(dataset)
+        self._agree([(stream.fingerprint, stream.next_epoch) for stream in self._streams])
         if len({(stream.length, stream.batch_size) for stream in self._streams}) > 1:
             raise ValueError(
                 "The data sets that are joined for `fit` must have as many entries and equal "
@@ -85,6 +92,13 @@ class OwnBatches:
         for stream in self._streams:
             if stream.batch_size < stream.length and not self._share.divides(stream.batch_size):
                 raise _indivisible(stream.batch_size, self._share)
+
+    def _agree(self, data: Any) -> None:
+        # Otherwise, processes with other data would train a wrong model or wait for each other.
+        self._batches.agree(
+            "the data of `fit` or `evaluate`",
+            lambda: repr((data, int(self.cardinality()))).encode(),
+        )
 
     def __iter__(self) -> Iterator[Any]:
         for stream in self._streams:
@@ -105,7 +119,7 @@ class OwnBatches:
             if rows_each is None:
                 rows_each = rows // (own.stop - own.start)
             if not np.array_equal(rows, rows_each * (own.stop - own.start)):
-                raise _batched_again(rows.tolist(), number, stream)
+                raise _rows_changed(rows.tolist(), number, stream)
             self._batches.is_divided = self._share.divides(n)
             yield batch
 
@@ -121,6 +135,9 @@ class OwnBatches:
                 )
             if number == 0:
                 full = n
+                self._agree(
+                    [hashlib.sha256(np.asarray(part).tobytes()).hexdigest() for part in parts]
+                )
             self._batches.is_divided = self._share.divides(n)
             if n == full and number and not self._batches.is_divided:
                 raise _indivisible(n, self._share)
@@ -145,10 +162,9 @@ def _indivisible(batch_size: int, share: Share) -> ValueError:
     )
 
 
-def _batched_again(rows: list[int], number: int, stream: Stream) -> ValueError:
+def _rows_changed(rows: list[int], number: int, stream: Stream) -> ValueError:
     return ValueError(
-        "The batches of `fit` differ from the batches that the data set has made, so processes "
-        "cannot share them. Choose the size in `batches`, without `.unbatch()`, `.batch()` or "
-        f"`.filter()` after it. Received: {rows} rows in batch {number}, batch_size="
-        f"{stream.batch_size}"
+        "A function of `.map` has changed the number of rows of a batch, so processes cannot share "
+        "it. Keep the rows, or multiply their number by the same factor in each batch. "
+        f"Received: {rows} rows in batch {number}, batch_size={stream.batch_size}"
     )

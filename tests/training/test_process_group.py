@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import siamese_verify as sv
+from siamese_verify.training.process_group import _tells_of_loss
 
 SCRIPT = Path(__file__).parents[1] / "in_a_group.py"
 ON_JAX = keras.backend.backend() == "jax"
@@ -117,7 +119,7 @@ class TestTwoProcesses:
     def test_refuse_batches_that_they_cannot_share(self, group):
         for told in group.told:
             assert "batch_size=9 for 2 devices" in told["errors"]["indivisible"]
-            assert "without `.unbatch()`" in told["errors"]["batched again"]
+            assert "differ in the data of `fit`" in told["errors"]["differing data"]
             assert "differ in their data" in told["errors"]["differing"]
 
     def test_know_which_of_them_writes(self, group):
@@ -125,7 +127,8 @@ class TestTwoProcesses:
 
     def test_end_when_one_is_killed_and_go_on_when_they_start_again(self, group, tmp_path):
         killed = Ended(2, tmp_path, "killed")
-        assert killed.codes == [1, -9]
+        # `kill`, Slurm and Kubernetes send it, and JAX would ignore it.
+        assert killed.codes == [1, -signal.SIGTERM]
         assert killed.errors[0].rstrip().endswith("Received: the loss in process 0")
         assert killed.seconds < 120  # Most of it is their start.
         again = Ended(2, tmp_path, "resumed")
@@ -152,10 +155,34 @@ def test_a_group_of_one_process_changes_nothing():
     assert sv.ProcessGroup.current() is not group
 
 
+def test_a_callback_that_was_made_before_a_group_belongs_to_it(tmp_path):
+    callback = sv.Resumable(tmp_path)
+    with sv.ProcessGroup(["localhost:9876"], 0) as group:
+        assert callback.group is group
+
+
 def test_an_error_in_a_group_of_one_process_stays_as_it_is():
     with pytest.raises(KeyError), sv.ProcessGroup(["localhost:9876"], 0):
         raise KeyError("mine")
     assert sv.ProcessGroup.current().is_main_process
+
+
+@pytest.mark.skipif(not ON_JAX, reason="Keras has groups of processes on JAX only")
+def test_a_group_of_several_processes_needs_a_port():
+    with pytest.raises(ValueError, match=r"`hosts`.*Received: hosts"):
+        sv.ProcessGroup(["localhost:0", "localhost"], 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_loss"),
+    [
+        (RuntimeError("Gloo all-reduce failed: Connection closed by peer"), True),
+        (ConnectionResetError("Connection reset by peer"), False),
+        (ValueError("another"), False),
+    ],
+)
+def test_an_error_of_another_connection_does_not_tell_of_a_loss(error, is_loss):
+    assert _tells_of_loss(error) == is_loss
 
 
 def test_a_process_belongs_to_one_group():

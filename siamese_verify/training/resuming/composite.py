@@ -38,13 +38,17 @@ class Composite(keras.callbacks.Callback):
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback]):
         super().__init__()
         self.callbacks = list(callbacks)
-        self.group = ProcessGroup.current()
         # Otherwise, Keras waits after each batch until its logs are computed.
         self.async_safe = not any(
             getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
             for callback in self.callbacks
             for hook in (*_OF_BATCHES, "on_batch_begin", "on_batch_end")
         )
+
+    @property
+    def group(self) -> ProcessGroup:
+        """The group of processes whose `fit` calls this callback, also if it was made before."""
+        return ProcessGroup.current()
 
     @override
     def set_params(self, params: dict[str, Any]) -> None:
