@@ -28,7 +28,8 @@ SAME_ON_EVERY_BACKEND = [
     f"tests/verification/{name}"
     for name in (
         *("indexes", "test_archive.py", "test_bound_calibration.py", "test_card.py"),
-        *("test_decision.py", "test_embedded_images.py", "test_enrolled_images.py"),
+        *("test_decision.py", "test_embedded_images.py", "test_embedding_actors.py"),
+        *("test_embedding_job.py", "test_enrolled_images.py", "test_sharded_enroller.py"),
         *("test_enroller.py", "test_export.py", "test_file.py", "test_gallery.py"),
         *("test_gallery_index.py", "test_identification.py", "test_image_measures.py"),
         *("test_looks.py", "test_model_parts.py", "test_one_answer.py", "test_seen.py"),
@@ -43,9 +44,11 @@ FEWER = " and ".join(
         *("channels_are_last", "mixed_blocks", "without_weights"),
     )
 )
-# Tests of the bytes of files and of indexes with extras, on which no release has an influence.
+# Tests of the bytes of files, and of files and indexes that need extras. No release changes them.
 SAME_ON_EVERY_RELEASE = [
     *("tests/verification/test_archive.py", "tests/verification/indexes"),
+    *(f"tests/verification/test_embedding_{name}.py" for name in ("actors", "job")),
+    "tests/verification/test_sharded_enroller.py",
     "tests/training/resuming/test_run_folder.py",
 ]
 AGAIN = ("--hypothesis-profile", "again")
