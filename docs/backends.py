@@ -67,7 +67,7 @@ CAPABILITIES = (
     Capability("threads", ("verification.test_verifier_threads::",)),
     Capability("mixed precision", ("training.test_every_precision::",)),
     Capability("several devices", ("training.test_devices::",)),
-    Capability("several processes", ("training.test_process_group::TestTwoProcesses::",)),
+    Capability("several processes", ("training.test_process_group.TestTwoProcesses::",)),
     exported("ONNX", "faces.onnx"),
     exported("LiteRT", "faces.tflite"),
     exported("SavedModel", "faces"),
