@@ -16,6 +16,7 @@ from siamese_verify.commands.values import (
     existing_file,
     existing_folder,
     file_ending_in,
+    folder_to_make,
     output_file,
     policy,
     renamed_columns,
@@ -84,6 +85,21 @@ def add_root(inputs: _ArgumentGroup, *columns: str) -> None:
 def add_json(output: _ArgumentGroup) -> None:
     """Add the flag `--json`."""
     output.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def add_shards(output: _ArgumentGroup, help_of_size: str, size: int | None = None) -> None:
+    """Add the folder of shards, and the number of images in each."""
+    output.add_argument(
+        "-o",
+        dest="folder",
+        metavar="DIR",
+        type=lambda text: Path(folder_to_make(text)),
+        required=True,
+        help="folder to write to. A command that was stopped goes on there",
+    )
+    output.add_argument(
+        "--images-per-shard", metavar="N", type=whole_number(1), default=size, help=help_of_size
+    )
 
 
 def add_seed(group: _ArgumentGroup) -> None:

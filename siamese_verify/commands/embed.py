@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from argparse import Namespace, _ArgumentGroup
-from pathlib import Path
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_images, add_json, add_model
+from siamese_verify.commands.arguments import add_images, add_json, add_model, add_shards
 from siamese_verify.commands.inputs import load_verifier, naming_the_flag
-from siamese_verify.commands.outputs import print_json
-from siamese_verify.commands.values import folder_to_make, whole_number
-from siamese_verify.data.skipping import SKIPPED
-from siamese_verify.messages import shown
+from siamese_verify.commands.outputs import print_shards
+from siamese_verify.commands.values import whole_number
 from siamese_verify.verification.embedding_files import IMAGES_PER_SHARD
 
 EXAMPLE = "siamese-verify embed faces.keras images.csv -o embeddings"
@@ -30,20 +27,8 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
         help="number of processes that Ray starts, on its cluster or on this machine. Needs the "
         "extra scale (default: this process, without Ray)",
     )
-    output.add_argument(
-        "-o",
-        dest="folder",
-        metavar="DIR",
-        type=lambda text: Path(folder_to_make(text)),
-        required=True,
-        help="folder to write to. A command that was stopped goes on there",
-    )
-    output.add_argument(
-        "--images-per-shard",
-        metavar="N",
-        type=whole_number(1),
-        default=IMAGES_PER_SHARD,
-        help="number of rows of the table in a file (default: %(default)s)",
+    add_shards(
+        output, "number of rows of the table in a file (default: %(default)s)", IMAGES_PER_SHARD
     )
     add_json(output)
 
@@ -69,14 +54,7 @@ def run(settings: Namespace) -> int:
         "files": written.n_files,
         "skipped": len(written.skipped),
     }
-    if settings.json:
-        print_json(counts)
-        return YES
-    print(
-        f"{shown(settings.folder)} holds the embeddings of {counts['images']:,} images in "
-        f"{counts['files']:,} file{'s' if counts['files'] > 1 else ''}."
+    print_shards(
+        settings.folder, counts, f"the embeddings of {counts['images']:,} images", settings.json
     )
-    if written.skipped:
-        table = settings.folder / SKIPPED
-        print(f"{shown(table)} lists {counts['skipped']:,} images that are left out.")
     return YES

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from siamese_verify.data.skipping import SKIPPED
 from siamese_verify.evaluation.report import Evaluation
 from siamese_verify.files import replacing
 from siamese_verify.messages import shown
@@ -17,6 +18,24 @@ from siamese_verify.messages import shown
 def print_json(content: Any) -> None:
     """Print an answer as JSON."""
     print(json.dumps(content, indent=2))
+
+
+def print_shards(folder: Path, counts: Mapping[str, int], images: str, as_json: bool) -> None:
+    """Tell what a folder of shards holds.
+
+    Args:
+        folder: The folder.
+        counts: Numbers by name, among them `files` and `skipped`.
+        images: The numbers of images, and maybe of identities, in words.
+        as_json: Whether to print the numbers alone.
+    """
+    if as_json:
+        print_json(counts)
+        return
+    files = f"{counts['files']:,} file{'s' if counts['files'] > 1 else ''}"
+    print(f"{shown(folder)} holds {images} in {files}.")
+    if counts["skipped"]:
+        print(f"{shown(folder / SKIPPED)} lists {counts['skipped']:,} images that are left out.")
 
 
 def fitted(path: Path, columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from argparse import Namespace, _ArgumentGroup
-from pathlib import Path
 
 from siamese_verify.commands import YES
-from siamese_verify.commands.arguments import add_images, add_json, add_preprocessing, add_seed
+from siamese_verify.commands.arguments import (
+    add_images,
+    add_json,
+    add_preprocessing,
+    add_seed,
+    add_shards,
+)
 from siamese_verify.commands.inputs import read_images
-from siamese_verify.commands.outputs import print_json
-from siamese_verify.commands.values import folder_to_make, whole_number
+from siamese_verify.commands.outputs import print_shards
 from siamese_verify.data.sample_list import SampleList
-from siamese_verify.data.skipping import SKIPPED
-from siamese_verify.messages import images_of, shown
+from siamese_verify.messages import images_of
 
 EXAMPLE = "siamese-verify shard images -o shards"
 EXIT_CODES = "0 written"
@@ -24,20 +27,7 @@ def add_arguments(inputs: _ArgumentGroup, output: _ArgumentGroup) -> None:
     add_images(inputs)
     add_preprocessing(inputs, "48", "1")
     add_seed(inputs)
-    output.add_argument(
-        "-o",
-        dest="output",
-        metavar="DIR",
-        type=lambda text: Path(folder_to_make(text)),
-        required=True,
-        help="folder to write to. A command that was stopped goes on there",
-    )
-    output.add_argument(
-        "--images-per-shard",
-        metavar="N",
-        type=whole_number(1),
-        help="largest number of images in a file (default: as many as fit into 32 MiB)",
-    )
+    add_shards(output, "largest number of images in a file (default: as many as fit into 32 MiB)")
     add_json(output)
 
 
@@ -51,7 +41,7 @@ def run(settings: Namespace) -> int:
     with contextlib.redirect_stdout(settings.terminal):
         written = write_shards(
             SampleList.of(images.samples)[0],
-            settings.output,
+            settings.folder,
             Preprocessing((size, size), settings.channels or 1),
             images_root=images.root,
             images_per_shard=settings.images_per_shard,
@@ -65,14 +55,7 @@ def run(settings: Namespace) -> int:
         "files": written.n_files,
         "skipped": len(written.skipped),
     }
-    if settings.json:
-        print_json(counts)
-        return YES
-    print(
-        f"{shown(settings.output)} holds {images_of(counts['images'], counts['identities'])} in "
-        f"{counts['files']:,} file{'s' if counts['files'] > 1 else ''}."
+    print_shards(
+        settings.folder, counts, images_of(counts["images"], counts["identities"]), settings.json
     )
-    if written.skipped:
-        table = settings.output / SKIPPED
-        print(f"{shown(table)} lists {counts['skipped']:,} images that are left out.")
     return YES
