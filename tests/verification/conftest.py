@@ -34,6 +34,26 @@ def verifier(pairs: sv.PairDataset) -> sv.Verifier:
 
 
 @pytest.fixture(scope="module")
+def table(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Columns of all drawn faces, with two images that cannot be used."""
+    from embedding_tables import table_of  # It needs the extra `tables`.
+
+    return table_of(drawn, tmp_path_factory.mktemp("table"))
+
+
+@pytest.fixture(scope="module")
+def shards(
+    verifier: sv.Verifier, table: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Files of 20 rows, with the embeddings of the table."""
+    from embedding_tables import write
+
+    folder = tmp_path_factory.mktemp("shards")
+    write(verifier, table, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def paths(drawn: Path, pairs: sv.PairDataset) -> list[tuple[Path, Path]]:
     return pairs.pairs.paths(drawn / "lfw2")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from embedding_tables import read, states, table_of, write
+from embedding_tables import read, states, write
 
 import siamese_verify as sv
 from siamese_verify.data.sample_blocks import SampleBlock
@@ -34,11 +34,6 @@ def local_ray() -> Iterator[None]:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def table(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    return table_of(drawn, tmp_path_factory.mktemp("table"))
 
 
 @pytest.fixture(scope="module")

@@ -11,46 +11,30 @@ import numpy as np
 import pandas
 import pyarrow
 import pytest
-from embedding_tables import read, states, table_of, write
+from embedding_tables import read, states, write
 from pyarrow import parquet
 
 import siamese_verify as sv
 from siamese_verify.verification.shard_embedder import ShardEmbedder
 
 
-@pytest.fixture(scope="module")
-def table(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    return table_of(drawn, tmp_path_factory.mktemp("table"))
-
-
-@pytest.fixture(scope="module")
-def whole(
-    verifier: sv.Verifier,
-    table: dict[str, list[str]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    folder = tmp_path_factory.mktemp("whole")
-    write(verifier, table, folder)
-    return folder
-
-
 @pytest.fixture
-def copy(whole: Path, tmp_path: Path) -> Path:
+def copy(shards: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "copy"
     folder.mkdir()
-    for file in whole.iterdir():
+    for file in shards.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     return folder
 
 
 def test_a_shard_holds_the_embeddings_of_its_rows_in_their_order(
-    verifier: sv.Verifier, table: dict[str, list[str]], whole: Path
+    verifier: sv.Verifier, table: dict[str, list[str]], shards: Path
 ) -> None:
     bad = {path for path in table["path"] if path.endswith(("damaged.png", "missing.png"))}
-    paths, embeddings = read(whole)
+    paths, embeddings = read(shards)
     assert paths == [path for path in table["path"] if path not in bad]
     np.testing.assert_allclose(embeddings, verifier.embed(paths), atol=1e-6)
-    first = parquet.read_table(whole / "embeddings-0000000.parquet")
+    first = parquet.read_table(shards / "embeddings-0000000.parquet")
     assert first["path"].to_pylist() == table["path"][:20]
     assert first["identity"].to_pylist() == table["identity"][:20]
     assert first.schema.field("embedding").type.list_size == embeddings.shape[1]
@@ -73,7 +57,7 @@ def test_an_image_that_cannot_be_used_is_a_row_of_the_table_of_errors(
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "frame"])
 def test_every_kind_of_table_has_the_same_shards(
-    ending: str, verifier: sv.Verifier, table: dict[str, list[str]], tmp_path: Path, whole: Path
+    ending: str, verifier: sv.Verifier, table: dict[str, list[str]], tmp_path: Path, shards: Path
 ) -> None:
     frame = pandas.DataFrame(table)
     source: Any = tmp_path / f"table.{ending}"
@@ -88,7 +72,7 @@ def test_every_kind_of_table_has_the_same_shards(
     else:
         source = frame
     write(verifier, source, tmp_path / "shards")
-    for file in whole.iterdir():
+    for file in shards.iterdir():
         assert (tmp_path / "shards" / file.name).read_bytes() == file.read_bytes()
 
 
@@ -111,7 +95,7 @@ def test_a_folder_of_identities_is_embedded_too(
 
 
 def test_a_stopped_call_goes_on_and_writes_only_what_is_missing(
-    verifier: sv.Verifier, table: dict[str, list[str]], whole: Path, tmp_path: Path,
+    verifier: sv.Verifier, table: dict[str, list[str]], shards: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     write_one = ShardEmbedder.write
@@ -131,7 +115,7 @@ def test_a_stopped_call_goes_on_and_writes_only_what_is_missing(
     monkeypatch.undo()
     write(verifier, table, tmp_path)
     assert before.items() <= states(tmp_path).items()
-    for file in whole.iterdir():
+    for file in shards.iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
     before = states(tmp_path)
     write(verifier, table, tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from embedding_tables import table_of, write
+from embedding_tables import write
 
 import siamese_verify as sv
 from siamese_verify.verification import sharded_enroller
@@ -18,20 +18,6 @@ from siamese_verify.verification.indexes.exact import ExactIndex
 from siamese_verify.verification.indexes.faiss import FaissIndex
 from siamese_verify.verification.indexes.milvus import MilvusIndex
 from siamese_verify.verification.looks import UnlikeValidationError, UnlikeValidationWarning
-
-
-@pytest.fixture(scope="module")
-def table(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    return table_of(drawn, tmp_path_factory.mktemp("table"))
-
-
-@pytest.fixture(scope="module")
-def shards(
-    verifier: sv.Verifier, table: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    folder = tmp_path_factory.mktemp("shards")
-    write(verifier, table, folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
