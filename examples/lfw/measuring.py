@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import NamedTuple
 
-import keras
 from lfw_data import Data
+from networks import JIT_COMPILE
 from options import Options
 from recipes import Recipe
 from recombination import recombine
@@ -52,8 +52,7 @@ def measure(model: sv.SiameseModel, data: Data, recipe: Recipe) -> Measured:
 
 def _at_one_half(model: sv.SiameseModel, data: Data, batch_size: int) -> dict[str, float]:
     """Measure a model whose scores are probabilities, so that 0.5 is a threshold."""
-    on_jax = keras.backend.backend() == "jax"
-    model.compile(loss="binary_crossentropy", metrics=["accuracy"], jit_compile=on_jax)
+    model.compile(loss="binary_crossentropy", metrics=["accuracy"], jit_compile=JIT_COMPILE)
     figures = model.evaluate(data.test.batches(batch_size), verbose=0, return_dict=True)
     new_pairs, labels = recombine(data.train)
     if len(labels):

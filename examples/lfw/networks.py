@@ -12,6 +12,8 @@ import siamese_verify as sv
 _SCALE = 24.0  # Factor on the cosines in a softmax, for some two thousand identities.
 _TEMPERATURE = 0.1
 _WARMUP = 0.15  # Share of the steps in which the learning rate rises.
+# JAX is slow without compilation. On a CPU, the others are faster without it.
+JIT_COMPILE = keras.backend.backend() == "jax"
 # The towers of multi-crop see 144, 96 and 72 of LFW's central 144 pixels.
 _CROPS = (1.0, 2 / 3, 0.5)
 
@@ -100,8 +102,7 @@ def compile_networks(networks: Networks, recipe: Recipe, steps_per_epoch: int) -
         build_optimizer(recipe, recipe.epochs * steps_per_epoch),
         loss=losses[recipe.loss] if n == 1 else [losses[recipe.loss]] * n,
         metrics=["accuracy", sv.EqualErrorRate()] if on_pairs else [],
-        # JAX is slow without compilation. On a CPU, the others are faster without it.
-        jit_compile=keras.backend.backend() == "jax",
+        jit_compile=JIT_COMPILE,
     )
 
 

@@ -11,11 +11,10 @@ After an interruption, the same command continues from the last finished epoch.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def train(options: Options, callbacks: Sequence[keras.callbacks.Callback] = ()) 
         with (
             sv.ProcessGroup(options.hosts, options.process) as group,
             sv.RunLock(options.run),
-            contextlib.nullcontext() if group.is_main_process else redirect_stdout(StringIO()),
+            nullcontext() if group.is_main_process else redirect_stdout(StringIO()),
         ):
             data, networks = prepare(options, group)
             fit(networks, data, options, callbacks)
