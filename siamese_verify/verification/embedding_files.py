@@ -119,7 +119,7 @@ def write_shard(folder: PathLike, shard: Shard, embedded: Embedded) -> None:
 
 
 def read_facts(path: Path, own: Gallery) -> Shard | None:
-    """Read the facts about a shard, or None if there is no such file.
+    """Read the facts about a shard, or None if the file is missing.
 
     Args:
         path: Path of the file.
